@@ -1,0 +1,53 @@
+/** The public door of the job SDK: `import { job, t } from 'millrace'`. */
+export { t, type Infer, type Schema } from './schema.js';
+export { job, isJob, type Job, type JobOptions, type BuiltJob } from './job.js';
+export { param, type Param, type Params, type ParamValues } from './params.js';
+export type { OperatorOptions } from './declarations.js';
+export { StreamEnvironment, SourceStream } from './environment.js';
+export {
+  Stream,
+  KeyedStream,
+  WindowedStream,
+  type OutputOptions,
+  type ScoreOptions,
+  type StreamWithSideOutputs,
+} from './stream.js';
+export {
+  valueState,
+  listState,
+  mapState,
+  reducingState,
+  aggregatingState,
+  type ValueState,
+  type ListState,
+  type MapState,
+  type ReducingState,
+  type AggregatingState,
+  type StateDescriptor,
+  type StateHandles,
+} from './state.js';
+export { tumblingWindows, type TumblingWindows } from './windows.js';
+export { boundedOutOfOrderness, type WatermarkStrategy } from './watermarks.js';
+export type {
+  AggregateFunction,
+  Key,
+  ProcessContext,
+  ProcessFunction,
+  ScoreFunction,
+  SideOutputs,
+  TimerContext,
+  TimerService,
+  TimeWindow,
+} from './functions.js';
+export type {
+  DeadLetter,
+  PollResult,
+  Source,
+  SourceContext,
+  SourceOutput,
+  SourceReader,
+  SourceSplit,
+} from './source.js';
+export type { Committer, Sink, SinkContext, SinkWriter } from './sink.js';
+export { deadLetterSchema } from './dead-letter.js';
+export { MillraceError, isMillraceError, type ErrorCode } from '../core/errors.js';

@@ -1,0 +1,114 @@
+/**
+ * A job: a name, its options and parameters, and the builder that declares its streams. The builder
+ * runs once where the graph is made and once in every slot, and must declare the same operators each
+ * time; it must not read the clock, the network or the environment.
+ */
+import { MillraceError, isMillraceError } from '../core/errors.js';
+import {
+  validateStreamGraph,
+  type CheckpointConfig,
+  type RestartStrategyConfig,
+  type StreamGraph,
+} from '../core/stream-graph.js';
+import { Declarations } from './declarations.js';
+import { StreamEnvironment } from './environment.js';
+import { parseParams, type Params, type ParamValues } from './params.js';
+import type { Transformation } from './transformation.js';
+
+const JOB_BRAND = Symbol.for('millrace.job');
+
+export interface JobOptions<P extends Params> {
+  readonly params?: P;
+  /** Subtasks of each operator that does not fix its own; the free slots of the cluster unless told. */
+  readonly parallelism?: number;
+  /** Number of key groups, and so the greatest parallelism ever; fixed for the job's life. 128 unless told. */
+  readonly maxParallelism?: number;
+  readonly checkpoint?: Partial<CheckpointConfig>;
+  readonly restart?: RestartStrategyConfig;
+  /** Longest that a record waits for its chunk to fill while the receiver is busy; ms. 10 unless told. */
+  readonly bufferTimeoutMs?: number;
+  /** How often sources emit watermarks; ms. 100 unless told. */
+  readonly watermarkIntervalMs?: number;
+}
+
+export const DEFAULT_CHECKPOINT: CheckpointConfig = {
+  intervalMs: 10_000,
+  timeoutMs: 600_000,
+  retained: 1,
+  minPauseMs: 0,
+  tolerableFailures: 0,
+};
+
+export const DEFAULT_RESTART: RestartStrategyConfig = {
+  kind: 'exponentialDelay',
+  initialMs: 100,
+  multiplier: 1.5,
+  maxMs: 60_000,
+  resetAfterMs: 3_600_000,
+};
+
+/** A job as its file's default export. */
+export interface Job {
+  readonly name: string;
+  readonly params: Params;
+  /** Runs the builder. */
+  build(given: Readonly<Record<string, string>>): BuiltJob;
+}
+
+export interface BuiltJob {
+  readonly graph: StreamGraph;
+  readonly transformations: ReadonlyMap<string, Transformation>;
+}
+
+/**
+ * Declares a job; a job file exports it as default.
+ * @param build declares sources, operators and sinks; gets the parsed parameters
+ */
+export function job<P extends Params = Record<never, never>>(
+  name: string,
+  options: JobOptions<P>,
+  build: (environment: StreamEnvironment, params: ParamValues<P>) => void,
+): Job {
+  const params: Params = options.params ?? {};
+  const definition: Job = {
+    name,
+    params,
+    build: (given) => {
+      const declarations = new Declarations();
+      const values = parseParams(params, given) as ParamValues<P>;
+      try {
+        build(new StreamEnvironment(declarations), values);
+      } catch (error) {
+        if (isMillraceError(error)) throw error;
+        throw new MillraceError(
+          'USER_CODE_FAILED',
+          `the builder of job "${name}" threw: ${error instanceof Error ? error.message : String(error)}`,
+          { cause: error },
+        );
+      }
+      const { transformations } = declarations;
+      const graph: StreamGraph = {
+        jobName: name,
+        ...(options.parallelism === undefined ? {} : { parallelism: options.parallelism }),
+        maxParallelism: options.maxParallelism ?? 128,
+        checkpoint: { ...DEFAULT_CHECKPOINT, ...options.checkpoint },
+        restart: options.restart ?? DEFAULT_RESTART,
+        bufferTimeoutMs: options.bufferTimeoutMs ?? 10,
+        watermarkIntervalMs: options.watermarkIntervalMs ?? 100,
+        nodes: transformations.map((transformation) => transformation.node),
+      };
+      validateStreamGraph(graph);
+      return {
+        graph,
+        transformations: new Map(transformations.map((one) => [one.node.name, one])),
+      };
+    },
+  };
+  Object.defineProperty(definition, JOB_BRAND, { value: true });
+  return definition;
+}
+
+/** Recognises a job made by any copy of this module. */
+export function isJob(value: unknown): value is Job {
+  return typeof value === 'object' && value !== null && JOB_BRAND in value;
+}

@@ -1,0 +1,48 @@
+/**
+ * The contract between a job and whatever it writes to. An exactly-once sink writes in two phases:
+ * at a barrier the writer cuts off an epoch as committables, which are kept in the checkpoint; after
+ * the checkpoint is complete, and again after any restore, the committer commits them. A writer must
+ * never make anything visible by itself.
+ */
+import type { Schema } from '../core/schema.js';
+import type { SourceContext } from './source.js';
+
+export interface SinkContext extends SourceContext {
+  readonly jobId: string;
+  /** Execution attempt: what an older attempt left uncommitted belongs to nobody. */
+  readonly attempt: number;
+}
+
+export interface SinkWriter<T, C> {
+  /** Synchronous; may buffer. Throws when writing failed. */
+  write(record: T, timestamp: number): void;
+  /** A promise while the writer wants no more records (its buffer is full), else undefined. */
+  whenWritable(): Promise<void> | undefined;
+  /**
+   * Cuts the epoch in the synchronous part of the call: records written after it belong to the next
+   * one. Resolves, once the epoch's data is durable, with what has to be committed.
+   */
+  prepareCommit(checkpointId: number): Promise<readonly C[]>;
+  close(): Promise<void>;
+}
+
+export interface Committer<C> {
+  /** Makes the committables visible. Idempotent: called again after a restore, and after a lost answer. */
+  commit(committables: readonly C[]): Promise<void>;
+  /**
+   * Called once after a restore, before any record: `pending` are this subtask's committables of the
+   * restored checkpoint, already committed again. Whatever else earlier attempts left uncommitted is discarded.
+   */
+  recover(pending: readonly C[]): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface Sink<T, C = unknown> {
+  /** For people: `files alerts/`. */
+  readonly description: string;
+  /** Schema of what it accepts; undefined: anything. */
+  readonly schema?: Schema<T>;
+  readonly committableSchema: Schema<C>;
+  createWriter(context: SinkContext): Promise<SinkWriter<T, C>>;
+  createCommitter(context: SinkContext): Promise<Committer<C>>;
+}

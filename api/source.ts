@@ -1,0 +1,91 @@
+/**
+ * The contract between a job and whatever it reads. A source is described where the job is built
+ * and read in a worker's slot. A reader must never block the thread: it emits what it has and says
+ * when to come back.
+ */
+import type { Schema } from '../core/schema.js';
+
+/**
+ * A part of the input with a position of its own. `id` is stable for the life of the job; the
+ * subtask that reads it is `ordinal % parallelism`.
+ */
+export interface SourceSplit {
+  readonly id: string;
+  /** Whole number, 0 or more; splits of one input count upwards so that they spread evenly. */
+  readonly ordinal: number;
+}
+
+/** A record that could not be decoded, on its way to the source's dead-letter output. */
+export interface DeadLetter {
+  /** What was read: file, topic-partition, URL. */
+  readonly origin: string;
+  /** Position within the origin, in the origin's own unit (bytes, offsets). */
+  readonly position: number;
+  readonly reason: string;
+  /** The raw input, cut to 4,096 characters. */
+  readonly raw: string;
+}
+
+/** Where a reader puts what it reads. All calls are synchronous and keep nothing of the caller's. */
+export interface SourceOutput<T> {
+  /** What follows comes from this split: its watermark is kept apart from the others'. */
+  selectSplit(splitId: string): void;
+  collect(record: T): void;
+  deadLetter(letter: DeadLetter): void;
+  /**
+   * Counts a record towards the selected split's watermark without emitting it: a reader that starts
+   * in the middle of an ordered input shows the records just before, so that "late" means the same
+   * wherever the input was cut.
+   */
+  observe(record: T): void;
+  /** The selected split will emit nothing more; it no longer holds the watermark back. */
+  finishSplit(): void;
+}
+
+/** 'more': call again at once; 'wait': call again after `available()`; 'end': bounded, and all is read. */
+export type PollResult = 'more' | 'wait' | 'end';
+
+export interface SourceReader<T, S extends SourceSplit = SourceSplit> {
+  /** New splits, or restored ones that carry their position. */
+  addSplits(splits: readonly S[]): void;
+  /** All splits of a bounded source have been added; without it `poll` never returns 'end'. */
+  noMoreSplits(): void;
+  /** Emits at most `recordsMax` records. Must not block. */
+  poll(output: SourceOutput<T>, recordsMax: number): PollResult;
+  /** Resolves when `poll` may have something; rejects when reading failed. */
+  available(): Promise<void>;
+  /** Every split that this reader was given, with the position after the last emitted record; finished ones too. */
+  snapshot(): readonly S[];
+  /** The checkpoint with these positions is complete; for systems that want to be told. */
+  notifyCheckpointComplete?(checkpointId: number): void;
+  close(): Promise<void>;
+}
+
+export interface SourceContext {
+  readonly operator: string;
+  readonly subtask: number;
+  readonly parallelism: number;
+  /** Wall clock (ms) and timers, injected. */
+  readonly clock: {
+    now(): number;
+    monotonic(): number;
+    setTimer(delayMs: number, callback: () => void): () => void;
+  };
+}
+
+export interface Source<T, S extends SourceSplit = SourceSplit> {
+  /** For people: `files transactions.ndjson`. */
+  readonly description: string;
+  readonly schema: Schema<T>;
+  /** Schema of a split with its position, for checkpoints. */
+  readonly splitSchema: Schema<S>;
+  readonly bounded: boolean;
+  /** How often discoverSplits is called again; undefined: once. */
+  readonly discoveryIntervalMs?: number;
+  /**
+   * All splits there are now. Every subtask calls it and must get the same answer for a split that
+   * exists, whenever it asks.
+   */
+  discoverSplits(context: SourceContext): Promise<readonly S[]>;
+  createReader(context: SourceContext): SourceReader<T, S>;
+}

@@ -1,0 +1,69 @@
+/**
+ * What a job's builder collects: the description of each operator (plain data, for the graph) beside
+ * its functions (which stay in this process). The worker finds an operator's functions by its name.
+ * Job authors never see this; they use streams.
+ */
+import type { Schema } from '../core/schema.js';
+import type { StreamNode } from '../core/stream-graph.js';
+import type { StateDescriptor } from './state.js';
+import type { Sink } from './sink.js';
+import type { Source } from './source.js';
+import type { AggregateFunction, Key, ProcessFunction, SideOutputs } from './functions.js';
+import type { WatermarkStrategy } from './watermarks.js';
+
+/** The functions of an operator with their types erased; each kind is called only with what its own stream carries. */
+export type OperatorFunctions =
+  | {
+      readonly kind: 'source';
+      readonly source: Source<unknown>;
+      readonly watermarks: WatermarkStrategy<unknown> | undefined;
+    }
+  | { readonly kind: 'map'; readonly map: (record: unknown) => unknown }
+  | { readonly kind: 'filter'; readonly filter: (record: unknown) => boolean }
+  | { readonly kind: 'flatMap'; readonly flatMap: (record: unknown) => Iterable<unknown> }
+  | {
+      readonly kind: 'process';
+      readonly process: ProcessFunction<
+        Key,
+        unknown,
+        Readonly<Record<string, StateDescriptor>>,
+        unknown,
+        SideOutputs
+      >;
+    }
+  | {
+      readonly kind: 'window';
+      readonly sizeMs: number;
+      readonly offsetMs: number;
+      readonly allowedLatenessMs: number;
+      readonly aggregate: AggregateFunction<Key, unknown, unknown, unknown>;
+    }
+  | {
+      readonly kind: 'score';
+      readonly module: string;
+      readonly input: Schema<unknown>;
+      readonly output: Schema<unknown>;
+      readonly select: (record: unknown) => unknown;
+      readonly combine: (record: unknown, score: unknown) => unknown;
+      readonly batchSize: number;
+      readonly maxWaitMs: number;
+      readonly timeoutMs: number;
+      /** Batches handed to the pool and not yet answered, per subtask. */
+      readonly concurrency: number;
+    }
+  | { readonly kind: 'sink'; readonly sink: Sink<unknown> };
+
+/** A key selector with the schema of its key, if the key is not a plain string, number, bigint or boolean. */
+export interface KeySelector {
+  readonly select: (record: unknown) => Key;
+  readonly schema: Schema<unknown> | undefined;
+}
+
+export interface Transformation {
+  readonly node: StreamNode;
+  readonly functions: OperatorFunctions;
+  /** Per input, parallel to node.inputs: how to find the key of its records; undefined when unkeyed. */
+  readonly keySelectors: readonly (KeySelector | undefined)[];
+  /** Output name -> schema; undefined where records travel without one. */
+  readonly outputSchemas: ReadonlyMap<string, Schema<unknown> | undefined>;
+}
