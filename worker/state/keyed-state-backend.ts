@@ -1,0 +1,80 @@
+/**
+ * What operators see of keyed state. One backend per operator and subtask holds the state and timers
+ * of the subtask's key groups. Operators call it synchronously between `prefetch` and the end of a
+ * batch; it must never look up to tasks, operators or the network.
+ */
+import type { Key } from '../../api/functions.js';
+import type { StateDescriptor } from '../../api/state.js';
+import type { KeyGroupRange } from '../../core/key-group.js';
+import type { Schema } from '../../core/schema.js';
+
+export type TimeDomain = 'eventTime' | 'processingTime';
+
+/** Fires for every due timer, in order of timestamp; the backend's current key is the timer's key. */
+export type TimerCallback = (timestamp: number, key: Key, domain: TimeDomain) => void;
+
+export interface InternalTimers {
+  /** One timer per current key, domain and timestamp. */
+  register(domain: TimeDomain, timestamp: number): void;
+  delete(domain: TimeDomain, timestamp: number): void;
+  /**
+   * Fires timers with timestamp <= `time`, those registered by the callback included.
+   * Equal timestamps fire in order of registration.
+   */
+  advance(domain: TimeDomain, time: number, callback: TimerCallback): void;
+  /** Timestamp of the earliest timer; undefined when there is none. */
+  next(domain: TimeDomain): number | undefined;
+}
+
+/** Accumulators by window start and key; a window's contents are visited together when it fires. */
+export interface WindowState<A> {
+  /** The accumulator of the current key. */
+  get(windowStart: number): A | undefined;
+  put(windowStart: number, accumulator: A): void;
+  /** Starts of the windows that hold anything, ascending. */
+  windows(): readonly number[];
+  /** Visits all keys of a window; the callback may not change the state. */
+  forEach(windowStart: number, visit: (key: Key, accumulator: A) => void): void;
+  /** Drops the window with all of its keys. */
+  drop(windowStart: number): void;
+}
+
+/** The synchronous part of a snapshot is over when this exists; `bytes` may be called later, once. */
+export interface KeyedStateSnapshot {
+  readonly keyGroups: KeyGroupRange;
+  /** The snapshot as one file. */
+  bytes(): Uint8Array;
+}
+
+export interface KeyedStateBackend {
+  /** The handle of a declared state (ValueState, ListState, ...); the same each time. */
+  state(name: string, descriptor: StateDescriptor): unknown;
+  windowState<A>(name: string, accumulator: Schema<A>): WindowState<A>;
+  readonly timers: InternalTimers;
+  setCurrentKey(key: Key): void;
+  currentKey(): Key;
+  /** Brings the state of these keys in; undefined when nothing has to be waited for. */
+  prefetch(keys: readonly Key[]): Promise<void> | undefined;
+  snapshot(checkpointId: number): KeyedStateSnapshot;
+  /**
+   * Takes the entries of its own key groups out of files that `KeyedStateSnapshot.bytes` wrote, whatever
+   * parallelism they were written at. Called once, after all states are declared and before any record.
+   * @throws MillraceError CHECKPOINT_CORRUPT or STATE_NOT_RESTORABLE naming the state
+   */
+  restore(files: readonly Uint8Array[]): void;
+  /** Removes expired entries, at most `entriesMax`; called in idle moments. */
+  cleanExpired(entriesMax: number): void;
+  /** Number of entries over all states, for metrics. */
+  entryCount(): number;
+  close(): Promise<void>;
+}
+
+export interface KeyedStateBackendOptions {
+  readonly operator: string;
+  readonly keyGroups: KeyGroupRange;
+  readonly maxParallelism: number;
+  /** Schema of the key; undefined: string, number, bigint or boolean. */
+  readonly keySchema: Schema<unknown> | undefined;
+  /** Processing time (ms since the epoch), for TTL. */
+  readonly now: () => number;
+}
