@@ -3,7 +3,8 @@
  * until the graph is deployed. Types flow from the source's schema to the sink.
  */
 import { MillraceError } from '../core/errors.js';
-import { schemaToJson, type Infer, type Schema } from '../core/schema.js';
+import type { Infer, Schema } from '../core/schema.js';
+import { schemaToJson } from '../core/schema-json.js';
 import { MAIN_OUTPUT, type Partitioning } from '../core/stream-graph.js';
 import {
   originOf,

@@ -4,7 +4,7 @@
  * It must hold no functions; the functions stay in the bundle and are found again by operator name.
  */
 import { MillraceError } from './errors.js';
-import type { SchemaJson } from './schema.js';
+import type { SchemaJson } from './schema-json.js';
 
 export type OperatorKind =
   | 'source'
