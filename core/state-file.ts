@@ -7,7 +7,7 @@ export interface StateFile {
   readonly key: string;
   readonly lengthBytes: number;
   readonly sha256: string;
-  /** Key groups in the file, both inclusive; 0 and 0 for operator state. */
+  /** Key groups in the file, start included, end excluded; 0 and 0 for operator state. */
   readonly keyGroupStart: number;
   readonly keyGroupEnd: number;
 }

@@ -38,8 +38,6 @@ export interface StreamEdge {
   /** MAIN_OUTPUT or the side output's name. */
   readonly output: string;
   readonly partitioning: Partitioning;
-  /** Schema of the key when partitioning is 'hash' and the key is not a plain string or number. */
-  readonly keySchema?: SchemaJson;
 }
 
 export interface StreamNode {

@@ -3,8 +3,8 @@
  * (journey of a record: operator chain -> record writer -> result subpartition). It must not look
  * into records other than through the key selector.
  */
-import type { Key } from '../../api/functions.js';
 import { invariant } from '../../core/errors.js';
+import type { Key } from '../../core/key-codec.js';
 import { keyGroupOf, subtaskOf } from '../../core/key-group.js';
 import type { Partitioning } from '../../core/stream-graph.js';
 import type { StreamEvent } from './buffer.js';

@@ -2,8 +2,9 @@
  * The keyed process operator: user callbacks with keyed state, timers and side outputs (journey of a
  * record: operator chain -> keyed state). One context object serves all calls; it must never be kept.
  */
-import type { Key, ProcessFunction, SideOutputs, TimerContext } from '../../api/functions.js';
+import type { ProcessFunction, SideOutputs, TimerContext } from '../../api/functions.js';
 import type { StateDescriptor } from '../../api/state.js';
+import type { Key } from '../../core/key-codec.js';
 import type { KeyedStateBackend, TimeDomain } from '../state/keyed-state-backend.js';
 import type { OperatorOutput, OperatorSnapshot, StreamOperator } from './operator.js';
 import { userCodeError } from './user-code.js';

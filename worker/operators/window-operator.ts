@@ -3,8 +3,9 @@
  * watermark reaches end - 1; a record is late when end - 1 + allowed lateness <= watermark, and an
  * accepted late record fires its window again at once. It must not keep anything but accumulators.
  */
-import type { AggregateFunction, Key } from '../../api/functions.js';
+import type { AggregateFunction } from '../../api/functions.js';
 import { MillraceError } from '../../core/errors.js';
+import type { Key } from '../../core/key-codec.js';
 import type { KeyedStateBackend, WindowState } from '../state/keyed-state-backend.js';
 import type { OperatorOutput, OperatorSnapshot, StreamOperator } from './operator.js';
 import { userCodeError } from './user-code.js';

@@ -47,8 +47,8 @@ export async function readRestoredState(
     const keyed = files.filter(
       ({ file }) =>
         file.kind === 'keyed' &&
-        file.keyGroupStart <= keyGroups.end &&
-        file.keyGroupEnd >= keyGroups.start,
+        file.keyGroupStart < keyGroups.end &&
+        file.keyGroupEnd > keyGroups.start,
     );
     const functions = transformations.get(name)?.functions;
     const entriesOf = files.filter(({ file }) => file.kind === 'operator');

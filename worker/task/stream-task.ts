@@ -4,7 +4,7 @@
  * and never waits; whatever has to wait suspends the task, which asks for a turn when it can go on.
  */
 import { isMillraceError, locateError, toMillraceError } from '../../core/errors.js';
-import { compileRecordCodec, type DecodedChunk, type RecordCodec } from '../../core/record-codec.js';
+import type { DecodedChunk, RecordCodec } from '../../core/record-codec.js';
 import type { CheckpointBarrier, RecordBatch, RecordChunk } from '../network/buffer.js';
 import type { InputGate } from '../network/input-gate.js';
 import type { SourceOperator } from '../operators/source-operator.js';

@@ -2,7 +2,6 @@
  * Builds the task of one subtask: its channels, its operator chain, and the state it restores. It
  * only puts pieces together; how each works stands in its own file.
  */
-import type { Key } from '../../api/functions.js';
 import type { SourceContext } from '../../api/source.js';
 import type { KeySelector, Transformation } from '../../api/transformation.js';
 import { invariant, MillraceError } from '../../core/errors.js';
@@ -15,7 +14,7 @@ import {
   type JobVertex,
 } from '../../core/job-graph.js';
 import { keyGroupRange } from '../../core/key-group.js';
-import { keyHash } from '../../core/key-hash.js';
+import { keyHash, type Key } from '../../core/key-codec.js';
 import { compileRecordCodec, type RecordCodec } from '../../core/record-codec.js';
 import { compileUntypedCodec } from '../../core/untyped-codec.js';
 import type { Schema } from '../../core/schema.js';
@@ -191,13 +190,12 @@ function createWriter(
     );
   }
   subpartitions.push(...own);
-  const selector = keySelectorOf(options, edge);
   return new RecordWriter({
     partitioning: edge.partitioning,
     subpartitions: own,
     maxParallelism: options.graph.maxParallelism,
-    selectKey: selector?.select,
-    hashKey: (key: Key) => keyHash(key, selector?.schema),
+    selectKey: keySelectorOf(options, edge),
+    hashKey: keyHash,
   });
 }
 
@@ -315,7 +313,6 @@ class OperatorFactory {
       operator: transformation.node.name,
       keyGroups: keyGroupRange(this.#subtask, this.#vertex.parallelism, graph.maxParallelism),
       maxParallelism: graph.maxParallelism,
-      keySchema: transformation.keySelectors[0]?.schema,
       now: () => environment.clock.now(),
     });
   }
@@ -328,7 +325,7 @@ class OperatorFactory {
 
 function selectKeyOf(transformation: Transformation): (record: unknown) => Key {
   const selector = transformation.keySelectors[0];
-  if (selector !== undefined) return selector.select;
+  if (selector !== undefined) return selector;
   throw new MillraceError(
     'INTERNAL',
     `operator "${transformation.node.name}" is keyed but its stream is not`,
