@@ -27,7 +27,10 @@ const PARTS_MAX = 1_000_000;
 /** Bytes a record is taken for until the first chunk has shown what they weigh. */
 const RECORD_BYTES_GUESS = 128;
 
-/** Compiles a codec for plain data of any shape: records, arrays, Map, Set, Date, bytes, bigint. */
+/**
+ * Compiles a codec for plain data of any shape: records, arrays, Map, Set, Date, typed arrays,
+ * bigint. Of all numbers only -0 changes on the way: it arrives as 0.
+ */
 export function compileUntypedCodec<T = unknown>(): RecordCodec<T> {
   const packr = new Packr({
     useRecords: true,
