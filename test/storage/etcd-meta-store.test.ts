@@ -37,6 +37,7 @@ function testWithEtcd(): void {
     return etcd;
   };
 
+  /** One that gives up soon, for an etcd that will not answer. */
   const openShort = (endpoint: string): Promise<EtcdMetaStore> =>
     EtcdMetaStore.open({
       endpoints: [endpoint],
@@ -44,6 +45,15 @@ function testWithEtcd(): void {
       random: realIds,
       callTimeoutMs: 500,
       operationTimeoutMs: 1500,
+    });
+
+  /** One that waits long, for an etcd that starts again on a busy machine. */
+  const openPatient = (endpoint: string): Promise<EtcdMetaStore> =>
+    EtcdMetaStore.open({
+      endpoints: [endpoint],
+      clock: realClock,
+      random: realIds,
+      operationTimeoutMs: 30_000,
     });
 
   test('two clients see one store, and two prefixes are two stores', async (t) => {
@@ -108,10 +118,7 @@ function testWithEtcd(): void {
       [],
     );
     await etcd.restart();
-    const reader = await openMetaStore(`etcd://${etcd.endpoint}`, {
-      clock: realClock,
-      random: realIds,
-    });
+    const reader = await openPatient(etcd.endpoint);
     t.teardown(() => reader.close());
     const stored = new Set((await reader.list('')).map(({ key }) => key));
     t.deepEqual(
@@ -124,12 +131,7 @@ function testWithEtcd(): void {
 
   test('etcd that comes back in time: the write is done once, and acknowledged', async (t) => {
     const etcd = await ownEtcd(t);
-    const store = await EtcdMetaStore.open({
-      endpoints: [etcd.endpoint],
-      clock: realClock,
-      random: realIds,
-      operationTimeoutMs: 20_000,
-    });
+    const store = await openPatient(etcd.endpoint);
     t.teardown(() => store.close());
     await etcd.kill();
     const writing = store.put('k', 'v', { ifAbsent: true });
@@ -201,7 +203,7 @@ function testWithEtcd(): void {
     const etcd = await ownEtcd(t);
     const proxy = await AnswerDroppingProxy.start(etcd.endpoint);
     t.teardown(() => proxy.stop());
-    const [store, direct] = [await openShort(proxy.endpoint), await openShort(etcd.endpoint)];
+    const [store, direct] = [await openPatient(proxy.endpoint), await openPatient(etcd.endpoint)];
     t.teardown(() => Promise.all([store.close(), direct.close()]));
     const putAll = (...keys: readonly string[]): Promise<MetaTxnResult> =>
       direct.txn({
@@ -244,7 +246,7 @@ function testWithEtcd(): void {
 
   test('a watch goes on after etcd was killed, and misses nothing', async (t) => {
     const etcd = await ownEtcd(t);
-    const store = await openShort(etcd.endpoint);
+    const store = await openPatient(etcd.endpoint);
     t.teardown(() => store.close());
     const events = new Events();
     await store.watch('', events.listener);
