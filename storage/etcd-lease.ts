@@ -90,13 +90,16 @@ export class EtcdLease {
     const stream = await client.leaseClient.leaseKeepAlive({ deadline }).catch(() => undefined);
     if (stream === undefined) return 'no answer';
     return new Promise((resolve) => {
+      const noAnswer = (): void => {
+        resolve('no answer');
+      };
       stream
         .on('data', ({ TTL }) => {
           resolve(Number(TTL) > 0 ? 'renewed' : 'expired');
           stream.cancel();
         })
-        .on('error', () => resolve('no answer'))
-        .on('end', () => resolve('no answer'));
+        .on('error', noAnswer)
+        .on('end', noAnswer);
       stream.write({ ID: this.#grant.id });
     });
   }

@@ -11,7 +11,7 @@ import type { MetaEntry, MetaEvent, MetaListener } from './meta-store.js';
 
 const RECONNECT_PAUSE_MS = 250;
 
-type StreamEnd = 'served' | 'failed' | 'compacted';
+type StreamEnd = 'served' | 'failed' | 'compacted' | 'closed';
 
 export class EtcdWatch {
   readonly #connection: EtcdConnection;
@@ -65,7 +65,6 @@ export class EtcdWatch {
   async #follow(): Promise<void> {
     while (!this.#closed) {
       const end = await this.#readStream();
-      if (this.#closed) return;
       if (end === 'failed' || (end === 'compacted' && !(await this.#catchUp()))) {
         await this.#pause();
       }
@@ -76,12 +75,12 @@ export class EtcdWatch {
   async #readStream(): Promise<StreamEnd> {
     const { client } = this.#connection;
     const stream = await client.watchClient.watch().catch(() => undefined);
-    if (stream === undefined) return 'failed';
+    if (stream === undefined) return this.#closed ? 'closed' : 'failed';
     return new Promise<StreamEnd>((resolve) => {
       let end: StreamEnd = 'failed';
       const finish = (): void => {
         stream.cancel();
-        resolve(end);
+        resolve(this.#closed ? 'closed' : end);
       };
       this.#cancel = finish;
       stream
@@ -91,7 +90,10 @@ export class EtcdWatch {
         })
         .on('error', finish)
         .on('end', finish);
-      if (this.#closed) finish();
+      if (this.#closed) {
+        finish();
+        return;
+      }
       const range = this.#keyspace.range(this.#prefix);
       stream.write({ create_request: { ...range, start_revision: this.#nextRevision } });
     });
@@ -99,15 +101,27 @@ export class EtcdWatch {
 
   #take(response: IWatchResponse): StreamEnd {
     if (response.canceled) return Number(response.compact_revision) > 0 ? 'compacted' : 'failed';
-    const events = response.events.map((event) => this.#decode(event));
-    for (const event of events) this.#deliver(event);
+    for (const event of response.events) {
+      const decoded = this.#decode(event);
+      if (decoded !== undefined) this.#deliver(decoded);
+    }
     return 'served';
   }
 
-  #decode({ type, kv }: IEvent): MetaEvent {
-    return type === 'Put'
-      ? { type: 'put', entry: this.#keyspace.decode(kv).entry }
-      : { type: 'delete', key: this.#keyspace.keyOf(kv.key), revision: Number(kv.mod_revision) };
+  #decode({ type, kv }: IEvent): MetaEvent | undefined {
+    if (type === 'Delete') {
+      return {
+        type: 'delete',
+        key: this.#keyspace.keyOf(kv.key),
+        revision: Number(kv.mod_revision),
+      };
+    }
+    try {
+      return { type: 'put', entry: this.#keyspace.decode(kv).entry };
+    } catch {
+      // Put there by someone else, past Millrace: whoever reads the key is told so.
+      return undefined;
+    }
   }
 
   #deliver(event: MetaEvent): void {

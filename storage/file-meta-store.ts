@@ -121,12 +121,12 @@ export class FileMetaStore implements MetaStore {
   async get(key: string): Promise<MetaEntry | undefined> {
     checkMetaKey(key);
     this.#checkUsable();
-    return this.#state.get(key);
+    return Promise.resolve(this.#state.get(key));
   }
 
   async list(prefix: string): Promise<readonly MetaEntry[]> {
     this.#checkUsable();
-    return this.#state.list(prefix);
+    return Promise.resolve(this.#state.list(prefix));
   }
 
   put(key: string, value: string, condition: MetaCondition): Promise<MetaTxnResult> {
@@ -162,13 +162,11 @@ export class FileMetaStore implements MetaStore {
       });
     };
     this.#watches.add(deliver);
-    return {
-      snapshot: this.#state.list(prefix),
-      close: () => {
-        open = false;
-        this.#watches.delete(deliver);
-      },
+    const close = (): void => {
+      open = false;
+      this.#watches.delete(deliver);
     };
+    return Promise.resolve({ snapshot: this.#state.list(prefix), close });
   }
 
   close(): Promise<void> {

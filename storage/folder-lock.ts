@@ -43,7 +43,11 @@ export function lockFolder(folder: string): FolderLock {
     }
     rmSync(join(folder, other), { force: true });
   }
-  return { release: () => rmSync(path, { force: true }) };
+  return {
+    release: () => {
+      rmSync(path, { force: true });
+    },
+  };
 }
 
 function announce(folder: string, path: string, self: ProcessIdentity): void {

@@ -114,7 +114,9 @@ async function waitUntilGone(
     if (event.type === 'delete' && event.key === leader.key) settle(true);
   });
   const leftMs = Math.max(0, deadline - clock.monotonic());
-  const cancelTimer = clock.setTimer(leftMs, () => settle(false));
+  const cancelTimer = clock.setTimer(leftMs, () => {
+    settle(false);
+  });
   if (watch.snapshot.every((entry) => entry.key !== leader.key)) settle(true);
   const gone = await settled;
   cancelTimer();

@@ -25,9 +25,9 @@ function testWithEtcd(): void {
   });
   test.after.always(() => shared.stop());
 
-  testMetaStoreContract(test, async () => {
+  testMetaStoreContract(test, () => {
     prefixes += 1;
-    return `etcd://${shared.endpoint}/contract-${prefixes}`;
+    return Promise.resolve(`etcd://${shared.endpoint}/contract-${prefixes}`);
   });
 
   /** Teardowns run last first: stores close while their etcd still answers. */
@@ -144,7 +144,9 @@ function testWithEtcd(): void {
     const etcd = await ownEtcd(t);
     const store = await openShort(etcd.endpoint);
     t.teardown(() => store.close());
-    t.teardown(() => etcd.thaw());
+    t.teardown(() => {
+      etcd.thaw();
+    });
     const lease = await store.lease('worker/1', '', 2000);
     etcd.freeze();
     const began = performance.now();

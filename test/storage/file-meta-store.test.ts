@@ -116,6 +116,14 @@ test('a second store on the folder is refused while the first lives', async (t) 
   t.is(await keysOf(folder), 'a');
 });
 
+test('of stores opened on one folder at once, one is opened', async (t) => {
+  const folder = await temporaryFolder(t);
+  const opened = await Promise.allSettled(Array.from({ length: 8 }, () => open(folder)));
+  const stores = opened.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+  t.is(stores.length, 1);
+  await stores[0]?.close();
+});
+
 test('the folder of a killed process is taken over, with all that was acknowledged', async (t) => {
   const folder = await temporaryFolder(t);
   const pid = await runUntilKilled('meta-writer.js', [folder]);
