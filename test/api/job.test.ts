@@ -27,14 +27,20 @@ test('a missing name is a build error that shows the place', (t) => {
   const nameless = job('nameless', {}, (env) => {
     env.source('', describedSource(Order)).sinkTo('a', describedSink());
   });
-  t.regex(messageOf(() => nameless.build({})), /^OPERATOR_NAME_INVALID: .*job\.test\.(?:js|ts):\d+/);
+  t.regex(
+    messageOf(() => nameless.build({})),
+    /^OPERATOR_NAME_INVALID: .*job\.test\.(?:js|ts):\d+/,
+  );
 });
 
 test('a builder that throws is named as such', (t) => {
   const broken = job('broken', {}, () => {
     throw new TypeError('no such thing');
   });
-  t.is(messageOf(() => broken.build({})), 'USER_CODE_FAILED: the builder of job "broken" threw: no such thing');
+  t.is(
+    messageOf(() => broken.build({})),
+    'USER_CODE_FAILED: the builder of job "broken" threw: no such thing',
+  );
 });
 
 test('a filter keeps the schema of what it filters', (t) => {
@@ -52,14 +58,22 @@ const withParams = (params: Parameters<typeof job>[1]['params']): Job =>
   });
 
 test('parameters are parsed by type, and a wrong value says what fits', (t) => {
-  const rated = withParams({ rate: param.integer({ help: 'records per second', min: 1, max: 10 }) });
+  const rated = withParams({
+    rate: param.integer({ help: 'records per second', min: 1, max: 10 }),
+  });
   t.notThrows(() => rated.build({ rate: '5' }));
   t.is(
     messageOf(() => rated.build({ rate: 'fast' })),
     'PARAM_INVALID: parameter "rate" is "fast"; give a whole number of at least 1 and at most 10 (records per second)',
   );
-  t.regex(messageOf(() => rated.build({})), /parameter "rate" is missing; add --param rate=/);
-  t.regex(messageOf(() => rated.build({ rte: '1' })), /has no parameter "rte"; it takes:\n {2}--param rate=INTEGER/);
+  t.regex(
+    messageOf(() => rated.build({})),
+    /parameter "rate" is missing; add --param rate=/,
+  );
+  t.regex(
+    messageOf(() => rated.build({ rte: '1' })),
+    /has no parameter "rte"; it takes:\n {2}--param rate=INTEGER/,
+  );
 });
 
 test('a side output may not be called like the main output', (t) => {
@@ -74,5 +88,8 @@ test('a side output may not be called like the main output', (t) => {
       })
       .sinkTo('a', describedSink());
   });
-  t.regex(messageOf(() => clash.build({})), /names a side output "main"; rename it/);
+  t.regex(
+    messageOf(() => clash.build({})),
+    /names a side output "main"; rename it/,
+  );
 });

@@ -1,5 +1,15 @@
 /** A job with every kind of operator, for tests of the graph. */
-import { job, param, t, tumblingWindows, valueState, type Job, type Schema, type Sink, type Source } from '../../api/index.js';
+import {
+  job,
+  param,
+  t,
+  tumblingWindows,
+  valueState,
+  type Job,
+  type Schema,
+  type Sink,
+  type Source,
+} from '../../api/index.js';
 
 export const Order = t.record({ user: t.string, amount: t.float64, at: t.timestamp });
 export type Order = t.infer<typeof Order>;

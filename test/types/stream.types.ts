@@ -26,7 +26,12 @@ declare const countSink: Sink<Count>;
 
 export default job(
   'types',
-  { params: { limit: param.integer({ help: 'limit' }), mode: param.choice(['a', 'b'], { help: 'mode' }) } },
+  {
+    params: {
+      limit: param.integer({ help: 'limit' }),
+      mode: param.choice(['a', 'b'], { help: 'mode' }),
+    },
+  },
   (env, params) => {
     const limit: number = params.limit;
     const mode: 'a' | 'b' = params.mode;
