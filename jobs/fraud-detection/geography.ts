@@ -14,7 +14,6 @@ export function distanceKm(from: Place, to: Place): number {
   const sinLat = Math.sin(((to.lat - from.lat) * radians) / 2);
   const sinLon = Math.sin(((to.lon - from.lon) * radians) / 2);
   const chord =
-    sinLat * sinLat +
-    Math.cos(from.lat * radians) * Math.cos(to.lat * radians) * sinLon * sinLon;
+    sinLat * sinLat + Math.cos(from.lat * radians) * Math.cos(to.lat * radians) * sinLon * sinLon;
   return 2 * EARTH_RADIUS_KM * Math.asin(Math.min(1, Math.sqrt(chord)));
 }

@@ -3,7 +3,13 @@
  * deliberately suspicious: what they object to is only a candidate, and the model decides.
  */
 import { distanceKm } from './geography.js';
-import { logPrice, updateProfile, VELOCITY_WINDOW_MS, withinWindow, type Profile } from './profile.js';
+import {
+  logPrice,
+  updateProfile,
+  VELOCITY_WINDOW_MS,
+  withinWindow,
+  type Profile,
+} from './profile.js';
 import type { Candidate, Evidence, Features, Transaction } from './schemas.js';
 
 export const LIMITS = {

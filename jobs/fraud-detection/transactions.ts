@@ -49,7 +49,7 @@ export async function writeTransactions(
     const block = Buffer.allocUnsafe(BLOCK_BYTES);
     let used = 0;
     const flush = async (): Promise<void> => {
-      for (let from = 0; from < used; ) {
+      for (let from = 0; from < used;) {
         from += (await file.write(block, from, used - from)).bytesWritten;
       }
       bytes += used;

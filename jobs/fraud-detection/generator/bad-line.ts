@@ -28,7 +28,9 @@ const BREAKS: readonly Break[] = [
   function binaryJunk(_transaction, random) {
     const bytes = Uint8Array.from({ length: 16 + random.below(48) }, () => random.below(256));
     // A whole file of junk would have line ends; this is one line of it, and surely no blank one.
-    return bytes.map((byte, index) => (index === 0 ? 0xff : byte === LINE_FEED || byte === CARRIAGE_RETURN ? 0 : byte));
+    return bytes.map((byte, index) =>
+      index === 0 ? 0xff : byte === LINE_FEED || byte === CARRIAGE_RETURN ? 0 : byte,
+    );
   },
 ];
 

@@ -61,7 +61,8 @@ export class Customers {
   /** A customer, the busy ones more often: probability falls as 1 / (rank + shift) (Zipf-Mandelbrot). */
   pick(random: SeededRandom): Customer {
     const share = ZIPF_SHIFT * (Math.pow((1 + ZIPF_SHIFT) / ZIPF_SHIFT, random.next()) - 1);
-    const customer = this.#all[Math.min(this.#all.length - 1, Math.floor(share * this.#all.length))];
+    const customer =
+      this.#all[Math.min(this.#all.length - 1, Math.floor(share * this.#all.length))];
     if (customer === undefined) throw new RangeError('a day without customers; give at least one');
     return customer;
   }

@@ -18,7 +18,8 @@ export async function readLabels(path: string): Promise<Incident[]> {
   const incidents: Incident[] = [];
   await readLines(path, (line, position) => {
     const label: unknown = JSON.parse(line);
-    if (!isIncident(label)) throw new TypeError(`${path} has no label at byte ${position}: ${line}`);
+    if (!isIncident(label))
+      throw new TypeError(`${path} has no label at byte ${position}: ${line}`);
     incidents.push(label);
   });
   return incidents;
