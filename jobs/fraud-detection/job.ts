@@ -14,7 +14,6 @@ import { MINUTE_MS, revenuePerMinute } from './revenue.js';
 import {
   alertSchema,
   featuresSchema,
-  paymentMethodSchema,
   revenuePerMinuteSchema,
   scoreSchema,
   transactionSchema,
@@ -65,7 +64,7 @@ export default job(
       .filter('raised-alerts', isRaised);
 
     const revenue = transactions
-      .keyBy((transaction) => transaction.payment_method, paymentMethodSchema)
+      .keyBy((transaction) => transaction.payment_method)
       .window(tumblingWindows(MINUTE_MS))
       .aggregate('revenue-per-minute', revenuePerMinute);
 
@@ -74,22 +73,22 @@ export default job(
     const directory = (name: OutputName): string => `${output}/${name}`;
     alerts.sinkTo(
       'write-alerts',
-      fileSink({ directory: directory('alerts'), format: jsonLines(alertSchema) }),
+      fileSink({ path: directory('alerts'), format: jsonLines(alertSchema) }),
     );
     revenue.sinkTo(
       'write-revenue-per-minute',
       fileSink({
-        directory: directory('revenue-per-minute'),
+        path: directory('revenue-per-minute'),
         format: jsonLines(revenuePerMinuteSchema),
       }),
     );
     late.sinkTo(
       'write-late',
-      fileSink({ directory: directory('late'), format: jsonLines(transactionSchema) }),
+      fileSink({ path: directory('late'), format: jsonLines(transactionSchema) }),
     );
     transactions.deadLetters.sinkTo(
       'write-dead-letters',
-      fileSink({ directory: directory('dead-letters'), format: jsonLines(deadLetterSchema) }),
+      fileSink({ path: directory('dead-letters'), format: jsonLines(deadLetterSchema) }),
     );
   },
 );

@@ -5,6 +5,7 @@
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
+import { isMillraceError, MillraceError } from 'millrace';
 import { MAX_OUT_OF_ORDERNESS_MS } from './event-time-order.js';
 import { DEFAULT_SPLIT_BYTES } from './outputs.js';
 import { computeReference } from './reference.js';
@@ -54,14 +55,17 @@ async function main(args: readonly string[]): Promise<number> {
       return missing + duplicated + different === 0 ? 0 : 1;
     }
     default:
-      throw new TypeError(`give one command, generate or verify`);
+      throw new MillraceError('USAGE', 'no such command; give generate or verify');
   }
 }
 
 function wholeNumber(name: string, text: string, min: number): number {
   const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
   if (!(value >= min && Number.isSafeInteger(value))) {
-    throw new TypeError(`--${name} is ${JSON.stringify(text)}; give a whole number from ${min} up`);
+    throw new MillraceError(
+      'USAGE',
+      `--${name} is ${JSON.stringify(text)}; give a whole number from ${min} up`,
+    );
   }
   return value;
 }
@@ -70,11 +74,20 @@ function print(result: object): void {
   process.stdout.write(`${JSON.stringify(result, undefined, 2)}\n`);
 }
 
+/** What parseArgs refuses, and what `main` does. */
+function isUsageError(error: unknown): boolean {
+  if (isMillraceError(error)) return error.code === 'USAGE';
+  return (
+    error instanceof TypeError &&
+    'code' in error &&
+    String(error.code).startsWith('ERR_PARSE_ARGS_')
+  );
+}
+
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
-  const usedWrongly = error instanceof TypeError;
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  if (usedWrongly) process.stderr.write(`${USAGE}\n`);
-  process.exitCode = usedWrongly ? 2 : 1;
+  if (isUsageError(error)) process.stderr.write(`${USAGE}\n`);
+  process.exitCode = isUsageError(error) ? 2 : 1;
 }

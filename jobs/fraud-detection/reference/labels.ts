@@ -1,4 +1,5 @@
 /** The planted frauds of a generated day, and how well a set of alerts found them. */
+import { MillraceError } from 'millrace';
 import { INCIDENT_KINDS, type Incident } from '../generator/incidents.js';
 import { readLines } from './line-reader.js';
 
@@ -18,8 +19,12 @@ export async function readLabels(path: string): Promise<Incident[]> {
   const incidents: Incident[] = [];
   await readLines(path, (line, position) => {
     const label: unknown = JSON.parse(line);
-    if (!isIncident(label))
-      throw new TypeError(`${path} has no label at byte ${position}: ${line}`);
+    if (!isIncident(label)) {
+      throw new MillraceError(
+        'INPUT_INVALID',
+        `${path} has no label at byte ${position}; generate it together with its transactions`,
+      );
+    }
     incidents.push(label);
   });
   return incidents;
