@@ -3,7 +3,8 @@
  * names as they come, because only then is the line that declared them known. Job authors never see it.
  */
 import { MillraceError } from '../core/errors.js';
-import { schemaToJson, type Schema } from '../core/schema.js';
+import type { Schema } from '../core/schema.js';
+import { schemaToJson } from '../core/schema-json.js';
 import { isValidName, NAME_RULE, type StreamEdge, type StreamNode } from '../core/stream-graph.js';
 import { declarationSite } from './declaration-site.js';
 import type { KeySelector, OperatorFunctions, Transformation } from './transformation.js';

@@ -4,9 +4,8 @@
  * and must not be kept.
  */
 import type { Infer, Schema } from '../core/schema.js';
-import type { StateDescriptor, StateHandles } from './state.js';
 
-export type Key = string | number | bigint | boolean | { readonly [field: string]: unknown };
+import type { StateDescriptor, StateHandles } from './state.js';
 
 export interface TimerService {
   /** One timer per key and timestamp. Fires when the watermark reaches `timestamp` (ms). */

@@ -30,7 +30,6 @@ export { tumblingWindows, type TumblingWindows } from './windows.js';
 export { boundedOutOfOrderness, type WatermarkStrategy } from './watermarks.js';
 export type {
   AggregateFunction,
-  Key,
   ProcessContext,
   ProcessFunction,
   ScoreFunction,
@@ -48,6 +47,7 @@ export type {
   SourceReader,
   SourceSplit,
 } from './source.js';
+export type { Key } from '../core/key-codec.js';
 export type { Committer, Sink, SinkContext, SinkWriter } from './sink.js';
 export { deadLetterSchema } from './dead-letter.js';
 export { MillraceError, isMillraceError, type ErrorCode } from '../core/errors.js';

@@ -3,7 +3,9 @@
  * until the graph is deployed. Types flow from the source's schema to the sink.
  */
 import { MillraceError } from '../core/errors.js';
-import { schemaToJson, type Infer, type Schema } from '../core/schema.js';
+import type { Key } from '../core/key-codec.js';
+import type { Infer, Schema } from '../core/schema.js';
+import { schemaToJson } from '../core/schema-json.js';
 import { MAIN_OUTPUT, type Partitioning } from '../core/stream-graph.js';
 import {
   originOf,
@@ -11,10 +13,10 @@ import {
   type OperatorOptions,
   type StreamOrigin,
 } from './declarations.js';
-import type { AggregateFunction, Key, ProcessFunction, SideOutputs } from './functions.js';
+import type { AggregateFunction, ProcessFunction, SideOutputs } from './functions.js';
 import type { Sink } from './sink.js';
 import type { StateDescriptor } from './state.js';
-import type { OperatorFunctions } from './transformation.js';
+import type { KeySelector, OperatorFunctions } from './transformation.js';
 import type { TumblingWindows } from './windows.js';
 
 export interface OutputOptions<Out> extends OperatorOptions {
@@ -117,20 +119,18 @@ export class Stream<T> {
   }
 
   /**
-   * Records with the same key go to the same subtask and share keyed state.
-   * @param schema needed when the key is a record
+   * Records with the same key go to the same subtask and share keyed state. A key is a string, number,
+   * bigint or boolean, or a flat tuple or record of those.
    */
-  keyBy<K extends Key>(key: (record: T) => K, schema?: Schema<K>): KeyedStream<T, K> {
-    const selector = { select: key as (record: unknown) => Key, schema };
+  keyBy<K extends Key>(key: (record: T) => K): KeyedStream<T, K> {
     const origins = this.#origins.map(
       (origin): StreamOrigin => ({
         edge: {
           from: origin.edge.from,
           output: origin.edge.output,
           partitioning: 'hash',
-          ...(schema === undefined ? {} : { keySchema: schemaToJson(schema) }),
         },
-        key: selector,
+        key: key as KeySelector,
       }),
     );
     return new KeyedStream<T, K>(this.#declarations, origins, this.#repartitioned('forward'));

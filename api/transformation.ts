@@ -8,7 +8,8 @@ import type { StreamNode } from '../core/stream-graph.js';
 import type { StateDescriptor } from './state.js';
 import type { Sink } from './sink.js';
 import type { Source } from './source.js';
-import type { AggregateFunction, Key, ProcessFunction, SideOutputs } from './functions.js';
+import type { Key } from '../core/key-codec.js';
+import type { AggregateFunction, ProcessFunction, SideOutputs } from './functions.js';
 import type { WatermarkStrategy } from './watermarks.js';
 
 /** The functions of an operator with their types erased; each kind is called only with what its own stream carries. */
@@ -53,11 +54,7 @@ export type OperatorFunctions =
     }
   | { readonly kind: 'sink'; readonly sink: Sink<unknown> };
 
-/** A key selector with the schema of its key, if the key is not a plain string, number, bigint or boolean. */
-export interface KeySelector {
-  readonly select: (record: unknown) => Key;
-  readonly schema: Schema<unknown> | undefined;
-}
+export type KeySelector = (record: unknown) => Key;
 
 export interface Transformation {
   readonly node: StreamNode;

@@ -4,7 +4,7 @@
  * It must hold no functions; the functions stay in the bundle and are found again by operator name.
  */
 import { MillraceError } from './errors.js';
-import type { SchemaJson } from './schema.js';
+import type { SchemaJson } from './schema-json.js';
 
 export type OperatorKind =
   | 'source'
@@ -38,8 +38,6 @@ export interface StreamEdge {
   /** MAIN_OUTPUT or the side output's name. */
   readonly output: string;
   readonly partitioning: Partitioning;
-  /** Schema of the key when partitioning is 'hash' and the key is not a plain string or number. */
-  readonly keySchema?: SchemaJson;
 }
 
 export interface StreamNode {

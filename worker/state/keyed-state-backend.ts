@@ -3,8 +3,8 @@
  * of the subtask's key groups. Operators call it synchronously between `prefetch` and the end of a
  * batch; it must never look up to tasks, operators or the network.
  */
-import type { Key } from '../../api/functions.js';
 import type { StateDescriptor } from '../../api/state.js';
+import type { Key } from '../../core/key-codec.js';
 import type { KeyGroupRange } from '../../core/key-group.js';
 import type { Schema } from '../../core/schema.js';
 
@@ -73,8 +73,6 @@ export interface KeyedStateBackendOptions {
   readonly operator: string;
   readonly keyGroups: KeyGroupRange;
   readonly maxParallelism: number;
-  /** Schema of the key; undefined: string, number, bigint or boolean. */
-  readonly keySchema: Schema<unknown> | undefined;
   /** Processing time (ms since the epoch), for TTL. */
   readonly now: () => number;
 }

@@ -1,0 +1,25 @@
+/** All bounds of the data plane in one place, each with its reason. */
+
+/** Records in a chunk: above it the strings no longer fit the caches, below it the cost per message shows. */
+export const CHUNK_RECORDS_MAX = 256;
+
+/** Estimated bytes at which a chunk is closed early, so that large records do not make huge messages. */
+export const CHUNK_BYTES_MAX = 32 * 1024;
+
+/**
+ * Chunks in flight per channel: enough to fill several messages of 8 chunks while credits travel
+ * back, few enough that what stands before a barrier stays under about half a megabyte a channel.
+ */
+export const CHANNEL_CREDITS = 24;
+
+/** Credits are returned when this many have gathered, or at once when the channel has run empty. */
+export const CREDIT_RETURN_BATCH = 6;
+
+/** Closed chunks that may wait for credits before the task stops taking input. */
+export const SUBPARTITION_QUEUE_MAX = 2;
+
+/** Bytes gathered into one message of the exchange under load. */
+export const FRAME_BYTES_MAX = 256 * 1024;
+
+/** Records a source emits in one turn of its task. */
+export const SOURCE_BATCH_RECORDS = 256;

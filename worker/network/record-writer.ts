@@ -1,0 +1,80 @@
+/**
+ * Writes an operator's output onto the channels of one job edge: forward, by key group, or in turn
+ * (journey of a record: operator chain -> record writer -> result subpartition). It must not look
+ * into records other than through the key selector.
+ */
+import { invariant } from '../../core/errors.js';
+import type { Key } from '../../core/key-codec.js';
+import { keyGroupOf, subtaskOf } from '../../core/key-group.js';
+import type { Partitioning } from '../../core/stream-graph.js';
+import type { StreamEvent } from './buffer.js';
+import type { ResultSubpartition } from './result-subpartition.js';
+
+export type HashKey = (key: Key) => number;
+
+export interface RecordWriterOptions {
+  readonly partitioning: Partitioning;
+  /** By consumer subtask; a forward edge has one. */
+  readonly subpartitions: readonly ResultSubpartition[];
+  readonly maxParallelism: number;
+  /** For hash partitioning. */
+  readonly selectKey: ((record: unknown) => Key) | undefined;
+  readonly hashKey: HashKey;
+}
+
+export class RecordWriter {
+  readonly subpartitions: readonly ResultSubpartition[];
+  /** Writes one record; specialised for the partitioning, so that its call sites stay monomorphic. */
+  readonly write: (value: unknown, timestamp: number) => void;
+
+  constructor(options: RecordWriterOptions) {
+    this.subpartitions = options.subpartitions;
+    this.write = createWrite(options);
+  }
+
+  get isFull(): boolean {
+    for (const subpartition of this.subpartitions) if (subpartition.isFull) return true;
+    return false;
+  }
+
+  /** Sends the event on every channel. */
+  broadcast(event: StreamEvent): void {
+    for (const subpartition of this.subpartitions) subpartition.emit(event);
+  }
+
+  /** Sends open chunks whose receiver has nothing left to do; `force` sends all. */
+  flush(force: boolean): void {
+    for (const subpartition of this.subpartitions) {
+      if (force || subpartition.isReceiverIdle) subpartition.flush();
+    }
+  }
+
+  get hasOpenChunk(): boolean {
+    return this.subpartitions.some((subpartition) => subpartition.hasOpenChunk);
+  }
+}
+
+function createWrite(options: RecordWriterOptions): (value: unknown, timestamp: number) => void {
+  const { subpartitions, selectKey, hashKey, maxParallelism } = options;
+  const [first] = subpartitions;
+  invariant(first !== undefined, 'an edge has at least one channel');
+  if (subpartitions.length === 1) return (value, timestamp) => first.append(value, timestamp);
+  if (options.partitioning === 'hash') {
+    invariant(selectKey !== undefined, 'a hash edge has a key selector');
+    const byKeyGroup = Array.from({ length: maxParallelism }, (_, keyGroup) => {
+      const target = subpartitions[subtaskOf(keyGroup, subpartitions.length, maxParallelism)];
+      invariant(target !== undefined, 'every key group has a subtask');
+      return target;
+    });
+    return (value, timestamp) => {
+      const target = byKeyGroup[keyGroupOf(hashKey(selectKey(value)), maxParallelism)];
+      if (target !== undefined) target.append(value, timestamp);
+    };
+  }
+  let next = 0;
+  return (value, timestamp) => {
+    const target = subpartitions[next];
+    next = next + 1 === subpartitions.length ? 0 : next + 1;
+    if (target !== undefined) target.append(value, timestamp);
+  };
+}

@@ -1,0 +1,51 @@
+/**
+ * Operator state as it stands in a checkpoint: lists of entries that are redistributed one by one
+ * when the parallelism changes. Each kind of operator with such state has its entry schema here, and
+ * all of them share one encoding: a chunk of the record codec.
+ */
+import type { SourceSplit } from '../../api/source.js';
+import { isMillraceError, MillraceError } from '../../core/errors.js';
+import { compileRecordCodec, NO_TIMESTAMP } from '../../core/record-codec.js';
+import { float64Schema, recordSchema, type Schema } from '../../core/schema.js';
+
+/** A committable with the checkpoint that it belongs to. */
+export interface PendingCommittable {
+  readonly checkpointId: number;
+  readonly committable: unknown;
+}
+
+/** A split with its position and the greatest timestamp seen in it (-Infinity: none). */
+export interface SplitState {
+  readonly split: SourceSplit;
+  readonly maxTimestamp: number;
+}
+
+export function pendingCommittableSchema(committable: Schema<unknown>): Schema<PendingCommittable> {
+  return recordSchema({ checkpointId: float64Schema, committable });
+}
+
+export function splitStateSchema(split: Schema<SourceSplit>): Schema<SplitState> {
+  return recordSchema({ split, maxTimestamp: float64Schema });
+}
+
+export function encodeEntries<T>(schema: Schema<T>, entries: readonly T[]): Uint8Array {
+  return compileRecordCodec(schema).encode(entries, new Float64Array(entries.length).fill(NO_TIMESTAMP));
+}
+
+/**
+ * @param origin names the operator in errors
+ * @throws MillraceError CHECKPOINT_CORRUPT
+ */
+export function decodeEntries<T>(schema: Schema<T>, bytes: Uint8Array, origin: string): T[] {
+  try {
+    const chunk = { values: [], timestamps: new Float64Array(0), count: 0 };
+    return compileRecordCodec(schema).decode(bytes, chunk).values;
+  } catch (error) {
+    if (!isMillraceError(error)) throw error;
+    throw new MillraceError(
+      'CHECKPOINT_CORRUPT',
+      `the operator state of "${origin}" cannot be read (${error.message}); restore from another checkpoint`,
+      { cause: error },
+    );
+  }
+}

@@ -1,0 +1,155 @@
+/**
+ * The keyed process operator: user callbacks with keyed state, timers and side outputs (journey of a
+ * record: operator chain -> keyed state). One context object serves all calls; it must never be kept.
+ */
+import type { ProcessFunction, SideOutputs, TimerContext } from '../../api/functions.js';
+import type { StateDescriptor } from '../../api/state.js';
+import type { Key } from '../../core/key-codec.js';
+import type { KeyedStateBackend, TimeDomain } from '../state/keyed-state-backend.js';
+import type { OperatorOutput, OperatorSnapshot, StreamOperator } from './operator.js';
+import { userCodeError } from './user-code.js';
+
+type Descriptors = Readonly<Record<string, StateDescriptor>>;
+type Process = ProcessFunction<Key, unknown, Descriptors, unknown, SideOutputs>;
+type Context = TimerContext<Key, Descriptors, unknown, SideOutputs>;
+
+export interface ProcessOperatorOptions {
+  readonly name: string;
+  readonly process: Process;
+  readonly selectKey: (record: unknown) => Key;
+  readonly backend: KeyedStateBackend;
+  readonly output: OperatorOutput;
+  /** Processing time, ms since the epoch. */
+  readonly now: () => number;
+}
+
+export class ProcessOperator implements StreamOperator {
+  readonly name: string;
+  readonly #process: Process;
+  readonly #selectKey: (record: unknown) => Key;
+  readonly #backend: KeyedStateBackend;
+  readonly #output: OperatorOutput;
+  readonly #context: MutableContext;
+
+  constructor(options: ProcessOperatorOptions) {
+    this.name = options.name;
+    this.#process = options.process;
+    this.#selectKey = options.selectKey;
+    this.#backend = options.backend;
+    this.#output = options.output;
+    this.#context = new MutableContext(options);
+  }
+
+  open(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  processElement(value: unknown, timestamp: number): void {
+    const context = this.#context;
+    try {
+      const key = this.#selectKey(value);
+      this.#backend.setCurrentKey(key);
+      context.key = key;
+      context.timestamp = timestamp;
+      this.#process.onElement(value, context);
+    } catch (error) {
+      throw userCodeError(error, this.name, 'onElement', value);
+    }
+  }
+
+  processWatermark(timestamp: number): void {
+    this.#context.watermark = timestamp;
+    this.#advance('eventTime', timestamp);
+    this.#output.emitWatermark(timestamp);
+  }
+
+  processWatermarkStatus(idle: boolean): void {
+    this.#output.emitWatermarkStatus(idle);
+  }
+
+  suspended(): undefined {
+    return undefined;
+  }
+
+  drain(): undefined {
+    return undefined;
+  }
+
+  snapshot(checkpointId: number): OperatorSnapshot {
+    return { keyed: this.#backend.snapshot(checkpointId) };
+  }
+
+  notifyCheckpointComplete(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  advanceProcessingTime(now: number): number | undefined {
+    const next = this.#backend.timers.next('processingTime');
+    if (next === undefined || next > now) return next;
+    this.#advance('processingTime', now);
+    return this.#backend.timers.next('processingTime');
+  }
+
+  close(): Promise<void> {
+    return this.#backend.close();
+  }
+
+  #advance(domain: TimeDomain, time: number): void {
+    this.#backend.timers.advance(domain, time, this.#fire);
+  }
+
+  readonly #fire = (timestamp: number, key: Key, domain: TimeDomain): void => {
+    if (this.#process.onTimer === undefined) return;
+    const context = this.#context;
+    context.key = key;
+    context.timestamp = domain === 'eventTime' ? timestamp : context.timestamp;
+    context.timeDomain = domain;
+    try {
+      this.#process.onTimer(timestamp, context);
+    } catch (error) {
+      throw userCodeError(error, this.name, 'onTimer', { key, timestamp });
+    }
+  };
+}
+
+/** The one context of an operator; its fields change between calls. */
+class MutableContext implements Context {
+  key: Key = '';
+  timestamp = -Infinity;
+  watermark = -Infinity;
+  timeDomain: TimeDomain = 'eventTime';
+  readonly state: Context['state'];
+  readonly timers: Context['timers'];
+  readonly #output: OperatorOutput;
+  readonly #now: () => number;
+
+  constructor({ backend, process, output, now }: ProcessOperatorOptions) {
+    this.#output = output;
+    this.#now = now;
+    this.state = Object.fromEntries(
+      Object.entries(process.state ?? {}).map(([name, descriptor]) => [
+        name,
+        backend.state(name, descriptor),
+      ]),
+    ) as Context['state'];
+    const { timers } = backend;
+    this.timers = {
+      registerEventTimeTimer: (timestamp) => timers.register('eventTime', timestamp),
+      deleteEventTimeTimer: (timestamp) => timers.delete('eventTime', timestamp),
+      registerProcessingTimeTimer: (timestamp) => timers.register('processingTime', timestamp),
+      deleteProcessingTimeTimer: (timestamp) => timers.delete('processingTime', timestamp),
+    };
+  }
+
+  get processingTime(): number {
+    return this.#now();
+  }
+
+  collect(record: unknown): void {
+    this.#output.collect(record, this.timestamp);
+  }
+
+  sideOutput(name: string, record: unknown): void {
+    this.#output.sideOutput(name, record, this.timestamp);
+  }
+}

@@ -1,0 +1,114 @@
+/**
+ * The sink operator: hands records to the connector's writer and runs its two-phase commit. At a
+ * barrier it cuts the epoch and keeps its committables in the checkpoint; it commits only when the
+ * checkpoint is complete, and once more after a restore.
+ */
+import type { Committer, Sink, SinkContext, SinkWriter } from '../../api/sink.js';
+import { isMillraceError, MillraceError } from '../../core/errors.js';
+import type { PendingCommittable } from './operator-state.js';
+import type { OperatorSnapshot, StreamOperator } from './operator.js';
+
+export interface SinkOperatorOptions {
+  readonly name: string;
+  readonly sink: Sink<unknown>;
+  readonly context: SinkContext;
+  /** This subtask's committables of the restored checkpoint; undefined: not restored. */
+  readonly restored: readonly PendingCommittable[] | undefined;
+}
+
+export class SinkOperator implements StreamOperator {
+  readonly name: string;
+  readonly #options: SinkOperatorOptions;
+  readonly #pending: PendingCommittable[];
+  #writer: SinkWriter<unknown, unknown> | undefined;
+  #committer: Committer<unknown> | undefined;
+  /** Commits run one after another, in the order of their checkpoints. */
+  #commits: Promise<void> = Promise.resolve();
+
+  constructor(options: SinkOperatorOptions) {
+    this.name = options.name;
+    this.#options = options;
+    this.#pending = [...(options.restored ?? [])];
+  }
+
+  async open(): Promise<void> {
+    const { sink, context } = this.#options;
+    this.#committer = await sink.createCommitter(context);
+    const committables = this.#pending.map((pending) => pending.committable);
+    // The restored checkpoint is complete, whether or not its notification was ever heard.
+    if (committables.length > 0) await this.#committer.commit(committables);
+    this.#pending.length = 0;
+    await this.#committer.recover(committables);
+    this.#writer = await sink.createWriter(context);
+  }
+
+  processElement(value: unknown, timestamp: number): void {
+    try {
+      this.#writer?.write(value, timestamp);
+    } catch (error) {
+      throw this.#failed(error);
+    }
+  }
+
+  processWatermark(): void {
+    // Time ends here.
+  }
+
+  processWatermarkStatus(): void {
+    // Nothing is downstream.
+  }
+
+  suspended(): Promise<void> | undefined {
+    return this.#writer?.whenWritable();
+  }
+
+  drain(): undefined {
+    return undefined;
+  }
+
+  snapshot(checkpointId: number): OperatorSnapshot {
+    const writer = this.#writer;
+    const earlier = [...this.#pending];
+    if (writer === undefined) return { operator: { entries: earlier } };
+    const prepared = writer.prepareCommit(checkpointId).then((committables) => {
+      const entries = committables.map((committable) => ({ checkpointId, committable }));
+      this.#pending.push(...entries);
+      return [...earlier, ...entries];
+    });
+    return { operator: { entries: prepared } };
+  }
+
+  notifyCheckpointComplete(checkpointId: number): Promise<void> {
+    this.#commits = this.#commits.then(async () => {
+      const due = this.#pending.filter((pending) => pending.checkpointId <= checkpointId);
+      if (due.length === 0) return;
+      try {
+        await this.#committer?.commit(due.map((pending) => pending.committable));
+      } catch (error) {
+        throw this.#failed(error);
+      }
+      const done = new Set(due);
+      const kept = this.#pending.filter((pending) => !done.has(pending));
+      this.#pending.splice(0, this.#pending.length, ...kept);
+    });
+    return this.#commits;
+  }
+
+  advanceProcessingTime(): undefined {
+    return undefined;
+  }
+
+  async close(): Promise<void> {
+    await this.#writer?.close();
+    await this.#committer?.close();
+  }
+
+  #failed(error: unknown): MillraceError {
+    if (isMillraceError(error)) return error;
+    const message = error instanceof Error ? error.message : String(error);
+    return new MillraceError('OUTPUT_FAILED', `sink "${this.name}": ${message}`, {
+      cause: error,
+      location: { operator: this.name },
+    });
+  }
+}

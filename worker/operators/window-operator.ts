@@ -1,0 +1,121 @@
+/**
+ * Tumbling event-time windows with an aggregate function. A window [start, end) fires when the
+ * watermark reaches end - 1; a record is late when end - 1 + allowed lateness <= watermark, and an
+ * accepted late record fires its window again at once. It must not keep anything but accumulators.
+ */
+import type { AggregateFunction } from '../../api/functions.js';
+import { MillraceError } from '../../core/errors.js';
+import type { Key } from '../../core/key-codec.js';
+import type { KeyedStateBackend, WindowState } from '../state/keyed-state-backend.js';
+import type { OperatorOutput, OperatorSnapshot, StreamOperator } from './operator.js';
+import { userCodeError } from './user-code.js';
+
+export interface WindowOperatorOptions {
+  readonly name: string;
+  readonly sizeMs: number;
+  readonly offsetMs: number;
+  readonly allowedLatenessMs: number;
+  readonly aggregate: AggregateFunction<Key, unknown, unknown, unknown>;
+  readonly selectKey: (record: unknown) => Key;
+  readonly backend: KeyedStateBackend;
+  readonly output: OperatorOutput;
+}
+
+export class WindowOperator implements StreamOperator {
+  readonly name: string;
+  readonly #options: WindowOperatorOptions;
+  readonly #contents: WindowState<unknown>;
+  #watermark = -Infinity;
+
+  constructor(options: WindowOperatorOptions) {
+    this.name = options.name;
+    this.#options = options;
+    this.#contents = options.backend.windowState('windowContents', options.aggregate.accumulator);
+  }
+
+  open(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  processElement(value: unknown, timestamp: number): void {
+    const { aggregate, sizeMs, offsetMs, allowedLatenessMs, selectKey, output } = this.#options;
+    if (timestamp === -Infinity) {
+      throw new MillraceError(
+        'USER_CODE_FAILED',
+        `window operator "${this.name}" got a record without an event time; give its source watermarks`,
+        { location: { operator: this.name } },
+      );
+    }
+    // Math.floor, not truncation: a negative timestamp belongs to the window below it.
+    const start = Math.floor((timestamp - offsetMs) / sizeMs) * sizeMs + offsetMs;
+    const lastMs = start + sizeMs - 1;
+    if (lastMs + allowedLatenessMs <= this.#watermark) {
+      output.sideOutput('late', value, timestamp);
+      return;
+    }
+    try {
+      const key = selectKey(value);
+      this.#options.backend.setCurrentKey(key);
+      const accumulator = this.#contents.get(start) ?? aggregate.createAccumulator();
+      const added = aggregate.add(accumulator, value);
+      this.#contents.put(start, added);
+      if (lastMs <= this.#watermark) this.#emit(start, key, added);
+    } catch (error) {
+      throw userCodeError(error, this.name, 'add', value);
+    }
+  }
+
+  processWatermark(timestamp: number): void {
+    const { sizeMs, allowedLatenessMs, output } = this.#options;
+    const previous = this.#watermark;
+    this.#watermark = timestamp;
+    for (const start of this.#contents.windows()) {
+      const lastMs = start + sizeMs - 1;
+      if (lastMs > timestamp) break;
+      if (lastMs > previous) {
+        this.#contents.forEach(start, (key, accumulator) => this.#emit(start, key, accumulator));
+      }
+      if (lastMs + allowedLatenessMs <= timestamp) this.#contents.drop(start);
+    }
+    output.emitWatermark(timestamp);
+  }
+
+  processWatermarkStatus(idle: boolean): void {
+    this.#options.output.emitWatermarkStatus(idle);
+  }
+
+  suspended(): undefined {
+    return undefined;
+  }
+
+  drain(): undefined {
+    return undefined;
+  }
+
+  snapshot(checkpointId: number): OperatorSnapshot {
+    return { keyed: this.#options.backend.snapshot(checkpointId) };
+  }
+
+  notifyCheckpointComplete(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  advanceProcessingTime(): undefined {
+    return undefined;
+  }
+
+  close(): Promise<void> {
+    return this.#options.backend.close();
+  }
+
+  #emit(start: number, key: Key, accumulator: unknown): void {
+    const end = start + this.#options.sizeMs;
+    let result: unknown;
+    try {
+      result = this.#options.aggregate.getResult(accumulator, key, { start, end });
+    } catch (error) {
+      throw userCodeError(error, this.name, 'getResult', { key, start, end });
+    }
+    this.#options.output.collect(result, end - 1);
+  }
+}

@@ -1,0 +1,298 @@
+/**
+ * A task: one subtask of a vertex as a state machine that is driven by turns (journeys of a record
+ * and of a barrier: input gate -> stream task -> operator chain). A turn handles at most one batch
+ * and never waits; whatever has to wait suspends the task, which asks for a turn when it can go on.
+ */
+import { isMillraceError, locateError, toMillraceError } from '../../core/errors.js';
+import type { DecodedChunk, RecordCodec } from '../../core/record-codec.js';
+import type { CheckpointBarrier, RecordBatch, RecordChunk } from '../network/buffer.js';
+import type { InputGate } from '../network/input-gate.js';
+import type { SourceOperator } from '../operators/source-operator.js';
+import type { OperatorChain } from './operator-chain.js';
+import type { SubtaskCheckpointCoordinator } from './subtask-checkpoint-coordinator.js';
+import type { TaskEnvironment, TaskId } from './task-environment.js';
+
+export interface StreamTaskOptions {
+  readonly id: TaskId;
+  readonly environment: TaskEnvironment;
+  readonly chain: OperatorChain;
+  readonly checkpoints: SubtaskCheckpointCoordinator;
+  /** A task has either a source or a gate. */
+  readonly input:
+    | { readonly kind: 'source'; readonly source: SourceOperator }
+    | {
+        readonly kind: 'gate';
+        readonly gate: InputGate;
+        /** Codec of each input edge; undefined where records never come encoded. */
+        readonly codecs: readonly (RecordCodec<unknown> | undefined)[];
+      };
+}
+
+/** Where a task's time went since it started, ms. */
+export interface TaskTimes {
+  readonly busyMs: number;
+  readonly backPressuredMs: number;
+}
+
+export class StreamTask {
+  readonly id: TaskId;
+  readonly #options: StreamTaskOptions;
+  readonly #mailbox: (() => void)[] = [];
+  readonly #chunk: DecodedChunk<unknown> = {
+    values: [],
+    timestamps: new Float64Array(0),
+    count: 0,
+  };
+  #state: 'created' | 'running' | 'drained' | 'ended' = 'created';
+  /** Promises that have to resolve before the next batch. */
+  #waiting = 0;
+  #sourceStopped = false;
+  #nextProcessingTime: number | undefined;
+  #busyMs = 0;
+  #backPressuredMs = 0;
+  #backPressuredSince: number | undefined;
+
+  constructor(options: StreamTaskOptions) {
+    this.id = options.id;
+    this.#options = options;
+  }
+
+  get isDrained(): boolean {
+    return this.#state === 'drained';
+  }
+
+  get watermark(): number {
+    const { input } = this.#options;
+    return input.kind === 'gate' ? input.gate.watermark : input.source.watermark;
+  }
+
+  get chain(): OperatorChain {
+    return this.#options.chain;
+  }
+
+  times(): TaskTimes {
+    const since = this.#backPressuredSince;
+    const now = this.#options.environment.clock.monotonic();
+    return {
+      busyMs: this.#busyMs,
+      backPressuredMs: this.#backPressuredMs + (since === undefined ? 0 : now - since),
+    };
+  }
+
+  /** Opens the operators, consumers first. The task takes turns once this resolves. */
+  async open(): Promise<void> {
+    for (const operator of [...this.#options.chain.operators].reverse()) await operator.open();
+    if (this.#state !== 'created') return;
+    this.#state = 'running';
+    this.#options.environment.reports.running(this.id);
+    this.#options.environment.wake();
+  }
+
+  /** Runs `mail` in the task's thread of control, between batches. */
+  post(mail: () => void): void {
+    this.#mailbox.push(mail);
+    this.#options.environment.wake();
+  }
+
+  /** The coordinator asks a source for a checkpoint. Tasks with inputs wait for their barriers instead. */
+  triggerCheckpoint(barrier: CheckpointBarrier, startDelayMs = 0): void {
+    this.post(() => this.#takeCheckpoint(barrier, startDelayMs, 0));
+  }
+
+  notifyCheckpointComplete(checkpointId: number): void {
+    const { chain, environment } = this.#options;
+    Promise.all(chain.operators.map((operator) => operator.notifyCheckpointComplete(checkpointId)))
+      .then(() => environment.reports.committed(this.id, checkpointId))
+      .catch((error: unknown) => this.fail(error));
+  }
+
+  notifyCheckpointAborted(checkpointId: number): void {
+    this.post(() => {
+      this.#options.checkpoints.abort(checkpointId);
+      const { input } = this.#options;
+      if (input.kind === 'gate') input.gate.abortAlignment(checkpointId);
+    });
+  }
+
+  /** Ends the task with an error; the first one counts. */
+  fail(error: unknown): void {
+    if (this.#state === 'ended') return;
+    this.#state = 'ended';
+    const located = locateError(toMillraceError(error), {
+      subtask: this.id.subtask,
+      ...(isMillraceError(error) && error.location?.operator !== undefined
+        ? {}
+        : { operator: this.id.vertex }),
+    });
+    this.#options.environment.reports.failed(this.id, located);
+  }
+
+  async close(): Promise<void> {
+    this.#state = 'ended';
+    for (const operator of this.#options.chain.operators) await operator.close();
+  }
+
+  /** Does at most one batch of work. Returns whether there may be more to do at once. */
+  turn(): boolean {
+    if (this.#state === 'created' || this.#state === 'ended') return false;
+    const { clock } = this.#options.environment;
+    const started = clock.monotonic();
+    let worked = false;
+    try {
+      worked = this.#step();
+    } catch (error) {
+      this.fail(error);
+    }
+    if (worked) this.#busyMs += clock.monotonic() - started;
+    return worked;
+  }
+
+  /** Sends chunks that have waited long enough. */
+  flush(): void {
+    for (const writer of this.#options.chain.writers) writer.flush(true);
+  }
+
+  get hasOpenChunk(): boolean {
+    return this.#options.chain.writers.some((writer) => writer.hasOpenChunk);
+  }
+
+  /** When the task wants a turn for the sake of processing time, ms since the epoch. */
+  get nextProcessingTime(): number | undefined {
+    return this.#nextProcessingTime;
+  }
+
+  #step(): boolean {
+    const mail = this.#mailbox.shift();
+    if (mail !== undefined) {
+      mail();
+      return true;
+    }
+    if (this.#waiting > 0) return false;
+    if (this.#isOutputFull()) return false;
+    const suspended = this.#options.chain.suspended();
+    if (suspended !== undefined) {
+      this.#suspend(suspended);
+      return false;
+    }
+    this.#advanceProcessingTime();
+    const worked = this.#options.input.kind === 'source' ? this.#pollSource() : this.#pollGate();
+    if (!worked) for (const writer of this.#options.chain.writers) writer.flush(false);
+    return worked;
+  }
+
+  #isOutputFull(): boolean {
+    for (const writer of this.#options.chain.writers) {
+      if (writer.isFull) {
+        this.#backPressuredSince ??= this.#options.environment.clock.monotonic();
+        return true;
+      }
+    }
+    if (this.#backPressuredSince !== undefined) {
+      this.#backPressuredMs +=
+        this.#options.environment.clock.monotonic() - this.#backPressuredSince;
+      this.#backPressuredSince = undefined;
+    }
+    return false;
+  }
+
+  #pollSource(): boolean {
+    const { input } = this.#options;
+    if (input.kind !== 'source' || this.#sourceStopped || this.#state === 'drained') return false;
+    const result = input.source.poll();
+    if (result === 'end') {
+      this.#endOfData();
+      return true;
+    }
+    return result === 'more';
+  }
+
+  #pollGate(): boolean {
+    const { input, chain } = this.#options;
+    if (input.kind !== 'gate') return false;
+    const item = input.gate.poll();
+    if (item === undefined) return false;
+    switch (item.kind) {
+      case 'records':
+        this.#processRecords(item.records, input.codecs[item.input]);
+        break;
+      case 'watermark':
+        chain.processWatermark(item.timestamp);
+        break;
+      case 'watermarkStatus':
+        chain.processWatermarkStatus(item.idle);
+        break;
+      case 'barrier':
+        this.#takeCheckpoint(item.barrier, 0, item.alignmentMs);
+        break;
+      case 'abandoned':
+        this.#options.checkpoints.abort(item.checkpointId);
+        break;
+      case 'endOfData':
+        this.#endOfData();
+        break;
+    }
+    return true;
+  }
+
+  #processRecords(
+    records: RecordBatch | RecordChunk,
+    codec: RecordCodec<unknown> | undefined,
+  ): void {
+    const { collectBatch } = this.#options.chain;
+    if (records.kind === 'batch') {
+      collectBatch?.(records.values, records.timestamps, records.values.length);
+      return;
+    }
+    const chunk = codec?.decode(records.bytes, this.#chunk);
+    if (chunk !== undefined) collectBatch?.(chunk.values, chunk.timestamps, chunk.count);
+  }
+
+  /** Everything before the barrier comes out of the chain, then the barrier goes on, then the snapshot is taken. */
+  #takeCheckpoint(barrier: CheckpointBarrier, startDelayMs: number, alignmentMs: number): void {
+    if (barrier.stopAfter) this.#sourceStopped = true;
+    const { chain, checkpoints } = this.#options;
+    const snapshot = (): void => {
+      chain.broadcast(barrier);
+      checkpoints.snapshot(barrier.checkpointId, startDelayMs, alignmentMs);
+    };
+    const draining = chain.drain();
+    if (draining === undefined) snapshot();
+    else this.#suspend(draining.then(() => this.#guarded(snapshot)));
+  }
+
+  #endOfData(): void {
+    const finish = (): void => {
+      this.#options.chain.broadcast({ kind: 'endOfData' });
+      this.#state = 'drained';
+      this.#options.environment.reports.drained(this.id);
+    };
+    const draining = this.#options.chain.drain();
+    if (draining === undefined) finish();
+    else this.#suspend(draining.then(() => this.#guarded(finish)));
+  }
+
+  #advanceProcessingTime(): void {
+    const now = this.#options.environment.clock.now();
+    let earliest: number | undefined;
+    for (const operator of this.#options.chain.operators) {
+      const wanted = operator.advanceProcessingTime(now);
+      if (wanted !== undefined && (earliest === undefined || wanted < earliest)) earliest = wanted;
+    }
+    this.#nextProcessingTime = earliest;
+  }
+
+  #suspend(promise: Promise<void>): void {
+    this.#waiting++;
+    promise.then(
+      () => {
+        this.#waiting--;
+        this.#options.environment.wake();
+      },
+      (error: unknown) => this.fail(error),
+    );
+  }
+
+  #guarded(action: () => void): void {
+    if (this.#state !== 'ended') action();
+  }
+}

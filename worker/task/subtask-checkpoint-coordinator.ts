@@ -1,0 +1,101 @@
+/**
+ * A task's part in a checkpoint (journey of a barrier: mailbox -> subtask checkpoint coordinator):
+ * snapshot the operators in a short synchronous part, write the files in the background, and
+ * acknowledge once every file is durable, never before.
+ */
+import { toMillraceError } from '../../core/errors.js';
+import type { StateFile } from '../../core/state-file.js';
+import type { OperatorSnapshot, StreamOperator } from '../operators/operator.js';
+import { encodeEntries } from '../operators/operator-state.js';
+import type { Schema } from '../../core/schema.js';
+import type { TaskEnvironment, TaskId } from './task-environment.js';
+
+export interface SubtaskCheckpointCoordinatorOptions {
+  readonly task: TaskId;
+  readonly environment: TaskEnvironment;
+  readonly operators: readonly StreamOperator[];
+  /** Schema of an operator's state entries; undefined where it has none. */
+  readonly stateSchemaOf: (operator: string) => Schema<unknown> | undefined;
+}
+
+interface TakenSnapshot {
+  readonly operator: string;
+  readonly snapshot: OperatorSnapshot;
+}
+
+export class SubtaskCheckpointCoordinator {
+  readonly #options: SubtaskCheckpointCoordinatorOptions;
+  #aborted = 0;
+
+  constructor(options: SubtaskCheckpointCoordinatorOptions) {
+    this.#options = options;
+  }
+
+  /** The barrier is aligned and already sent on; takes the snapshot before this call returns. */
+  snapshot(checkpointId: number, startDelayMs: number, alignmentMs: number): void {
+    const { task, environment, operators } = this.#options;
+    const started = environment.clock.monotonic();
+    let taken: TakenSnapshot[];
+    try {
+      taken = operators.map((operator) => ({
+        operator: operator.name,
+        snapshot: operator.snapshot(checkpointId),
+      }));
+    } catch (error) {
+      environment.reports.declined(task, checkpointId, toMillraceError(error, 'CHECKPOINT_FAILED'));
+      return;
+    }
+    const syncMs = environment.clock.monotonic() - started;
+    const asyncStarted = environment.clock.monotonic();
+    this.#write(checkpointId, taken).then(
+      (files) => {
+        if (checkpointId <= this.#aborted) return;
+        const asyncMs = environment.clock.monotonic() - asyncStarted;
+        environment.reports.acknowledged(task, checkpointId, files, {
+          startDelayMs,
+          alignmentMs,
+          syncMs,
+          asyncMs,
+        });
+      },
+      (error: unknown) =>
+        environment.reports.declined(
+          task,
+          checkpointId,
+          toMillraceError(error, 'CHECKPOINT_FAILED'),
+        ),
+    );
+  }
+
+  /** The checkpoint was given up: say nothing more about it. */
+  abort(checkpointId: number): void {
+    this.#aborted = Math.max(this.#aborted, checkpointId);
+  }
+
+  async #write(checkpointId: number, taken: readonly TakenSnapshot[]): Promise<StateFile[]> {
+    const { task, environment, stateSchemaOf } = this.#options;
+    const files: StateFile[] = [];
+    for (const { operator, snapshot } of taken) {
+      const { keyed, operator: entries } = snapshot;
+      if (keyed !== undefined) {
+        const name = `${operator}-${task.subtask}-keyed`;
+        const written = await environment.storage.write(checkpointId, name, keyed.bytes());
+        files.push({
+          operator,
+          kind: 'keyed',
+          ...written,
+          keyGroupStart: keyed.keyGroups.start,
+          keyGroupEnd: keyed.keyGroups.end,
+        });
+      }
+      const schema = stateSchemaOf(operator);
+      if (entries !== undefined && schema !== undefined) {
+        const bytes = encodeEntries(schema, await entries.entries);
+        const name = `${operator}-${task.subtask}-operator`;
+        const written = await environment.storage.write(checkpointId, name, bytes);
+        files.push({ operator, kind: 'operator', ...written, keyGroupStart: 0, keyGroupEnd: 0 });
+      }
+    }
+    return files;
+  }
+}
