@@ -2,7 +2,7 @@
  * Finds the line of user code that declared an operator, so that an error can show it. It reads a
  * stack trace once per declared operator, when the graph is built; never at run time.
  */
-const OWN_FRAME = /[/\\](?:api|dist)[/\\](?:api[/\\])?(?:stream|job|declaration-site|keyed-stream|environment)\.[jt]s/;
+const OWN_FRAME = /[/\\](?:api|dist)[/\\](?:api[/\\])?(?:stream|job|declarations?|declaration-site|environment)\.[jt]s/;
 
 /** `file:line:column` of the nearest frame outside the SDK; "unknown" where the runtime gives none. */
 export function declarationSite(): string {
