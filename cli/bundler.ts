@@ -33,6 +33,8 @@ export interface BundleOptions {
   /** For the builder and each scoring module; 30 s unless told. */
   readonly graphTimeoutMs?: number;
   readonly heapMbMax?: number;
+  /** Stops the making of the graph. */
+  readonly signal?: AbortSignal;
   /** Receives what user code prints while the graph is made. */
   readonly onOutput?: (text: string) => void;
 }
@@ -79,6 +81,7 @@ function generatorOptions(
     displayRoot: places.displayRoot,
     ...(options.graphTimeoutMs === undefined ? {} : { timeoutMs: options.graphTimeoutMs }),
     ...(options.heapMbMax === undefined ? {} : { heapMbMax: options.heapMbMax }),
+    ...(options.signal === undefined ? {} : { signal: options.signal }),
     ...(options.onOutput === undefined ? {} : { onOutput: options.onOutput }),
   };
 }

@@ -9,12 +9,12 @@ import { isMillraceError, toMillraceError } from '../core/errors.js';
 const ENGINE_CODE = fileURLToPath(new URL('../', import.meta.url));
 const FRAMES_MAX = 10;
 
-/** Frames of a stack trace that are the user's: not the engine's, not Node's. */
+/** Frames of a stack trace that are the user's: not the engine's, a package's or Node's. */
 export function userFrames(stack: string): readonly string[] {
   return stack
     .split('\n')
     .filter((line) => /^\s+at .*:\d+/.test(line))
-    .filter((line) => !line.includes('node:') && !line.includes(ENGINE_CODE))
+    .filter((line) => !/node:|[/\\]node_modules[/\\]/.test(line) && !line.includes(ENGINE_CODE))
     .slice(0, FRAMES_MAX)
     .map((line) => `    ${line.trim()}`);
 }

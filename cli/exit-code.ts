@@ -20,6 +20,8 @@ export function exitCodeOf(error: unknown): ExitCode {
     case 'USAGE':
     case 'PARAM_INVALID':
       return EXIT.usage;
+    case 'CANCELED':
+      return EXIT.interrupted;
     case 'CLUSTER_UNREACHABLE':
       return EXIT.unreachable;
     default:

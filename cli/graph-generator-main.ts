@@ -4,6 +4,7 @@
  * it. It must never touch the bundle, the cluster or the terminal itself.
  */
 import { pathToFileURL } from 'node:url';
+import { Worker } from 'node:worker_threads';
 import { isJob } from '../api/job.js';
 import { describeParams } from '../api/params.js';
 import { isMillraceError, MillraceError, serializeError } from '../core/errors.js';
@@ -82,3 +83,6 @@ process.on('message', (request: GeneratorRequest) => {
 });
 process.on('uncaughtException', fail);
 process.on('unhandledRejection', fail);
+
+// User code may hold this thread forever, so another one watches for the death of the parent.
+new Worker(new URL('./orphan-watch.js', import.meta.url), { workerData: process.ppid }).unref();

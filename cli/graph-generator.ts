@@ -32,6 +32,8 @@ export interface GraphGeneratorOptions {
   readonly displayRoot: string;
   readonly timeoutMs?: number;
   readonly heapMbMax?: number;
+  /** Ends a request early. */
+  readonly signal?: AbortSignal;
   /** Receives what user code prints while it is loaded and built. */
   readonly onOutput?: (text: string) => void;
 }
@@ -129,32 +131,7 @@ export class GraphGenerator {
     kind: K,
     request: GeneratorRequest,
   ): Promise<ReplyTo<K>> {
-    const timeoutMs = this.#options.timeoutMs ?? GENERATOR_LIMITS.timeoutMs;
-    const reply = await new Promise<GeneratorReply>((resolve, reject) => {
-      const settle = (act: () => void): void => {
-        timeout.removeEventListener('abort', onTimeout);
-        this.#child.off('message', onMessage).off('exit', onExit).off('error', reject);
-        act();
-      };
-      const onMessage = (message: GeneratorReply): void => settle(() => resolve(message));
-      const onExit = (code: number | null, signal: string | null): void =>
-        settle(() => reject(this.#ended(request.sourceName, code, signal)));
-      const onTimeout = (): void =>
-        settle(() =>
-          reject(
-            new MillraceError(
-              'JOB_INVALID',
-              `${request.sourceName} was not done after ${timeoutMs / 1000} s; a builder only declares ` +
-                'streams, so move whatever waits or computes into an operator',
-            ),
-          ),
-        );
-      const timeout = AbortSignal.timeout(timeoutMs);
-      timeout.addEventListener('abort', onTimeout);
-      this.#child.on('message', onMessage).on('exit', onExit).on('error', reject);
-      if (this.#child.exitCode !== null) onExit(this.#child.exitCode, null);
-      else this.#child.send(request);
-    });
+    const reply = await this.#awaitReply(request);
     if (this.#output !== '') this.#options.onOutput?.(this.#output);
     this.#output = '';
     if (reply.kind === 'failed') throw this.#userError(reply.error);
@@ -165,6 +142,43 @@ export class GraphGenerator {
       );
     }
     return reply as ReplyTo<K>;
+  }
+
+  #awaitReply(request: GeneratorRequest): Promise<GeneratorReply> {
+    const { timeoutMs = GENERATOR_LIMITS.timeoutMs, signal } = this.#options;
+    const child = this.#child;
+    return new Promise<GeneratorReply>((resolve, reject) => {
+      const timeout = AbortSignal.timeout(timeoutMs);
+      const settle = (act: () => void): void => {
+        timeout.removeEventListener('abort', onTimeout);
+        signal?.removeEventListener('abort', onInterrupt);
+        child.off('message', onMessage).off('exit', onExit).off('error', onError);
+        act();
+      };
+      const onMessage = (message: GeneratorReply): void => settle(() => resolve(message));
+      const onError = (error: Error): void => settle(() => reject(error));
+      const onExit = (code: number | null, by: string | null): void =>
+        settle(() => reject(this.#ended(request.sourceName, code, by)));
+      const onInterrupt = (): void =>
+        settle(() => reject(new MillraceError('CANCELED', 'interrupted; nothing was submitted')));
+      const onTimeout = (): void =>
+        settle(() =>
+          reject(
+            new MillraceError(
+              'JOB_INVALID',
+              `${request.sourceName} was not done after ${timeoutMs / 1000} s; a builder only ` +
+                'declares streams, so move whatever waits or computes into an operator',
+            ),
+          ),
+        );
+      timeout.addEventListener('abort', onTimeout);
+      signal?.addEventListener('abort', onInterrupt);
+      child.on('message', onMessage).on('exit', onExit).on('error', onError);
+      if (signal?.aborted === true) onInterrupt();
+      else if (child.exitCode !== null || child.signalCode !== null) {
+        onExit(child.exitCode, child.signalCode);
+      } else child.send(request);
+    });
   }
 
   #positions(): SourcePositions {

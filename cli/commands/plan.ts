@@ -22,6 +22,7 @@ export async function planJob(
     file,
     params: options.param,
     workingFolder: context.workingFolder,
+    signal: context.interrupted,
     onOutput: (text) => context.note(text),
   });
   const parallelism =

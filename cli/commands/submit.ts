@@ -42,6 +42,7 @@ export async function submitJob(
     file,
     params: options.param,
     workingFolder: context.workingFolder,
+    signal: context.interrupted,
     onOutput: (text) => context.note(text),
   });
   if (context.interrupted.aborted) return EXIT.interrupted;
