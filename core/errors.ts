@@ -43,6 +43,7 @@ export const ERROR_CODES = {
   STORAGE_CONFLICT: ['external', 'never'],
   STORAGE_CORRUPT: ['external', 'never'],
   STORAGE_LOCKED: ['user', 'never'],
+  BLOB_NOT_FOUND: ['external', 'never'],
   OUTPUT_FAILED: ['external', 'restart'],
   // Cluster.
   CLUSTER_UNREACHABLE: ['external', 'backoff'],

@@ -1,0 +1,32 @@
+/**
+ * Every bound of the coordinator, each with its reason. A queue or a collection that grows with
+ * what others send must have its limit here.
+ */
+
+export const COORDINATOR_LIMITS = {
+  /** Sessions at once; far more than one coordinator was ever measured with. */
+  workersMax: 1_000,
+  slotsPerWorkerMax: 1_024,
+  /** Control messages; a DeploySlot carries the manifest it restores from. */
+  messageBytesMax: 16 * 1024 * 1024,
+  /** Messages that a worker hasn't taken yet; one that stops reading is lost, not waited for. */
+  unsentMessagesMax: 10_000,
+  /** A connection that says nothing must not hold a place. */
+  registerTimeoutMs: 10_000,
+  /** Part size of FetchBundle; the contract says at most 1 MiB. */
+  bundlePartBytes: 256 * 1024,
+  fetchBundleTimeoutMs: 120_000,
+  /** Jobs that have not ended. */
+  jobsMax: 200,
+  /** Ended jobs that are still listed; the oldest go. */
+  endedJobsMax: 100,
+  slotRequestsMax: 1_000,
+  /** Checkpoints in a job's history; the oldest go. */
+  checkpointHistoryMax: 50,
+  /** Events that wait for a job master while it records something durable. */
+  jobEventsMax: 100_000,
+  /** JSON bodies of the REST API; bundles have their own limit. */
+  restBodyBytesMax: 64 * 1024,
+  restRequestTimeoutMs: 120_000,
+  restConnectionsMax: 256,
+} as const;

@@ -1,0 +1,31 @@
+/** A failure on the wire <-> the serialized error of core. Unknown codes become INTERNAL. */
+import { ERROR_CODES, type ErrorCode, type SerializedError } from '../core/errors.js';
+import type { Failure } from './gen/millrace/v1/control.js';
+
+export function failureToWire(error: SerializedError): Failure {
+  const location = error.location ?? {};
+  return {
+    code: error.code,
+    message: error.message,
+    stack: error.stack ?? '',
+    operator: location.operator ?? '',
+    subtask: location.subtask,
+    worker: location.worker ?? '',
+  };
+}
+
+export function failureFromWire(failure: Failure | undefined): SerializedError {
+  if (failure === undefined) {
+    return { code: 'INTERNAL', message: 'INTERNAL: a failure was reported without its cause' };
+  }
+  return {
+    code: Object.hasOwn(ERROR_CODES, failure.code) ? (failure.code as ErrorCode) : 'INTERNAL',
+    message: failure.message,
+    location: {
+      ...(failure.operator === '' ? {} : { operator: failure.operator }),
+      ...(failure.subtask === undefined ? {} : { subtask: failure.subtask }),
+      ...(failure.worker === '' ? {} : { worker: failure.worker }),
+    },
+    ...(failure.stack === '' ? {} : { stack: failure.stack }),
+  };
+}

@@ -1,0 +1,111 @@
+/**
+ * The seam to large, immutable things: checkpoint files, manifests, bundles. A blob appears whole or
+ * not at all and is durable when `put` returns. The file system stands behind it now, an object
+ * store can later; one contract suite holds for both. This file must never know which.
+ */
+import { createHash } from 'node:crypto';
+import { invariant, MillraceError } from '../core/errors.js';
+
+/** Longest key, and longest part of a key between slashes, in bytes. */
+export const BLOB_KEY_BYTES_MAX = 1024;
+export const BLOB_KEY_SEGMENT_BYTES_MAX = 200;
+
+/** What a blob must be when it is read back. */
+export interface BlobExpectation {
+  readonly lengthBytes: number;
+  /** SHA-256 of the content, 64 lower-case hex digits. */
+  readonly sha256: string;
+}
+
+/** A stored blob; whoever refers to it keeps this, so that damage is noticed on the way back. */
+export interface BlobHandle extends BlobExpectation {
+  readonly key: string;
+}
+
+export interface BlobListing {
+  readonly key: string;
+  readonly lengthBytes: number;
+}
+
+export interface BlobPutOptions {
+  /** Refuse to replace: STORAGE_CONFLICT if the key exists. Of racing puts exactly one succeeds. */
+  readonly ifAbsent?: boolean;
+}
+
+/**
+ * Keys: segments of `A-Z a-z 0-9 . _ = -` joined by `/`, none beginning with a dot; a key is never
+ * the folder of another key. Fails with MillraceError STORAGE_UNAVAILABLE if the store can't do it;
+ * a failed put leaves what was there before.
+ */
+export interface BlobStore {
+  put(
+    key: string,
+    data: Uint8Array | AsyncIterable<Uint8Array>,
+    options?: BlobPutOptions,
+  ): Promise<BlobHandle>;
+  /**
+   * The whole blob.
+   * @throws MillraceError BLOB_NOT_FOUND; STORAGE_CORRUPT naming the blob and what differs from
+   *   `expected`
+   */
+  get(key: string, expected?: BlobExpectation): Promise<Uint8Array>;
+  /**
+   * The blob in pieces of bounded size. A difference from `expected` is thrown after the last piece:
+   * only who has read to the end may believe what was read.
+   * @throws as `get`
+   */
+  read(key: string, expected?: BlobExpectation): AsyncIterable<Uint8Array>;
+  /** Every blob whose key begins with `prefix`, ordered by key. */
+  list(prefix: string): AsyncIterable<BlobListing>;
+  /** Deleting a blob that isn't there is no error. */
+  delete(key: string): Promise<void>;
+}
+
+/** @throws MillraceError INTERNAL if the key isn't of the form above, so never leaves the store */
+export function checkBlobKey(key: string): void {
+  const shown = JSON.stringify(key);
+  invariant(
+    key.length > 0 && key.length <= BLOB_KEY_BYTES_MAX,
+    `blob key ${shown} has a bad length`,
+  );
+  for (const segment of key.split('/')) {
+    invariant(
+      /^[A-Za-z0-9_=-][A-Za-z0-9._=-]*$/.test(segment) &&
+        segment.length <= BLOB_KEY_SEGMENT_BYTES_MAX,
+      `blob key ${shown} has the bad part ${JSON.stringify(segment)}`,
+    );
+  }
+}
+
+/** Counts and hashes a blob on its way in or out. */
+export class BlobDigest {
+  #lengthBytes = 0;
+  readonly #hash = createHash('sha256');
+
+  update(piece: Uint8Array): void {
+    this.#lengthBytes += piece.byteLength;
+    this.#hash.update(piece);
+  }
+
+  finish(): BlobExpectation {
+    return { lengthBytes: this.#lengthBytes, sha256: this.#hash.digest('hex') };
+  }
+}
+
+/**
+ * @param where the blob as the user can find it, a path or an address
+ * @throws MillraceError STORAGE_CORRUPT naming what differs
+ */
+export function checkBlob(where: string, actual: BlobExpectation, expected: BlobExpectation): void {
+  const difference =
+    actual.lengthBytes !== expected.lengthBytes
+      ? `it has ${actual.lengthBytes} bytes, not ${expected.lengthBytes}`
+      : actual.sha256 !== expected.sha256
+        ? `its SHA-256 is ${actual.sha256}, not ${expected.sha256}`
+        : undefined;
+  if (difference === undefined) return;
+  throw new MillraceError(
+    'STORAGE_CORRUPT',
+    `${where} is damaged: ${difference}; use another copy, such as an older checkpoint`,
+  );
+}
