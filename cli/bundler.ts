@@ -19,6 +19,7 @@ import { ENGINE_VERSION } from '../core/version.js';
 import { bundleIdOf, describeBundleFile, writeBundleArchive } from '../storage/bundle-archive.js';
 import { compileModules } from './bundle-compiler.js';
 import { GraphGenerator } from './graph-generator.js';
+import { findScoreModules } from './score-modules.js';
 
 /** Files in this folder beside the job file travel with the job. */
 const ASSETS_FOLDER = 'assets';
@@ -86,44 +87,6 @@ function generatorOptions(
   };
 }
 
-/** Scoring modules by their path in the bundle; operators that name the same file share one. */
-async function findScoreModules(
-  graph: StreamGraph,
-  places: JobPlaces,
-): Promise<ReadonlyMap<string, string>> {
-  const outputs = new Map<string, string>();
-  for (const node of graph.nodes) {
-    if (node.module === undefined) continue;
-    const file = path.resolve(places.jobFolder, node.module);
-    const found = await stat(file).catch(() => undefined);
-    if (found?.isFile() !== true) {
-      throw new MillraceError(
-        'BUNDLE_INVALID',
-        `operator "${node.name}" (${node.declaredAt}) names the scoring module "${node.module}", but ` +
-          `${path.relative(places.displayRoot, file)} doesn't exist; give its path relative to the job file`,
-      );
-    }
-    if (!outputs.has(file)) outputs.set(file, `modules/${outputs.size}`);
-  }
-  return outputs;
-}
-
-/** The graph as workers read it: scoring modules by their place in the bundle. */
-function withBundledModules(
-  graph: StreamGraph,
-  jobFolder: string,
-  modules: ReadonlyMap<string, string>,
-): StreamGraph {
-  return {
-    ...graph,
-    nodes: graph.nodes.map((node) => {
-      if (node.module === undefined) return node;
-      const output = modules.get(path.resolve(jobFolder, node.module));
-      return output === undefined ? node : { ...node, module: `${output}.mjs` };
-    }),
-  };
-}
-
 async function readAssets(
   jobFolder: string,
   limits: BundleLimits,
@@ -153,31 +116,9 @@ export async function buildJobGraph(options: BundleOptions): Promise<StreamGraph
   return (await buildModules(options)).graph;
 }
 
-/** Name and parameters of a job, without building it. */
-export async function describeJob(
-  options: Omit<BundleOptions, 'params'>,
-): Promise<{ readonly jobName: string; readonly paramsHelp: readonly string[] }> {
-  const places = await findJob({ ...options, params: {} });
-  const compiled = await compileModules({
-    entries: [{ file: places.jobFile, output: 'job' }],
-    ...places,
-  });
-  const generator = await GraphGenerator.start(
-    generatorOptions({ ...options, params: {} }, places),
-  );
-  try {
-    await generator.add(compiled);
-    return await generator.describe(BUNDLE_ENTRY, places.displayName);
-  } finally {
-    await generator.close();
-  }
-}
-
 async function buildModules(options: BundleOptions): Promise<{
   readonly graph: StreamGraph;
   readonly places: JobPlaces;
-  /** Scoring modules: source file -> path in the bundle, without extension. */
-  readonly modules: ReadonlyMap<string, string>;
   readonly files: ReadonlyMap<string, Uint8Array>;
 }> {
   const places = await findJob(options);
@@ -188,16 +129,13 @@ async function buildModules(options: BundleOptions): Promise<{
     await generator.add(compiled);
     const graph = await generator.build(BUNDLE_ENTRY, places.displayName, options.params);
     const modules = await findScoreModules(graph, places);
-    if (modules.size === 0) return { graph, places, modules, files: compiled };
-    const compiledModules = await compileModules({
-      entries: [...modules].map(([file, output]) => ({ file, output })),
-      ...places,
-    });
+    if (modules.length === 0) return { graph, places, files: compiled };
+    const compiledModules = await compileModules({ entries: modules, ...places });
     await generator.add(compiledModules);
-    for (const [file, output] of modules) {
+    for (const { file, output } of modules) {
       await generator.checkScore(`${output}.mjs`, path.relative(places.displayRoot, file));
     }
-    return { graph, places, modules, files: new Map([...compiled, ...compiledModules]) };
+    return { graph, places, files: new Map([...compiled, ...compiledModules]) };
   } finally {
     await generator.close();
   }
@@ -209,10 +147,8 @@ async function buildModules(options: BundleOptions): Promise<{
  */
 export async function createBundle(options: BundleOptions): Promise<Bundle> {
   const limits = options.limits ?? BUNDLE_LIMITS;
-  const built = await buildModules(options);
-  const { jobFolder } = built.places;
-  const graph = withBundledModules(built.graph, jobFolder, built.modules);
-  const files = new Map([...built.files, ...(await readAssets(jobFolder, limits))]);
+  const { graph, places, files: modules } = await buildModules(options);
+  const files = new Map([...modules, ...(await readAssets(places.jobFolder, limits))]);
   const described = [...files]
     .map(([file, content]) => describeBundleFile(file, content))
     .sort((left, right) => (left.path < right.path ? -1 : 1));

@@ -6,7 +6,6 @@
 import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { isJob } from '../api/job.js';
-import { describeParams } from '../api/params.js';
 import { isMillraceError, MillraceError, serializeError } from '../core/errors.js';
 import type { GeneratorReply, GeneratorRequest } from './graph-generator-messages.js';
 
@@ -63,9 +62,6 @@ async function answer(request: GeneratorRequest): Promise<GeneratorReply> {
       'JOB_INVALID',
       `${request.sourceName} doesn't export a job; add: export default job('name', {}, (env) => ...)`,
     );
-  }
-  if (request.kind === 'describe') {
-    return { kind: 'described', jobName: job.name, paramsHelp: describeParams(job.params) };
   }
   return { kind: 'built', graph: job.build(request.params).graph };
 }

@@ -11,13 +11,11 @@ interface Target {
 
 export type GeneratorRequest = Target &
   (
-    | { readonly kind: 'describe' }
     | { readonly kind: 'build'; readonly params: Readonly<Record<string, string>> }
     | { readonly kind: 'checkScore' }
   );
 
 export type GeneratorReply =
-  | { readonly kind: 'described'; readonly jobName: string; readonly paramsHelp: readonly string[] }
   | { readonly kind: 'built'; readonly graph: StreamGraph }
   | { readonly kind: 'checked' }
   | { readonly kind: 'failed'; readonly error: SerializedError };

@@ -104,14 +104,6 @@ export class GraphGenerator {
     };
   }
 
-  async describe(
-    module: string,
-    sourceName: string,
-  ): Promise<{ readonly jobName: string; readonly paramsHelp: readonly string[] }> {
-    const file = path.join(this.#folder, module);
-    return this.#ask('described', { kind: 'describe', file, sourceName });
-  }
-
   /** @throws MillraceError JOB_INVALID when the module exports no function `score` */
   async checkScore(module: string, sourceName: string): Promise<void> {
     const file = path.join(this.#folder, module);

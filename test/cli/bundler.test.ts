@@ -41,7 +41,7 @@ test('a job with a library, a scoring module and assets becomes one verified bun
     ['assets/model.json', 'job.mjs', 'job.mjs.map', 'modules/0.mjs', 'modules/0.mjs.map'],
   );
   const score = manifest.streamGraph.nodes.find((node) => node.name === 'score');
-  t.is(score?.module, 'modules/0.mjs');
+  t.is(score?.module, './score.ts');
   t.regex(score?.declaredAt ?? '', /^job\.ts:\d+:\d+$/);
 });
 
