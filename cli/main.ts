@@ -53,4 +53,5 @@ stdout.on('error', (error: NodeJS.ErrnoException) => {
   throw error;
 });
 
-process.exitCode = await runProgram(process.argv.slice(2), context);
+const exitCode = await runProgram(process.argv.slice(2), context);
+if (exitCode !== undefined) process.exitCode = exitCode;

@@ -57,10 +57,19 @@ function withParams(command: Command): Command {
     .option('--parallelism <n>', 'subtasks of each operator', wholeNumber(1, 32_768));
 }
 
-/** Runs a command line without the program's name. */
-export async function runProgram(args: readonly string[], context: CliContext): Promise<ExitCode> {
-  let exitCode: ExitCode = EXIT.done;
-  const ends = (code: ExitCode): void => {
+/** Takes how a command ended; undefined where the process goes on and sets its own exit code. */
+type Ends = (code: ExitCode | undefined) => void;
+
+/**
+ * Runs a command line without the program's name.
+ * @returns undefined where the process has become a coordinator or a worker
+ */
+export async function runProgram(
+  args: readonly string[],
+  context: CliContext,
+): Promise<ExitCode | undefined> {
+  let exitCode: ExitCode | undefined = EXIT.done;
+  const ends: Ends = (code) => {
     exitCode = code;
   };
   const verbose = args.includes(VERBOSE_FLAG);
@@ -78,7 +87,7 @@ export async function runProgram(args: readonly string[], context: CliContext): 
   }
 }
 
-function createProgram(context: CliContext, ends: (code: ExitCode) => void): Command {
+function createProgram(context: CliContext, ends: Ends): Command {
   const program = new Command('millrace')
     .description('A distributed stream processor: bundles jobs, runs clusters and talks to them.')
     .version(ENGINE_VERSION)
@@ -99,11 +108,7 @@ function createProgram(context: CliContext, ends: (code: ExitCode) => void): Com
   return program;
 }
 
-function addClusterCommands(
-  program: Command,
-  context: CliContext,
-  ends: (code: ExitCode) => void,
-): void {
+function addClusterCommands(program: Command, context: CliContext, ends: Ends): void {
   program
     .command('cluster')
     .description('run a coordinator and workers on this machine until Ctrl-C')
@@ -136,6 +141,7 @@ function addClusterCommands(
       .helpOption(false)
       .action(async (flags: readonly string[]) => {
         const { becomeEngineProcess } = await import('./commands/engine-process.js');
+        ends(undefined);
         await becomeEngineProcess(role, flags);
       });
   }
@@ -152,11 +158,7 @@ function addClusterCommands(
     });
 }
 
-function addJobCommands(
-  program: Command,
-  context: CliContext,
-  ends: (code: ExitCode) => void,
-): void {
+function addJobCommands(program: Command, context: CliContext, ends: Ends): void {
   withCluster(withParams(program.command('submit')))
     .description('bundle a job, run it on the cluster and follow it to its end')
     .option('--from-savepoint <id>', 'restore state from a savepoint or a retained checkpoint')

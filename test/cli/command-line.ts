@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
-const MAIN = fileURLToPath(new URL('../../cli/main.js', import.meta.url));
+export const MILLRACE_MAIN = fileURLToPath(new URL('../../cli/main.js', import.meta.url));
 
 export interface CommandResult {
   readonly exitCode: number | null;
@@ -20,7 +20,7 @@ export function runMillrace(
   options: CommandOptions = {},
 ): Promise<CommandResult> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [MAIN, ...args], {
+    const child = spawn(process.execPath, [MILLRACE_MAIN, ...args], {
       cwd: options.cwd,
       env: { PATH: process.env['PATH'], ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],
