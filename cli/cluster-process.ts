@@ -45,6 +45,12 @@ function parseAnnouncement(line: string): Announcement | undefined {
   }
 }
 
+/** What must not outlive this process when it exits without closing. */
+const RUNNING = new Set<ChildProcess>();
+process.once('exit', () => {
+  for (const child of RUNNING) child.kill('SIGKILL');
+});
+
 export class ClusterProcess {
   readonly name: string;
   /** Resolves when the process has ended, with how. */
@@ -61,17 +67,16 @@ export class ClusterProcess {
     const log = openSync(options.logFile, 'a');
     this.#child = spawn(process.execPath, [options.main, ...options.flags, '--exit-with-stdin'], {
       stdio: ['pipe', 'pipe', log],
+      // A process group of its own: Ctrl-C reaches this process, which then ends the others in order.
+      detached: true,
     });
     closeSync(log);
     this.ended = new Promise((resolve) => {
       this.#child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`));
       this.#child.once('error', (error) => resolve(error.message));
     });
-    const endHard = (): void => {
-      this.#child.kill('SIGKILL');
-    };
-    process.once('exit', endHard);
-    void this.ended.then(() => process.off('exit', endHard));
+    RUNNING.add(this.#child);
+    void this.ended.then(() => RUNNING.delete(this.#child));
     // A process that ends while we still hold its pipe breaks it: its exit tells more.
     this.#child.stdin?.on('error', () => undefined);
     this.#announcement = new Promise((resolve) => {
