@@ -8,8 +8,8 @@ export interface CliContext {
   readonly workingFolder: string;
   /** Address of a cluster from the environment (MILLRACE_CLUSTER), if set. */
   readonly defaultCluster: string | undefined;
-  /** Whether standard output is a terminal that can redraw. */
-  readonly terminal: boolean;
+  /** Standard output where it is a terminal that can redraw. */
+  readonly terminal: NodeJS.WriteStream | undefined;
   /** Whether standard output takes colours: a terminal, and NO_COLOR is not set. */
   readonly color: boolean;
   readonly clock: Clock;

@@ -32,13 +32,13 @@ function watchSignals(): AbortSignal {
 }
 
 const { env, stdout, stderr } = process;
-const terminal = stdout.isTTY && env['TERM'] !== 'dumb';
+const terminal = stdout.isTTY && env['TERM'] !== 'dumb' ? stdout : undefined;
 
 const context: CliContext = {
   workingFolder: process.cwd(),
   defaultCluster: env['MILLRACE_CLUSTER'] === '' ? undefined : env['MILLRACE_CLUSTER'],
   terminal,
-  color: terminal && (env['NO_COLOR'] ?? '') === '',
+  color: terminal !== undefined && (env['NO_COLOR'] ?? '') === '',
   clock,
   get interrupted() {
     return (interrupted ??= watchSignals());

@@ -25,7 +25,9 @@ export function createLiveView(
 ): LiveView {
   if (options.quiet)
     return { show: () => undefined, event: () => undefined, close: () => undefined };
-  return context.terminal ? new TerminalView(context) : new PlainView(context);
+  return context.terminal === undefined
+    ? new PlainView(context)
+    : new TerminalView(context, context.terminal);
 }
 
 function eventTime(ms: number | null): string {
@@ -49,10 +51,11 @@ function checkpointText({ checkpointsCompleted, latestCheckpoint }: DemoProgress
 class TerminalView implements LiveView {
   readonly #context: CliContext;
   readonly #colors: ReturnType<typeof picocolors.createColors>;
-  readonly #redraw = createLogUpdate(process.stdout, { showCursor: false });
+  readonly #redraw: ReturnType<typeof createLogUpdate>;
 
-  constructor(context: CliContext) {
+  constructor(context: CliContext, terminal: NodeJS.WriteStream) {
     this.#context = context;
+    this.#redraw = createLogUpdate(terminal);
     this.#colors = picocolors.createColors(context.color);
   }
 

@@ -3,22 +3,33 @@
  * kill to the first record that a source emits in the attempt after it.
  */
 import type { Clock } from '../../core/clock.js';
-import type { EmbeddedCluster } from '../embedded-cluster.js';
 import type { DemoProgress } from './demo-progress.js';
 
 /** Late enough that there is state and committed output to lose, early enough that much is left. */
 const KILL_AT_SHARE = 0.4;
 const CHECKPOINTS_BEFORE = 1;
 
+/** What the kill needs of a worker process. */
+export interface KillableWorker {
+  readonly id: string | undefined;
+  readonly name: string;
+  readonly pid: number;
+  kill(signal: 'SIGKILL'): void;
+}
+
 export class WorkerKill {
-  readonly #cluster: EmbeddedCluster;
+  readonly #cluster: { readonly workers: readonly KillableWorker[] };
   readonly #clock: Clock;
   readonly #transactions: number;
   #killedAtMs: number | undefined;
   #killedAttempt = 0;
   #recoveryMs: number | undefined;
 
-  constructor(cluster: EmbeddedCluster, clock: Clock, transactions: number) {
+  constructor(
+    cluster: { readonly workers: readonly KillableWorker[] },
+    clock: Clock,
+    transactions: number,
+  ) {
     this.#cluster = cluster;
     this.#clock = clock;
     this.#transactions = transactions;
