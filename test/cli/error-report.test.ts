@@ -7,6 +7,7 @@ const quiet = { verbose: false };
 
 test('a mistake of the user is one message without a stack trace', (t) => {
   const error = new MillraceError('USAGE', 'give a file');
+  error.stack = `MillraceError: give a file\n    at plan (${new URL('../../cli/program.js', import.meta.url).pathname}:1:1)`;
   t.is(reportError(error, quiet), 'error: USAGE: give a file\n');
 });
 
