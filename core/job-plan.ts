@@ -14,6 +14,8 @@ import type {
   StreamNode,
 } from './stream-graph.js';
 
+const TYPE_LENGTH_MAX = 88;
+
 export interface PlannedOutput {
   readonly name: string;
   /** The type of its records in words; null where they travel without a schema. */
@@ -129,17 +131,22 @@ function outputName(operator: string, output: string): string {
   return output === 'main' ? operator : `${operator}.${output}`;
 }
 
+/** A type on one line of a terminal; the data has it in full. */
+function clip(type: string): string {
+  return type.length <= TYPE_LENGTH_MAX ? type : `${type.slice(0, TYPE_LENGTH_MAX - 4)} ...`;
+}
+
 function operatorLines(operator: PlannedOperator, indent: string): string[] {
   const details = [operator.connector, operator.module].filter((detail) => detail !== null);
   return [
     `${indent}${operator.name}  ${[operator.kind, ...details].join('  ')}  (${operator.declaredAt})`,
     ...operator.states.map(
       (state) =>
-        `${indent}    state ${state.name}: ${state.kind} of ${state.type}` +
+        `${indent}    state ${state.name}: ${state.kind} of ${clip(state.type)}` +
         (state.ttlMs === null ? '' : `, kept ${state.ttlMs} ms`),
     ),
     ...operator.outputs.map(
-      (output) => `${indent}    -> ${output.name}: ${output.type ?? 'no schema'}`,
+      (output) => `${indent}    -> ${output.name}: ${clip(output.type ?? 'no schema')}`,
     ),
   ];
 }
