@@ -170,7 +170,10 @@ async function run(): Promise<void> {
     slice,
     graph: createJobGraph(graph, parallelism),
     transformations,
-    restore: restoreManifest === undefined ? undefined : parseManifest(restoreManifest),
+    restore:
+      restoreManifest === undefined
+        ? undefined
+        : parseManifest(restoreManifest, 'the checkpoint to restore'),
     clock: systemClock,
     storage: new CheckpointFiles(
       await openBlobStore(deployment.checkpointStorage),
@@ -180,8 +183,7 @@ async function run(): Promise<void> {
     reports,
     exchange: new ThreadExchange(),
     scoring: connectScoring(scoringPort),
-    modulePathOf: (module) =>
-      path.join(bundleFolder, 'modules', `${modules.indexOf(module)}.mjs`),
+    modulePathOf: (module) => path.join(bundleFolder, 'modules', `${modules.indexOf(module)}.mjs`),
     createBackend: (options) => new MemoryStateBackend(options),
     defer: setImmediate,
   });

@@ -38,11 +38,7 @@ test('when one channel has delivered barrier 7, it waits for the others', (t) =>
 test('a newer barrier gives up the older checkpoint', (t) => {
   t.deepEqual(run(2, [barrier(0, 1), barrier(1, 2), barrier(0, 2)]), [
     [{ kind: 'block', channel: 0 }],
-    [
-      { kind: 'unblockAll' },
-      { kind: 'abandoned', checkpointId: 1 },
-      { kind: 'block', channel: 1 },
-    ],
+    [{ kind: 'unblockAll' }, { kind: 'abandoned', checkpointId: 1 }, { kind: 'block', channel: 1 }],
     [{ kind: 'aligned', checkpointId: 2 }, { kind: 'unblockAll' }],
   ]);
 });

@@ -11,14 +11,12 @@ const channelBuffer: fc.Arbitrary<ChannelBuffer> = fc.oneof(
   fc.boolean().map((idle): ChannelBuffer => ({ kind: 'watermarkStatus', idle })),
   fc
     .tuple(fc.nat(), fc.boolean(), fc.boolean())
-    .map(
-      ([checkpointId, savepoint, stopAfter]): ChannelBuffer => ({
-        kind: 'barrier',
-        checkpointId,
-        savepoint,
-        stopAfter,
-      }),
-    ),
+    .map(([checkpointId, savepoint, stopAfter]): ChannelBuffer => ({
+      kind: 'barrier',
+      checkpointId,
+      savepoint,
+      stopAfter,
+    })),
   fc.constant<ChannelBuffer>({ kind: 'endOfData' }),
 );
 const frameContent = fc.array(fc.tuple(fc.nat(0xffff), channelBuffer), { maxLength: 20 });
