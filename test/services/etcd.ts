@@ -129,10 +129,11 @@ function launch(binary: string, folder: string, port: number, peerPort: number):
   };
   const args = Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`);
   const member = spawn(binary, args, { stdio: 'ignore' });
-  // A test process that ends, however it ends by itself, takes its etcd along.
-  const killMember = (): void => void member.kill('SIGKILL');
-  process.once('exit', killMember);
-  member.once('exit', () => process.off('exit', killMember));
+  // However this process ends, its end of the pipe closes, and that takes etcd along.
+  const watchdog = spawn('sh', ['-c', `read _; kill -9 ${member.pid}`], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
+  member.once('exit', () => watchdog.kill('SIGKILL'));
   return member;
 }
 

@@ -155,8 +155,10 @@ test('a write without room changes nothing, and later ones work', async (t) => {
   const faults = new FaultyLog();
   const store = await open(folder, { openLog: faults.open });
   await put(store, 'a');
-  faults.next = { operation: 'write', code: 'ENOSPC', afterBytes: 40 };
-  const error = await t.throwsAsync(put(store, 'b'), { code: 'STORAGE_UNAVAILABLE' });
+  faults.next = { operation: 'write', code: 'ENOSPC', afterBytes: 600 };
+  const error = await t.throwsAsync(put(store, 'b', 'v'.repeat(1000)), {
+    code: 'STORAGE_UNAVAILABLE',
+  });
   t.regex(error.message, /meta\.log: no space left on the device \(ENOSPC\); free some space/);
   t.is(await store.get('b'), undefined);
   await put(store, 'c');

@@ -70,8 +70,8 @@ export class TaskSlot {
     return this.#tasks;
   }
 
-  /** Builds and opens the slot's tasks; each reports itself running. */
-  async open(): Promise<void> {
+  /** Restores state and builds the slot's tasks; buffers may arrive once this resolves. */
+  async build(): Promise<void> {
     const { graph, slice } = this.#options;
     for (const vertex of graph.vertices) {
       if (slice >= vertex.parallelism) continue;
@@ -91,6 +91,10 @@ export class TaskSlot {
       this.#add(buildTask(this.#builderOptions(), vertex, slice, restored));
     }
     this.#indexGates();
+  }
+
+  /** Opens the slot's tasks; each reports itself running. */
+  async open(): Promise<void> {
     // Consumers first, so that nothing is sent to a task that is not open.
     for (const task of [...this.#tasks].reverse()) {
       try {

@@ -1,0 +1,169 @@
+/**
+ * Frames of the exchange: many buffers in one message, so that the cost of a message is shared. The
+ * bytes are exactly those of the protobuf message ExchangeFrame, written and read here by hand: its
+ * generated code would copy every payload twice. What is read comes from the wire and is checked.
+ */
+import { MillraceError } from '../../core/errors.js';
+import type { Buffer as ChannelBuffer } from './buffer.js';
+
+const HEADER_BYTES = 12;
+const KIND = { chunk: 0, watermark: 1, watermarkStatus: 2, barrier: 3, endOfData: 4 } as const;
+/** Field 1, length-delimited. */
+const BUFFERS_TAG = 0x0a;
+
+function payloadBytes(buffer: ChannelBuffer): number {
+  switch (buffer.kind) {
+    case 'chunk':
+      return buffer.bytes.byteLength;
+    case 'watermark':
+      return 8;
+    case 'watermarkStatus':
+      return 1;
+    case 'barrier':
+      return 9;
+    case 'endOfData':
+      return 0;
+    case 'batch':
+      throw new MillraceError('INTERNAL', 'a batch of records never leaves its slot');
+  }
+}
+
+/** Size of a buffer in a frame. */
+export function framedBytes(buffer: ChannelBuffer): number {
+  return HEADER_BYTES + payloadBytes(buffer);
+}
+
+function varintBytes(value: number): number {
+  let bytes = 1;
+  for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes++;
+  return bytes;
+}
+
+/** One ExchangeFrame message with the buffers, in order. */
+export function encodeFrame(
+  channels: readonly number[],
+  buffers: readonly ChannelBuffer[],
+): globalThis.Buffer {
+  let length = 0;
+  for (const buffer of buffers) length += framedBytes(buffer);
+  const start = 1 + varintBytes(length);
+  const frame = Buffer.allocUnsafe(start + length);
+  frame[0] = BUFFERS_TAG;
+  let rest = length;
+  for (let at = 1; at < start; at++) {
+    frame[at] = at + 1 < start ? (rest % 0x80) | 0x80 : rest;
+    rest = Math.floor(rest / 0x80);
+  }
+  let at = start;
+  for (let i = 0; i < buffers.length; i++) {
+    const buffer = buffers[i];
+    if (buffer !== undefined) at = writeBuffer(frame, at, channels[i] ?? 0, buffer);
+  }
+  return frame;
+}
+
+function writeBuffer(
+  frame: globalThis.Buffer,
+  start: number,
+  channel: number,
+  buffer: ChannelBuffer,
+): number {
+  const length = payloadBytes(buffer);
+  frame.writeUInt32LE(channel, start);
+  frame.writeUInt32LE(buffer.kind === 'batch' ? 0 : KIND[buffer.kind], start + 4);
+  frame.writeUInt32LE(length, start + 8);
+  const at = start + HEADER_BYTES;
+  switch (buffer.kind) {
+    case 'chunk':
+      frame.set(buffer.bytes, at);
+      break;
+    case 'watermark':
+      frame.writeDoubleLE(buffer.timestamp, at);
+      break;
+    case 'watermarkStatus':
+      frame[at] = buffer.idle ? 1 : 0;
+      break;
+    case 'barrier':
+      frame.writeDoubleLE(buffer.checkpointId, at);
+      frame[at + 8] = (buffer.savepoint ? 1 : 0) | (buffer.stopAfter ? 2 : 0);
+      break;
+    case 'endOfData':
+    case 'batch':
+      break;
+  }
+  return at + length;
+}
+
+function corrupt(what: string): never {
+  throw new MillraceError(
+    'WIRE_CORRUPT',
+    `a frame of the exchange is damaged (${what}); the job restarts from its last checkpoint`,
+  );
+}
+
+/**
+ * Calls `visit` for every buffer of a frame. Chunks are copied into memory of their own, aligned and
+ * ready to be transferred to a slot's thread.
+ * @throws MillraceError WIRE_CORRUPT
+ */
+export function decodeFrame(
+  frame: globalThis.Buffer,
+  visit: (channel: number, buffer: ChannelBuffer) => void,
+): void {
+  if (frame.length === 0) return;
+  if (frame[0] !== BUFFERS_TAG) corrupt('unknown field');
+  let length = 0;
+  let at = 1;
+  for (let factor = 1; ; factor *= 0x80) {
+    const byte = frame[at++];
+    if (byte === undefined || at > 6) corrupt('length');
+    length += (byte & 0x7f) * factor;
+    if (byte < 0x80) break;
+  }
+  if (at + length !== frame.length) corrupt('length');
+  while (at < frame.length) {
+    if (at + HEADER_BYTES > frame.length) corrupt('header');
+    const channel = frame.readUInt32LE(at);
+    const kind = frame.readUInt32LE(at + 4);
+    const size = frame.readUInt32LE(at + 8);
+    at += HEADER_BYTES;
+    if (at + size > frame.length) corrupt('payload');
+    visit(channel, readBuffer(frame, kind, at, size));
+    at += size;
+  }
+}
+
+function readBuffer(
+  frame: globalThis.Buffer,
+  kind: number,
+  at: number,
+  size: number,
+): ChannelBuffer {
+  switch (kind) {
+    case KIND.chunk: {
+      const bytes = new Uint8Array(size);
+      bytes.set(frame.subarray(at, at + size));
+      return { kind: 'chunk', bytes };
+    }
+    case KIND.watermark:
+      if (size !== 8) corrupt('watermark');
+      return { kind: 'watermark', timestamp: frame.readDoubleLE(at) };
+    case KIND.watermarkStatus:
+      if (size !== 1) corrupt('watermark status');
+      return { kind: 'watermarkStatus', idle: frame[at] === 1 };
+    case KIND.barrier: {
+      if (size !== 9) corrupt('barrier');
+      const flags = frame[at + 8] ?? 0;
+      return {
+        kind: 'barrier',
+        checkpointId: frame.readDoubleLE(at),
+        savepoint: (flags & 1) !== 0,
+        stopAfter: (flags & 2) !== 0,
+      };
+    }
+    case KIND.endOfData:
+      return { kind: 'endOfData' };
+    default:
+      return corrupt(`buffer kind ${kind}`);
+  }
+}
