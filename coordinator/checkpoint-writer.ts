@@ -2,13 +2,13 @@
  * Manifests and files of checkpoints in the blob store. The manifest is written last, when all files
  * it names are durable; on the way back it is verified, and so is that its files are there. Orphans
  * (files of checkpoints that never completed or are no longer retained) go. It must never delete
- * what a retained checkpoint names.
+ * what a retained checkpoint or a savepoint names.
  */
+import { checkpointFolder, jobFolder } from '../core/checkpoint-location.js';
 import {
-  CHECKPOINT_MANIFEST,
-  checkpointFolder,
-  filesOf,
-  parseCheckpointManifest,
+  MANIFEST_NAME,
+  parseManifest,
+  stringifyManifest,
   type CheckpointManifest,
 } from '../core/checkpoint-manifest.js';
 import { isMillraceError, MillraceError } from '../core/errors.js';
@@ -32,17 +32,17 @@ export class CheckpointWriter {
    * @throws MillraceError CHECKPOINT_FAILED when a file isn't where its task says; STORAGE_UNAVAILABLE
    */
   async write(manifest: CheckpointManifest): Promise<BlobHandle> {
-    const { jobId, checkpointId, kind } = manifest;
-    const folder = checkpointFolder(jobId, checkpointId, kind);
+    const { jobId, checkpointId, savepoint } = manifest;
+    const kind = savepoint === undefined ? 'checkpoint' : 'savepoint';
     const missing = await this.#missing(manifest);
     if (missing !== undefined) {
       throw new MillraceError(
         'CHECKPOINT_FAILED',
-        `a task acknowledged ${missing}; does the worker use the coordinator's checkpoint storage?`,
+        `a task acknowledged ${missing}; do the workers use the coordinator's checkpoint storage?`,
       );
     }
-    const bytes = Buffer.from(JSON.stringify(manifest));
-    return this.#blobs.put(`${folder}/${CHECKPOINT_MANIFEST}`, bytes);
+    const folder = checkpointFolder(jobId, checkpointId, kind);
+    return this.#blobs.put(`${folder}/${MANIFEST_NAME}`, Buffer.from(stringifyManifest(manifest)));
   }
 
   /**
@@ -58,30 +58,26 @@ export class CheckpointWriter {
       if (!isMillraceError(error) || error.code === 'STORAGE_UNAVAILABLE') throw error;
       throw corrupt(error.message, error);
     }
-    const manifest = parseCheckpointManifest(text);
+    const manifest = parseManifest(text, handle.key);
     const missing = await this.#missing(manifest);
     if (missing !== undefined) throw corrupt(`it names ${missing}`);
     return { manifest, text };
   }
 
   /**
-   * Deletes everything of a job's checkpoints below `beforeId` that isn't retained. Savepoints live
-   * elsewhere and stay.
+   * Deletes the files of a job's checkpoints below `beforeId` that nothing refers to any more.
+   * @param kept ids of retained checkpoints and of savepoints
    * @param beforeId ids from this one on may still be written
    */
-  async collectOrphans(
-    jobId: string,
-    retained: ReadonlySet<number>,
-    beforeId: number,
-  ): Promise<void> {
-    const prefix = `jobs/${jobId}/chk-`;
+  async collectOrphans(jobId: string, kept: ReadonlySet<number>, beforeId: number): Promise<void> {
+    const prefix = `${jobFolder(jobId)}/chk-`;
     for await (const { key } of this.#blobs.list(prefix)) {
       const id = Number.parseInt(key.slice(prefix.length), 10);
-      if (id < beforeId && !retained.has(id)) await this.#blobs.delete(key);
+      if (id < beforeId && !kept.has(id)) await this.#blobs.delete(key);
     }
   }
 
-  /** Deletes the folder of a savepoint that did not complete. */
+  /** Deletes what is left of a savepoint that did not complete. */
   async discardSavepoint(jobId: string, checkpointId: number): Promise<void> {
     const prefix = `${checkpointFolder(jobId, checkpointId, 'savepoint')}/`;
     for await (const { key } of this.#blobs.list(prefix)) await this.#blobs.delete(key);
@@ -89,7 +85,7 @@ export class CheckpointWriter {
 
   /** Says which file isn't there as the manifest describes it. */
   async #missing(manifest: CheckpointManifest): Promise<string | undefined> {
-    const files = filesOf(manifest);
+    const files = manifest.vertices.flatMap(({ tasks }) => tasks.flatMap((task) => task.files));
     const lengths = new Map<string, number>();
     const folders = new Set(files.map(({ key }) => key.slice(0, key.lastIndexOf('/') + 1)));
     for (const folder of folders) {

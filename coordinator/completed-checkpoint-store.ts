@@ -4,7 +4,7 @@
  * committed up to a savepoint too; a restore must never go behind the latest. Only references are
  * kept here, files are the checkpoint writer's.
  */
-import type { CheckpointKind } from '../core/checkpoint-manifest.js';
+import type { CheckpointKind } from '../core/checkpoint-location.js';
 import { MillraceError } from '../core/errors.js';
 import { JsonReader, JsonShapeError } from '../core/json-reader.js';
 import type { BlobHandle } from '../storage/blob-store.js';

@@ -4,7 +4,7 @@
  */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { ClusterOverview } from '../api/rest/cluster-dto.js';
-import type { CheckpointKind } from '../core/checkpoint-manifest.js';
+import type { CheckpointKind } from '../core/checkpoint-location.js';
 import type { MetricsSource } from './rest-server.js';
 
 const DURATION_BUCKETS_SECONDS = [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300];
