@@ -96,8 +96,9 @@ function isTuple(key: Key): key is readonly ScalarKey[] {
   return Array.isArray(key);
 }
 
-function writeRecord(key: Readonly<Record<string, ScalarKey>>): void {
-  const prototype: unknown = key === null ? undefined : Object.getPrototypeOf(key);
+function writeRecord(key: Readonly<Record<string, ScalarKey>> | null): void {
+  if (key === null) throw refused('key', key);
+  const prototype: unknown = Object.getPrototypeOf(key);
   if (prototype !== Object.prototype && prototype !== null) throw refused('key', key);
   const names = Object.keys(key)
     .filter((name) => key[name] !== undefined)

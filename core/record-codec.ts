@@ -11,6 +11,7 @@ import { generateDecoder } from './record-decoder.js';
 import { generateEncoder } from './record-encoder.js';
 import { layoutOf } from './record-layout.js';
 import { schemaFingerprint } from './schema-json.js';
+import { describeValue } from './schema-text.js';
 import { validate } from './schema-validate.js';
 import type { Schema } from './schema.js';
 
@@ -62,7 +63,7 @@ type Decode<T> = RecordCodec<T>['decode'];
 export interface CodecRuntime {
   readonly Buffer: typeof Buffer;
   readonly wide: RegExp;
-  readonly mismatch: (value: unknown, timestamp: number) => never;
+  readonly mismatch: (value: unknown, timestamp: unknown) => never;
   readonly corrupt: (what: string) => never;
 }
 
@@ -80,8 +81,8 @@ export function compileRecordCodec<T>(schema: Schema<T>): RecordCodec<T> {
       throw corruptChunk(what);
     },
   };
-  const create = link<CreateBuilder<T>>(generateEncoder(layout, stamp), runtime);
-  const decode = link<Decode<T>>(generateDecoder(layout, stamp), runtime);
+  const create = link(generateEncoder(layout, stamp), runtime) as CreateBuilder<T>;
+  const decode = link(generateDecoder(layout, stamp), runtime) as Decode<T>;
   return {
     builder: (capacity = CHUNK_RECORDS_DEFAULT) => create(Math.max(1, capacity)),
     encode: encodeWith((capacity) => create(capacity)),
@@ -105,16 +106,16 @@ export function encodeWith<T>(create: CreateBuilder<T>): RecordCodec<T>['encode'
 }
 
 /** Turns generated source into the function it returns. Sources come from our templates only. */
-function link<F>(source: string, runtime: CodecRuntime): F {
+function link(source: string, runtime: CodecRuntime): unknown {
   const factory = compileFunction(source, ['runtime'], { filename: 'millrace:record-codec' });
-  return (factory as (runtime: CodecRuntime) => F)(runtime);
+  return (factory as (runtime: CodecRuntime) => unknown)(runtime);
 }
 
-function mismatchError(schema: Schema, value: unknown, timestamp: number): MillraceError {
+function mismatchError(schema: Schema, value: unknown, timestamp: unknown): MillraceError {
   const found =
     validate(schema, value) ??
-    (Number.isNaN(Number(timestamp))
-      ? 'event time: expected a number, got NaN'
+    (typeof timestamp !== 'number' || Number.isNaN(timestamp)
+      ? `event time: expected a number, got ${describeValue(timestamp)}`
       : 'value: changed while it was being encoded');
   return new MillraceError(
     'SCHEMA_MISMATCH',

@@ -5,6 +5,7 @@
  */
 import { isMillraceError, MillraceError } from './errors.js';
 import { murmur3Hash32 } from './murmur3.js';
+import { describeValue } from './schema-text.js';
 import {
   arraySchema,
   booleanSchema,
@@ -110,7 +111,7 @@ function read(json: unknown, path: string, depth: number): Schema {
           readNamed(node['variants'], `${path}.variants`, depth) as Record<string, RecordSchema>,
         );
       default:
-        throw corrupt(path, `unknown kind ${JSON.stringify(node['kind']) ?? 'undefined'}`);
+        throw corrupt(path, `unknown kind, ${describeValue(node['kind'])}`);
     }
   } catch (error) {
     if (isMillraceError(error) && !error.message.startsWith('SCHEMA_INVALID: $')) {

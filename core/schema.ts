@@ -191,7 +191,7 @@ export function unionSchema<
   if (names.length === 0 || names.length > SCHEMA_LIMITS.literalsMax) {
     throw invalid(`a union of ${String(names.length)} variants`, 'give it at least one');
   }
-  for (const [name, variant] of Object.entries(copied)) {
+  for (const [name, variant] of Object.entries<Schema>(copied)) {
     if (variant.kind !== 'record') {
       throw invalid(`variant '${name}' is a ${variant.kind}`, 'make every variant a record');
     }

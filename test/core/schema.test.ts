@@ -103,7 +103,7 @@ for (const [what, build, message] of [
 for (const [what, json, message] of [
   ['null', null, /\$: not a schema/],
   ['an unknown scalar', 'float16', /\$: not a schema/],
-  ['an unknown kind', { kind: 'set' }, /\$: unknown kind "set"/],
+  ['an unknown kind', { kind: 'set' }, /\$: unknown kind, string "set"/],
   [
     'a wrong field, by its path',
     { kind: 'record', fields: [{ name: 'geo', schema: { kind: 'array', items: 'x' } }] },

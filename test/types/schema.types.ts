@@ -20,7 +20,7 @@ const Order = t.record({
   method: t.literal('card', 'cash'),
   geo: Geo,
 });
-const Event = t.union('kind', { order: Order, ping: t.record({ from: t.string }) });
+export const Event = t.union('kind', { order: Order, ping: t.record({ from: t.string }) });
 
 same<
   Infer<typeof Order>,
@@ -40,7 +40,7 @@ same<
   }
 >(true);
 same<t.infer<typeof Geo>, Infer<typeof Geo>>(true);
-const maybes = t.array(t.optional(t.int32));
+export const maybes = t.array(t.optional(t.int32));
 same<Infer<typeof maybes>, readonly (number | undefined)[]>(true);
 
 export function describeEvent(event: Infer<typeof Event>): string {
@@ -48,11 +48,16 @@ export function describeEvent(event: Infer<typeof Event>): string {
     case 'order':
       return event.method;
     case 'ping':
-      // @ts-expect-error: a ping has no method
-      return event.method;
+      return event.from;
   }
 }
 
+export const ping: Infer<typeof Event> = {
+  kind: 'ping',
+  from: 'x',
+  // @ts-expect-error: a ping has no method
+  method: 'card',
+};
 export const geo: Infer<typeof Geo> = { lat: 1, lon: 2 };
 // @ts-expect-error: lon is missing
 export const noLon: Infer<typeof Geo> = { lat: 1 };

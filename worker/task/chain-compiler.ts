@@ -4,6 +4,7 @@
  * function. The generated text is made of our own templates only; names of operators enter it as
  * JSON strings, user code as closed-over functions.
  */
+import { compileFunction } from 'node:vm';
 import type { Transformation } from '../../api/transformation.js';
 import { MillraceError } from '../../core/errors.js';
 import { MAIN_OUTPUT, type StreamNode } from '../../core/stream-graph.js';
@@ -109,7 +110,7 @@ class ChainSource {
     // The number keeps V8's compilation cache from sharing one function, and its type feedback, between chains.
     const source = `// chain ${++compiled}\nreturn function ${signature} {\n${body}};`;
     const parameters = this.#constants.map((_, index) => `k${index}`);
-    const factory = new Function(...parameters, source) as (...values: unknown[]) => F;
+    const factory = compileFunction(source, parameters) as (...values: unknown[]) => F;
     return factory(...this.#constants);
   }
 

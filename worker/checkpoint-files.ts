@@ -1,0 +1,44 @@
+/**
+ * A task's checkpoint files in the blob store: named under the job's prefix and the checkpoint, never
+ * replaced, verified when read. Damage is reported as a damaged checkpoint, with the file's name.
+ */
+import { isMillraceError, MillraceError } from '../core/errors.js';
+import type { StateFile } from '../core/state-file.js';
+import type { BlobStore } from '../storage/blob-store.js';
+import type { CheckpointStorage } from './task/task-environment.js';
+
+export class CheckpointFiles implements CheckpointStorage {
+  readonly #store: BlobStore;
+  readonly #prefix: string;
+  readonly #attempt: number;
+
+  /** @param attempt keeps files of two attempts at one checkpoint apart */
+  constructor(store: BlobStore, prefix: string, attempt: number) {
+    this.#store = store;
+    this.#prefix = prefix.replace(/\/+$/, '');
+    this.#attempt = attempt;
+  }
+
+  write(
+    checkpointId: number,
+    name: string,
+    bytes: Uint8Array,
+  ): ReturnType<CheckpointStorage['write']> {
+    const key = `${this.#prefix}/chk-${checkpointId}/${name}-${this.#attempt}`;
+    return this.#store.put(key, bytes);
+  }
+
+  async read(file: StateFile): Promise<Uint8Array> {
+    try {
+      return await this.#store.get(file.key, file);
+    } catch (error) {
+      if (!isMillraceError(error)) throw error;
+      if (error.code !== 'STORAGE_CORRUPT' && error.code !== 'BLOB_NOT_FOUND') throw error;
+      throw new MillraceError(
+        'CHECKPOINT_CORRUPT',
+        `the state of operator "${file.operator}" can't be restored: ${error.message}`,
+        { cause: error, location: { operator: file.operator } },
+      );
+    }
+  }
+}

@@ -1,0 +1,119 @@
+/**
+ * The door of a worker process: reads flags and environment, wires the worker together, announces
+ * itself on standard output and ends with it. Nothing else reads the environment.
+ */
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import path from 'node:path';
+import { availableParallelism } from 'node:os';
+import { Command, InvalidArgumentError } from 'commander';
+import { pino } from 'pino';
+import { serializeError, toMillraceError } from '../core/errors.js';
+import { ENGINE_VERSION } from '../core/version.js';
+import { systemClock } from './system-clock.js';
+import { startWorker } from './worker.js';
+
+interface Flags {
+  readonly coordinator: string;
+  readonly slots: number;
+  readonly host: string;
+  readonly dataPort: number;
+  readonly httpPort: number;
+  readonly data: string;
+  readonly workerId: string;
+  readonly slotHeapMb?: number;
+  readonly scoringThreads: number;
+  readonly metricsIntervalMs: number;
+  readonly coordinatorLostTimeoutMs: number;
+  readonly logLevel: string;
+  readonly exitWithStdin?: boolean;
+}
+
+function wholeNumber(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!Number.isInteger(value) || value < min || value > max) {
+      throw new InvalidArgumentError(`give a whole number from ${min} to ${max}`);
+    }
+    return value;
+  };
+}
+
+function announce(line: unknown): void {
+  process.stdout.write(`${JSON.stringify(line)}\n`);
+}
+
+async function main(): Promise<void> {
+  const flags = new Command('millrace worker')
+    .description('Runs task slots for a coordinator')
+    .version(ENGINE_VERSION)
+    .requiredOption('--coordinator <host:port>', "the coordinator's address for workers")
+    .option('--slots <n>', 'task slots', wholeNumber(1, 1024), 2)
+    .option('--host <host>', 'address to listen on, and for peers to reach', '127.0.0.1')
+    .option('--data-port <port>', 'port of the exchange; 0: any', wholeNumber(0, 65_535), 0)
+    .option('--http-port <port>', 'port of /metrics; 0: any', wholeNumber(0, 65_535), 0)
+    .option('--data <folder>', 'folder for bundles', '.millrace/worker')
+    .option('--worker-id <id>', 'name of this worker', `worker-${randomBytes(4).toString('hex')}`)
+    .option('--slot-heap-mb <mb>', 'heap limit of a slot', wholeNumber(32, 1_048_576))
+    .option(
+      '--scoring-threads <n>',
+      'threads of the scoring pool',
+      wholeNumber(1, 1024),
+      availableParallelism(),
+    )
+    .option('--metrics-interval-ms <ms>', 'how often metrics are reported', wholeNumber(50, 60_000), 500)
+    .option(
+      '--coordinator-lost-timeout-ms <ms>',
+      'how long tasks go on without a coordinator',
+      wholeNumber(100, 86_400_000),
+      60_000,
+    )
+    .option('--log-level <level>', 'trace, debug, info, warn or error', 'info')
+    .option('--exit-with-stdin', 'end when standard input closes: for whoever starts it as a child')
+    .parse()
+    .opts<Flags>();
+  const log = pino({ level: flags.logLevel }, pino.destination(2));
+  const worker = await startWorker({
+    workerId: flags.workerId,
+    coordinator: flags.coordinator,
+    slots: flags.slots,
+    host: flags.host,
+    dataPort: flags.dataPort,
+    httpPort: flags.httpPort,
+    bundleFolder: path.resolve(flags.data, 'bundles'),
+    slotHeapMb: flags.slotHeapMb,
+    scoringThreads: flags.scoringThreads,
+    coordinatorLostTimeoutMs: flags.coordinatorLostTimeoutMs,
+    metricsIntervalMs: flags.metricsIntervalMs,
+    machine: { pid: process.pid, hostname: hostname() },
+    rssBytes: () => process.memoryUsage.rss(),
+    clock: systemClock,
+    log,
+  });
+  let closing = false;
+  const close = (code: number): void => {
+    if (closing) return;
+    closing = true;
+    worker.close().then(
+      () => process.exit(code),
+      () => process.exit(1),
+    );
+  };
+  process.on('SIGTERM', () => close(0));
+  process.on('SIGINT', () => close(0));
+  if (flags.exitWithStdin === true) {
+    process.stdin.on('end', () => close(0)).resume();
+  }
+  void worker.refused.then((error) => {
+    announce({ failed: serializeError(error) });
+    close(1);
+  });
+  announce({ ready: { role: 'worker', pid: process.pid, workerId: worker.workerId } });
+}
+
+main().catch((error: unknown) => {
+  const failure = toMillraceError(error);
+  announce({ failed: serializeError(failure) });
+  process.stderr.write(`error: ${failure.message}\n`);
+  process.exit(1);
+});

@@ -1,0 +1,80 @@
+/**
+ * What a worker's main thread and a slot's thread say to each other. Chunks travel by transfer; all
+ * else is small and cloned.
+ */
+import type { SerializedError } from '../core/errors.js';
+import type { CheckpointTimings, StateFile } from '../core/state-file.js';
+import type { Buffer as ChannelBuffer, CheckpointBarrier } from './network/buffer.js';
+import type { OperatorCounts } from './task/operator-chain.js';
+import type { TaskId } from './task/task-environment.js';
+
+/** What a slot's thread is started with. */
+export interface SlotDeployment {
+  readonly jobId: string;
+  readonly attempt: number;
+  readonly slice: number;
+  readonly parallelism: number;
+  /** Folder with the unpacked bundle. */
+  readonly bundleFolder: string;
+  /** Text of the manifest of the checkpoint to restore. */
+  readonly restoreManifest: string | undefined;
+  readonly checkpointStorage: string;
+  readonly checkpointPrefix: string;
+  /** How often metrics are reported, ms. */
+  readonly metricsIntervalMs: number;
+}
+
+export type ToSlot =
+  | { readonly kind: 'buffers'; readonly channels: number[]; readonly buffers: ChannelBuffer[] }
+  | { readonly kind: 'credits'; readonly channels: number[]; readonly counts: number[] }
+  | { readonly kind: 'trigger'; readonly barrier: CheckpointBarrier }
+  | { readonly kind: 'complete'; readonly checkpointId: number }
+  | { readonly kind: 'aborted'; readonly checkpointId: number }
+  /** Close all tasks in order and end the thread. */
+  | { readonly kind: 'finish' };
+
+export interface TaskMetricsReport {
+  readonly task: TaskId;
+  readonly operators: readonly OperatorCounts[];
+  readonly busyMs: number;
+  readonly backPressuredMs: number;
+  /** -Infinity before the first. */
+  readonly watermark: number;
+}
+
+export type FromSlot =
+  | { readonly kind: 'buffers'; readonly channels: number[]; readonly buffers: ChannelBuffer[] }
+  | { readonly kind: 'credits'; readonly channels: number[]; readonly counts: number[] }
+  | { readonly kind: 'running'; readonly task: TaskId }
+  | { readonly kind: 'drained'; readonly task: TaskId }
+  | { readonly kind: 'failed'; readonly task: TaskId | undefined; readonly error: SerializedError }
+  | {
+      readonly kind: 'acknowledged';
+      readonly task: TaskId;
+      readonly checkpointId: number;
+      readonly files: readonly StateFile[];
+      readonly timings: CheckpointTimings;
+    }
+  | {
+      readonly kind: 'declined';
+      readonly task: TaskId;
+      readonly checkpointId: number;
+      readonly error: SerializedError;
+    }
+  | { readonly kind: 'committed'; readonly task: TaskId; readonly checkpointId: number }
+  | {
+      readonly kind: 'metrics';
+      readonly tasks: readonly TaskMetricsReport[];
+      /** ms that the reports cover, since the last ones. */
+      readonly intervalMs: number;
+    }
+  | { readonly kind: 'finished'; readonly tasks: readonly TaskId[] };
+
+/** The memory of the chunks among the buffers, to be transferred. */
+export function transferList(buffers: readonly ChannelBuffer[]): ArrayBuffer[] {
+  return buffers.flatMap((buffer) =>
+    buffer.kind === 'chunk' && buffer.bytes.buffer instanceof ArrayBuffer
+      ? [buffer.bytes.buffer]
+      : [],
+  );
+}

@@ -1,0 +1,103 @@
+/**
+ * One deployed slot as the worker's main thread sees it: the thread, its messages, its end. Ending a
+ * slot means ending its thread, whatever user code is doing.
+ */
+import { fileURLToPath } from 'node:url';
+import { MessageChannel, Worker } from 'node:worker_threads';
+import type { Clock } from '../core/clock.js';
+import { serializeError, toMillraceError } from '../core/errors.js';
+import type { ScoringService } from './compute/scoring-service.js';
+import { serveScoring } from './compute/scoring-pool-port.js';
+import type { SlotPort } from './network/attempt-exchange.js';
+import { transferList, type FromSlot, type SlotDeployment, type ToSlot } from './slot-messages.js';
+import type { SlotThreadData } from './slot-thread.js';
+
+const SLOT_THREAD = fileURLToPath(new URL('./slot-thread.js', import.meta.url));
+/** A slot that was told to finish closes its writers and readers; then its thread is ended. */
+const FINISH_TIMEOUT_MS = 10_000;
+/** Large enough that a batch of records dies young; measured best at 64 MB. */
+const YOUNG_GENERATION_MB = 64;
+
+export interface SlotRunnerOptions {
+  readonly deployment: SlotDeployment;
+  readonly scoring: ScoringService;
+  readonly heapMb: number | undefined;
+  readonly clock: Clock;
+  readonly onMessage: (message: FromSlot) => void;
+  /** The thread is gone; the slot can be used again. */
+  readonly onReleased: () => void;
+}
+
+export class SlotRunner {
+  readonly deployment: SlotDeployment;
+  readonly port: SlotPort;
+  readonly #worker: Worker;
+  readonly #clock: Clock;
+  readonly #released: Promise<void>;
+  #ending = false;
+
+  constructor(options: SlotRunnerOptions) {
+    this.deployment = options.deployment;
+    this.#clock = options.clock;
+    const { port1, port2 } = new MessageChannel();
+    const stopScoring = serveScoring(port1, options.scoring);
+    const data: SlotThreadData = { deployment: options.deployment, scoringPort: port2 };
+    this.#worker = new Worker(SLOT_THREAD, {
+      workerData: data,
+      transferList: [port2],
+      resourceLimits: {
+        maxYoungGenerationSizeMb: YOUNG_GENERATION_MB,
+        ...(options.heapMb === undefined ? {} : { maxOldGenerationSizeMb: options.heapMb }),
+      },
+    });
+    this.#worker.on('message', (message: FromSlot) => options.onMessage(message));
+    this.#worker.on('error', (error) => {
+      if (this.#ending) return;
+      options.onMessage({
+        kind: 'failed',
+        task: undefined,
+        error: serializeError(toMillraceError(error, 'USER_CODE_FAILED')),
+      });
+    });
+    this.#released = new Promise((resolve) => {
+      this.#worker.once('exit', (code) => {
+        stopScoring();
+        if (!this.#ending) {
+          options.onMessage({
+            kind: 'failed',
+            task: undefined,
+            error: serializeError(new Error(`the slot's thread ended by itself (exit code ${code})`)),
+          });
+        }
+        resolve();
+        options.onReleased();
+      });
+    });
+    this.port = {
+      buffers: (channels, buffers) =>
+        this.send({ kind: 'buffers', channels, buffers }, transferList(buffers)),
+      credits: (channels, counts) => this.send({ kind: 'credits', channels, counts }),
+    };
+  }
+
+  send(message: ToSlot, transfer: ArrayBuffer[] = []): void {
+    if (!this.#ending) this.#worker.postMessage(message, transfer);
+  }
+
+  /** Closes the slot's tasks in order, then ends the thread. */
+  async finish(): Promise<void> {
+    if (this.#ending) return this.#released;
+    this.send({ kind: 'finish' });
+    this.#ending = true;
+    const cancel = this.#clock.setTimer(FINISH_TIMEOUT_MS, () => void this.#worker.terminate());
+    await this.#released;
+    cancel();
+  }
+
+  /** Ends the thread at once. */
+  async terminate(): Promise<void> {
+    this.#ending = true;
+    await this.#worker.terminate();
+    await this.#released;
+  }
+}

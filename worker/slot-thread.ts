@@ -1,0 +1,200 @@
+/**
+ * Entry of a slot's thread: loads the bundle, builds the slot's tasks and connects them to the main
+ * thread. User code runs here and nowhere else in a worker. Whatever is thrown outside a task is
+ * reported before the thread ends.
+ */
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { isDeepStrictEqual } from 'node:util';
+import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
+import { isJob, type BuiltJob } from '../api/job.js';
+import { BUNDLE_MANIFEST, parseBundleManifest } from '../core/bundle.js';
+import { parseManifest } from '../core/checkpoint-manifest.js';
+import { invariant, MillraceError, serializeError, toMillraceError } from '../core/errors.js';
+import { createJobGraph } from '../core/job-graph.js';
+import { openBlobStore } from '../storage/open-blob-store.js';
+import { readFile } from 'node:fs/promises';
+import { CheckpointFiles } from './checkpoint-files.js';
+import { connectScoring } from './compute/scoring-pool-port.js';
+import type { Buffer as ChannelBuffer } from './network/buffer.js';
+import {
+  transferList,
+  type FromSlot,
+  type SlotDeployment,
+  type TaskMetricsReport,
+  type ToSlot,
+} from './slot-messages.js';
+import { MemoryStateBackend } from './state/memory-state-backend.js';
+import { systemClock } from './system-clock.js';
+import type { TaskReports } from './task/task-environment.js';
+import { TaskSlot, type SlotExchange } from './task/task-slot.js';
+
+export interface SlotThreadData {
+  readonly deployment: SlotDeployment;
+  readonly scoringPort: MessagePort;
+}
+
+const port = parentPort;
+invariant(port !== null, 'slot-thread.js runs as a worker thread');
+const { deployment, scoringPort } = workerData as SlotThreadData;
+
+function send(message: FromSlot, transfer: ArrayBuffer[] = []): void {
+  port?.postMessage(message, transfer);
+}
+
+/** Gathers what leaves the slot, so that a run of turns costs one message. */
+class ThreadExchange implements SlotExchange {
+  #channels: number[] = [];
+  #buffers: ChannelBuffer[] = [];
+  readonly #credits = new Map<number, number>();
+
+  send(channel: number, buffer: ChannelBuffer): void {
+    this.#channels.push(channel);
+    this.#buffers.push(buffer);
+  }
+
+  returnCredits(channel: number, count: number): void {
+    this.#credits.set(channel, (this.#credits.get(channel) ?? 0) + count);
+  }
+
+  flush(): void {
+    if (this.#buffers.length > 0) {
+      const [channels, buffers] = [this.#channels, this.#buffers];
+      this.#channels = [];
+      this.#buffers = [];
+      send({ kind: 'buffers', channels, buffers }, transferList(buffers));
+    }
+    if (this.#credits.size > 0) {
+      const channels = [...this.#credits.keys()];
+      const counts = [...this.#credits.values()];
+      this.#credits.clear();
+      send({ kind: 'credits', channels, counts });
+    }
+  }
+}
+
+const reports: TaskReports = {
+  running: (task) => send({ kind: 'running', task }),
+  drained: (task) => send({ kind: 'drained', task }),
+  failed: (task, error) => send({ kind: 'failed', task, error: serializeError(error) }),
+  acknowledged: (task, checkpointId, files, timings) =>
+    send({ kind: 'acknowledged', task, checkpointId, files, timings }),
+  declined: (task, checkpointId, error) =>
+    send({ kind: 'declined', task, checkpointId, error: serializeError(error) }),
+  committed: (task, checkpointId) => send({ kind: 'committed', task, checkpointId }),
+};
+
+/** Runs the bundle's builder and checks that it declares what the coordinator was shown. */
+async function loadJob(folder: string): Promise<BuiltJob> {
+  const manifest = parseBundleManifest(await readFile(path.join(folder, BUNDLE_MANIFEST), 'utf8'));
+  const module = (await import(pathToFileURL(path.join(folder, manifest.entry)).href)) as {
+    default?: unknown;
+  };
+  if (!isJob(module.default)) {
+    throw new MillraceError(
+      'BUNDLE_INVALID',
+      'the bundle exports no job; export default job(...) from the job file',
+    );
+  }
+  const built = module.default.build(manifest.params);
+  const declared = (graph: BuiltJob['graph']): unknown =>
+    graph.nodes.map(({ declaredAt: _, ...node }) => node);
+  const deployed = JSON.parse(JSON.stringify(declared(manifest.streamGraph))) as unknown;
+  if (!isDeepStrictEqual(JSON.parse(JSON.stringify(declared(built.graph))), deployed)) {
+    throw new MillraceError(
+      'JOB_INVALID',
+      `the builder of job "${manifest.jobName}" declared other operators than when it was submitted; it must not depend on the clock, the network or the environment`,
+    );
+  }
+  return { ...built, graph: manifest.streamGraph };
+}
+
+function metricsOf(slot: TaskSlot): TaskMetricsReport[] {
+  return slot.tasks.map((task) => ({
+    task: task.id,
+    operators: task.chain.counts(),
+    ...task.times(),
+    watermark: task.watermark,
+  }));
+}
+
+function receive(slot: TaskSlot, message: ToSlot): void {
+  switch (message.kind) {
+    case 'buffers':
+      for (let i = 0; i < message.buffers.length; i++) {
+        const buffer = message.buffers[i];
+        if (buffer !== undefined) slot.onBuffer(message.channels[i] ?? 0, buffer);
+      }
+      break;
+    case 'credits':
+      for (let i = 0; i < message.channels.length; i++) {
+        slot.onCredits(message.channels[i] ?? 0, message.counts[i] ?? 0);
+      }
+      break;
+    case 'trigger':
+      slot.triggerCheckpoint(message.barrier);
+      break;
+    case 'complete':
+      slot.notifyCheckpointComplete(message.checkpointId);
+      break;
+    case 'aborted':
+      slot.notifyCheckpointAborted(message.checkpointId);
+      break;
+    case 'finish': {
+      const tasks = slot.tasks.map((task) => task.id);
+      send({ kind: 'metrics', tasks: metricsOf(slot), intervalMs: 0 });
+      slot.close().then(() => {
+        send({ kind: 'finished', tasks });
+        port?.close();
+        scoringPort.close();
+      }, failed);
+      break;
+    }
+  }
+}
+
+function failed(error: unknown): void {
+  send({ kind: 'failed', task: undefined, error: serializeError(toMillraceError(error)) });
+}
+
+async function run(): Promise<void> {
+  process.setSourceMapsEnabled(true);
+  const { jobId, attempt, slice, parallelism, bundleFolder, restoreManifest } = deployment;
+  const { graph, transformations } = await loadJob(bundleFolder);
+  const modules = [
+    ...new Set(graph.nodes.flatMap((node) => (node.module === undefined ? [] : [node.module]))),
+  ];
+  const slot = new TaskSlot({
+    jobId,
+    attempt,
+    slice,
+    graph: createJobGraph(graph, parallelism),
+    transformations,
+    restore: restoreManifest === undefined ? undefined : parseManifest(restoreManifest),
+    clock: systemClock,
+    storage: new CheckpointFiles(
+      await openBlobStore(deployment.checkpointStorage),
+      deployment.checkpointPrefix,
+      attempt,
+    ),
+    reports,
+    exchange: new ThreadExchange(),
+    scoring: connectScoring(scoringPort),
+    modulePathOf: (module) =>
+      path.join(bundleFolder, 'modules', `${modules.indexOf(module)}.mjs`),
+    createBackend: (options) => new MemoryStateBackend(options),
+    defer: setImmediate,
+  });
+  await slot.build();
+  port?.on('message', (message: ToSlot) => receive(slot, message));
+  await slot.open();
+  let last = systemClock.monotonic();
+  const report = setInterval(() => {
+    const now = systemClock.monotonic();
+    send({ kind: 'metrics', tasks: metricsOf(slot), intervalMs: now - last });
+    last = now;
+  }, deployment.metricsIntervalMs);
+  report.unref();
+}
+
+run().catch(failed);

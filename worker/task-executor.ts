@@ -1,0 +1,333 @@
+/**
+ * Runs slots for the coordinator (journey of a submit: worker service -> task executor -> bundle
+ * loader -> task). It carries out commands and passes on reports, each with its attempt; commands of
+ * an older epoch than the session's are refused. It must never decide anything about a job.
+ */
+import { parseBundleManifest } from '../core/bundle.js';
+import type { Clock } from '../core/clock.js';
+import { serializeError, toMillraceError, type MillraceError } from '../core/errors.js';
+import { createJobGraph } from '../core/job-graph.js';
+import type { SerializedError } from '../core/errors.js';
+import { failureToWire } from '../proto/failure.js';
+import {
+  TaskState,
+  type Attempt,
+  type DeploySlot,
+} from '../proto/gen/millrace/v1/control.js';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { BundleLoader } from './bundle-loader.js';
+import type { ScoringService } from './compute/scoring-service.js';
+import { AttemptExchange } from './network/attempt-exchange.js';
+import { subscribeToExchange } from './network/exchange-client.js';
+import type { ExchangeServer } from './network/exchange-server.js';
+import type { Command, Report } from './session-client.js';
+import type { FromSlot } from './slot-messages.js';
+import { SlotRunner } from './slot-runner.js';
+import type { WorkerMetrics } from './worker-metrics.js';
+
+export interface TaskExecutorOptions {
+  readonly workerId: string;
+  readonly slots: number;
+  readonly clock: Clock;
+  readonly bundles: BundleLoader;
+  readonly exchange: ExchangeServer;
+  readonly scoring: ScoringService;
+  readonly metrics: WorkerMetrics;
+  readonly metricsIntervalMs: number;
+  readonly slotHeapMb: number | undefined;
+  readonly report: (report: Report) => void;
+  readonly rssBytes: () => number;
+}
+
+interface RunningAttempt {
+  readonly attempt: Attempt;
+  readonly exchange: AttemptExchange;
+  readonly slots: Map<number, SlotRunner>;
+}
+
+export class TaskExecutor {
+  readonly #options: TaskExecutorOptions;
+  readonly #attempts = new Map<string, RunningAttempt>();
+  /** Deployments that are being prepared, so that a cancel in the meantime is not missed. */
+  readonly #canceled = new Map<string, number>();
+  #epoch = 0;
+
+  constructor(options: TaskExecutorOptions) {
+    this.#options = options;
+  }
+
+  /** Starts of a session: commands of a lower epoch are refused from now on. */
+  setEpoch(epoch: number): void {
+    this.#epoch = Math.max(this.#epoch, epoch);
+  }
+
+  get usedSlots(): number {
+    let used = 0;
+    for (const { slots } of this.#attempts.values()) used += slots.size;
+    return used;
+  }
+
+  execute(command: Command): void {
+    switch (command.$case) {
+      case 'deploySlot':
+        void this.#deploy(command.value);
+        break;
+      case 'cancelAttempt':
+        this.cancel(command.value.jobId, command.value.attempt);
+        break;
+      case 'finishAttempt':
+        this.#finish(command.value.attempt);
+        break;
+      case 'triggerCheckpoint': {
+        const { attempt, checkpointId, savepoint, stopAfter } = command.value;
+        this.#send(attempt, {
+          kind: 'trigger',
+          barrier: { kind: 'barrier', checkpointId, savepoint, stopAfter },
+        });
+        break;
+      }
+      case 'notifyCheckpointComplete':
+        this.#send(command.value.attempt, {
+          kind: 'complete',
+          checkpointId: command.value.checkpointId,
+        });
+        break;
+      case 'notifyCheckpointAborted':
+        this.#send(command.value.attempt, {
+          kind: 'aborted',
+          checkpointId: command.value.checkpointId,
+        });
+        break;
+      case 'heartbeatRequest':
+        this.#options.report({
+          $case: 'heartbeat',
+          value: {
+            sequence: command.value.sequence,
+            rssBytes: this.#options.rssBytes(),
+            freeSlots: Math.max(0, this.#options.slots - this.usedSlots),
+          },
+        });
+        break;
+      case 'registered':
+      case 'refused':
+        break;
+    }
+  }
+
+  /** Ends the slots of a job's attempts up to this one. */
+  cancel(jobId: string, attempt: number): void {
+    this.#canceled.set(jobId, Math.max(this.#canceled.get(jobId) ?? 0, attempt));
+    for (const [key, running] of this.#attempts) {
+      if (running.attempt.jobId !== jobId || running.attempt.attempt > attempt) continue;
+      this.#detach(key, running);
+      for (const slot of running.slots.values()) void slot.terminate();
+    }
+  }
+
+  /** Ends every slot: the worker goes away, or its coordinator has for too long. */
+  async cancelAll(): Promise<void> {
+    const ending: Promise<void>[] = [];
+    for (const [key, running] of this.#attempts) {
+      this.#detach(key, running);
+      for (const slot of running.slots.values()) ending.push(slot.terminate());
+    }
+    await Promise.all(ending);
+  }
+
+  async #deploy(deploy: DeploySlot): Promise<void> {
+    const { attempt, slice } = deploy;
+    if (attempt === undefined || attempt.epoch < this.#epoch) return;
+    try {
+      const folder = await this.#options.bundles.load(deploy.bundleId);
+      if (attempt.attempt <= (this.#canceled.get(attempt.jobId) ?? -1)) {
+        this.#released(attempt, slice);
+        return;
+      }
+      const running = await this.#attemptOf(attempt, deploy, folder);
+      this.#startSlot(running, deploy, folder);
+    } catch (error) {
+      this.#slotFailed(attempt, slice, serializeError(error));
+      this.#released(attempt, slice);
+    }
+  }
+
+  async #attemptOf(attempt: Attempt, deploy: DeploySlot, folder: string): Promise<RunningAttempt> {
+    const key = attemptKey(attempt);
+    const known = this.#attempts.get(key);
+    if (known !== undefined) return known;
+    const text = await readFile(path.join(folder, 'manifest.json'), 'utf8');
+    const graph = createJobGraph(parseBundleManifest(text).streamGraph, deploy.parallelism);
+    const raced = this.#attempts.get(key);
+    if (raced !== undefined) return raced;
+    const { workerId } = this.#options;
+    const onBroken = (error: MillraceError): void => {
+      const slice = this.#attempts.get(key)?.slots.keys().next().value;
+      if (slice !== undefined) this.#slotFailed(attempt, slice, serializeError(error));
+    };
+    const exchange = new AttemptExchange({
+      graph,
+      slices: deploy.slices,
+      workerId,
+      connect: (peer, onFrame, onPeerBroken) =>
+        subscribeToExchange(
+          peer,
+          { ...attempt, consumerWorkerId: workerId },
+          onFrame,
+          onPeerBroken,
+        ),
+      onBroken,
+    });
+    const running: RunningAttempt = { attempt, exchange, slots: new Map() };
+    this.#attempts.set(key, running);
+    this.#options.exchange.addAttempt(attempt.jobId, attempt.attempt, exchange);
+    return running;
+  }
+
+  #startSlot(running: RunningAttempt, deploy: DeploySlot, bundleFolder: string): void {
+    const { attempt, slots, exchange } = running;
+    const { slice } = deploy;
+    const { clock, scoring, slotHeapMb, metricsIntervalMs } = this.#options;
+    const slot = new SlotRunner({
+      deployment: {
+        jobId: attempt.jobId,
+        attempt: attempt.attempt,
+        slice,
+        parallelism: deploy.parallelism,
+        bundleFolder,
+        restoreManifest: deploy.restore?.manifest,
+        checkpointStorage: deploy.checkpointStorage,
+        checkpointPrefix: deploy.checkpointPrefix,
+        metricsIntervalMs,
+      },
+      scoring,
+      heapMb: slotHeapMb,
+      clock,
+      onMessage: (message) => this.#receive(running, slice, message),
+      onReleased: () => {
+        slots.delete(slice);
+        if (slots.size === 0) this.#detach(attemptKey(attempt), running);
+        this.#released(attempt, slice);
+      },
+    });
+    slots.set(slice, slot);
+    exchange.addSlot(slice, slot.port);
+  }
+
+  #finish(attempt: Attempt | undefined): void {
+    if (attempt === undefined) return;
+    const running = this.#attempts.get(attemptKey(attempt));
+    for (const slot of running?.slots.values() ?? []) void slot.finish();
+  }
+
+  #send(attempt: Attempt | undefined, message: Parameters<SlotRunner['send']>[0]): void {
+    if (attempt === undefined || attempt.epoch < this.#epoch) return;
+    const running = this.#attempts.get(attemptKey(attempt));
+    for (const slot of running?.slots.values() ?? []) slot.send(message);
+  }
+
+  #detach(key: string, running: RunningAttempt): void {
+    running.exchange.close();
+    this.#options.exchange.removeAttempt(running.attempt.jobId, running.attempt.attempt);
+    this.#attempts.delete(key);
+    this.#options.metrics.removeAttempt(running.attempt);
+  }
+
+  #released(attempt: Attempt, slice: number): void {
+    this.#options.report({
+      $case: 'slotState',
+      value: { attempt, slice, released: true, failure: undefined },
+    });
+  }
+
+  #slotFailed(attempt: Attempt, slice: number, error: SerializedError): void {
+    const located = { ...error, location: { worker: this.#options.workerId, ...error.location } };
+    this.#options.report({
+      $case: 'slotState',
+      value: { attempt, slice, released: false, failure: failureToWire(located) },
+    });
+  }
+
+  #receive(running: RunningAttempt, slice: number, message: FromSlot): void {
+    const { attempt, exchange } = running;
+    const { report, metrics, workerId } = this.#options;
+    const taskState = (
+      task: { vertex: string; subtask: number },
+      state: TaskState,
+      error?: SerializedError,
+    ): void =>
+      report({
+        $case: 'taskState',
+        value: {
+          attempt,
+          task,
+          state,
+          failure:
+            error === undefined
+              ? undefined
+              : failureToWire({ ...error, location: { worker: workerId, ...error.location } }),
+        },
+      });
+    switch (message.kind) {
+      case 'buffers':
+        try {
+          exchange.fromSlot(message.channels, message.buffers);
+        } catch (error) {
+          this.#slotFailed(attempt, slice, serializeError(toMillraceError(error)));
+        }
+        break;
+      case 'credits':
+        exchange.creditsFromSlot(message.channels, message.counts);
+        break;
+      case 'running':
+        taskState(message.task, TaskState.TASK_STATE_RUNNING);
+        break;
+      case 'drained':
+        taskState(message.task, TaskState.TASK_STATE_DRAINED);
+        break;
+      case 'finished':
+        for (const task of message.tasks) taskState(task, TaskState.TASK_STATE_FINISHED);
+        break;
+      case 'failed':
+        if (message.task === undefined) this.#slotFailed(attempt, slice, message.error);
+        else taskState(message.task, TaskState.TASK_STATE_FAILED, message.error);
+        break;
+      case 'acknowledged':
+        report({
+          $case: 'checkpointAcknowledged',
+          value: {
+            attempt,
+            checkpointId: message.checkpointId,
+            task: message.task,
+            files: [...message.files],
+            timings: message.timings,
+          },
+        });
+        break;
+      case 'declined':
+        report({
+          $case: 'checkpointDeclined',
+          value: {
+            attempt,
+            checkpointId: message.checkpointId,
+            task: message.task,
+            failure: failureToWire(message.error),
+          },
+        });
+        break;
+      case 'committed':
+        report({
+          $case: 'checkpointCommitted',
+          value: { attempt, checkpointId: message.checkpointId, task: message.task },
+        });
+        break;
+      case 'metrics':
+        report({ $case: 'metrics', value: metrics.record(attempt, message) });
+        break;
+    }
+  }
+}
+
+function attemptKey({ jobId, attempt }: Attempt): string {
+  return `${jobId}#${attempt}`;
+}

@@ -1,0 +1,130 @@
+/**
+ * A worker's metrics: what its slots report, as Prometheus series with Flink's meaning and as the
+ * message for the coordinator. It keeps the last report of each task and derives nothing else.
+ */
+import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client';
+import type { Attempt, TaskMetrics } from '../proto/gen/millrace/v1/control.js';
+import type { FromSlot, TaskMetricsReport } from './slot-messages.js';
+
+type Metrics = Extract<FromSlot, { kind: 'metrics' }>;
+
+const OPERATOR_LABELS = ['job', 'operator', 'subtask'] as const;
+const TASK_LABELS = ['job', 'task', 'subtask'] as const;
+
+export class WorkerMetrics {
+  readonly registry = new Registry();
+  readonly #recordsIn = new Counter({
+    name: 'millrace_task_records_in_total',
+    help: 'Records that an operator has taken in',
+    labelNames: OPERATOR_LABELS,
+    registers: [this.registry],
+  });
+  readonly #recordsOut = new Counter({
+    name: 'millrace_task_records_out_total',
+    help: 'Records that an operator has put out, side outputs not counted',
+    labelNames: OPERATOR_LABELS,
+    registers: [this.registry],
+  });
+  readonly #busy = this.#timeGauge('busy', 'processing');
+  readonly #backPressured = this.#timeGauge('back_pressured', 'waiting for its consumers');
+  readonly #idle = this.#timeGauge('idle', 'waiting for input');
+  readonly #watermark = new Gauge({
+    name: 'millrace_task_current_watermark_ms',
+    help: 'Watermark of a task, ms since the epoch',
+    labelNames: TASK_LABELS,
+    registers: [this.registry],
+  });
+  readonly #lag = new Gauge({
+    name: 'millrace_task_watermark_lag_ms',
+    help: 'How far a task’s watermark is behind the clock, ms',
+    labelNames: TASK_LABELS,
+    registers: [this.registry],
+  });
+  readonly #now: () => number;
+  readonly #last = new Map<string, TaskMetricsReport>();
+
+  constructor(now: () => number) {
+    this.#now = now;
+    collectDefaultMetrics({ register: this.registry });
+  }
+
+  /** Takes a slot's report in and returns the message for the coordinator. */
+  record(attempt: Attempt, { tasks, intervalMs }: Metrics): TaskMetrics {
+    return {
+      attempt,
+      operators: tasks.flatMap(({ task, operators }) =>
+        operators.map((counts) => ({
+          operator: counts.operator,
+          subtask: task.subtask,
+          recordsIn: counts.recordsIn,
+          recordsOut: counts.recordsOut,
+          sideOutputs: { ...counts.sideOutputs },
+        })),
+      ),
+      tasks: tasks.map((report) => this.#recordTask(attempt, report, intervalMs)),
+    };
+  }
+
+  /** Drops what is only true while the attempt runs. */
+  removeAttempt({ jobId, attempt }: Attempt): void {
+    const prefix = `${jobId}#${attempt}#`;
+    for (const [key, { task }] of this.#last) {
+      if (!key.startsWith(prefix)) continue;
+      this.#last.delete(key);
+      const labels = { job: jobId, task: task.vertex, subtask: String(task.subtask) };
+      for (const gauge of [this.#busy, this.#backPressured, this.#idle, this.#watermark, this.#lag]) {
+        gauge.remove(labels);
+      }
+    }
+  }
+
+  #recordTask(
+    attempt: Attempt,
+    report: TaskMetricsReport,
+    intervalMs: number,
+  ): TaskMetrics['tasks'][number] {
+    const { task, watermark } = report;
+    const key = `${attempt.jobId}#${attempt.attempt}#${task.vertex}#${task.subtask}`;
+    const last = this.#last.get(key);
+    this.#last.set(key, report);
+    for (const counts of report.operators) {
+      const before = last?.operators.find((other) => other.operator === counts.operator);
+      const labels = {
+        job: attempt.jobId,
+        operator: counts.operator,
+        subtask: String(task.subtask),
+      };
+      this.#recordsIn.inc(labels, Math.max(0, counts.recordsIn - (before?.recordsIn ?? 0)));
+      this.#recordsOut.inc(labels, Math.max(0, counts.recordsOut - (before?.recordsOut ?? 0)));
+    }
+    const share = (nowMs: number, beforeMs: number): number =>
+      intervalMs <= 0 ? 0 : Math.min(1000, ((nowMs - beforeMs) / intervalMs) * 1000);
+    const busy = share(report.busyMs, last?.busyMs ?? 0);
+    const backPressured = share(report.backPressuredMs, last?.backPressuredMs ?? 0);
+    const idle = Math.max(0, 1000 - busy - backPressured);
+    const labels = { job: attempt.jobId, task: task.vertex, subtask: String(task.subtask) };
+    this.#busy.set(labels, busy);
+    this.#backPressured.set(labels, backPressured);
+    this.#idle.set(labels, idle);
+    if (Number.isFinite(watermark)) {
+      this.#watermark.set(labels, watermark);
+      this.#lag.set(labels, this.#now() - watermark);
+    }
+    return {
+      task,
+      busyMsPerSecond: busy,
+      idleMsPerSecond: idle,
+      backPressuredMsPerSecond: backPressured,
+      currentWatermark: Number.isFinite(watermark) ? watermark : undefined,
+    };
+  }
+
+  #timeGauge(name: string, doing: string): Gauge<(typeof TASK_LABELS)[number]> {
+    return new Gauge({
+      name: `millrace_task_${name}_ms_per_second`,
+      help: `Time per second that a task spends ${doing}, ms`,
+      labelNames: TASK_LABELS,
+      registers: [this.registry],
+    });
+  }
+}

@@ -1,0 +1,148 @@
+/**
+ * A worker process: its session with the coordinator, its exchange, its slots, its scoring pool and
+ * its metrics, started and ended together. Everything is passed in; only `main.ts` decides with what.
+ */
+import { fastify, type FastifyInstance } from 'fastify';
+import type { Logger } from 'pino';
+import type { Clock } from '../core/clock.js';
+import { MillraceError, toMillraceError } from '../core/errors.js';
+import { CONTROL_PROTOCOL_VERSION, ENGINE_VERSION } from '../core/version.js';
+import { BundleLoader } from './bundle-loader.js';
+import { ScoringPool } from './compute/scoring-pool.js';
+import { ExchangeServer } from './network/exchange-server.js';
+import { SessionClient } from './session-client.js';
+import { TaskExecutor } from './task-executor.js';
+import { WorkerMetrics } from './worker-metrics.js';
+
+export interface WorkerOptions {
+  readonly workerId: string;
+  /** host:port of the coordinator's gRPC server. */
+  readonly coordinator: string;
+  readonly slots: number;
+  /** Host that this worker listens on, and under which its peers reach it. */
+  readonly host: string;
+  /** 0: the system chooses. */
+  readonly dataPort: number;
+  readonly httpPort: number;
+  readonly bundleFolder: string;
+  readonly slotHeapMb: number | undefined;
+  readonly scoringThreads: number;
+  /** How long tasks go on without a coordinator before they are ended, ms. */
+  readonly coordinatorLostTimeoutMs: number;
+  readonly metricsIntervalMs: number;
+  readonly machine: { readonly pid: number; readonly hostname: string };
+  readonly rssBytes: () => number;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export interface Worker {
+  readonly workerId: string;
+  /** Resolves when the coordinator refuses this worker. */
+  readonly refused: Promise<MillraceError>;
+  close(): Promise<void>;
+}
+
+/**
+ * Starts a worker; resolves once it is registered.
+ * @throws MillraceError PORT_IN_USE, VERSION_MISMATCH or CLUSTER_UNREACHABLE
+ */
+export async function startWorker(options: WorkerOptions): Promise<Worker> {
+  const { clock, log, host, workerId } = options;
+  const exchange = new ExchangeServer(clock);
+  const dataPort = await exchange.listen(host, options.dataPort);
+  const metrics = new WorkerMetrics(() => clock.now());
+  const http = createHttpServer(metrics);
+  const httpPort = await listen(http, host, options.httpPort);
+  const scoring = new ScoringPool({ threads: options.scoringThreads });
+  let cancelLost: (() => void) | undefined;
+
+  return new Promise((resolve, reject) => {
+    let refuse: (error: MillraceError) => void = () => undefined;
+    const refused = new Promise<MillraceError>((resolveRefused) => {
+      refuse = resolveRefused;
+    });
+    const session: SessionClient = new SessionClient({
+      coordinator: options.coordinator,
+      clock,
+      register: {
+        protocolVersion: CONTROL_PROTOCOL_VERSION,
+        engineVersion: ENGINE_VERSION,
+        workerId,
+        slots: options.slots,
+        dataAddress: `${host}:${dataPort}`,
+        httpAddress: `${host}:${httpPort}`,
+        pid: options.machine.pid,
+        host: options.machine.hostname,
+      },
+      onRegistered: ({ epoch }) => {
+        cancelLost?.();
+        executor.setEpoch(epoch);
+        log.info({ epoch, coordinator: options.coordinator }, 'registered');
+        resolve(worker);
+      },
+      onCommand: (command) => executor.execute(command),
+      onRefused: (error) => {
+        log.error(error.message);
+        refuse(error);
+        worker.close().then(() => reject(error), reject);
+      },
+      onDisconnected: (reason) => {
+        log.warn({ reason }, 'lost the coordinator; tasks go on, trying to reach it again');
+        cancelLost = clock.setTimer(options.coordinatorLostTimeoutMs, () => {
+          log.error('the coordinator stayed away for too long; ending all tasks');
+          executor.cancelAll().catch((error: unknown) => log.error(toMillraceError(error).message));
+        });
+      },
+    });
+    const executor: TaskExecutor = new TaskExecutor({
+      workerId,
+      slots: options.slots,
+      clock,
+      bundles: new BundleLoader(options.bundleFolder, (id) => session.fetchBundle(id)),
+      exchange,
+      scoring,
+      metrics,
+      metricsIntervalMs: options.metricsIntervalMs,
+      slotHeapMb: options.slotHeapMb,
+      report: (report) => session.send(report),
+      rssBytes: options.rssBytes,
+    });
+    const worker: Worker = {
+      workerId,
+      refused,
+      close: async () => {
+        cancelLost?.();
+        session.close();
+        await executor.cancelAll();
+        await scoring.close();
+        exchange.close();
+        await http.close();
+      },
+    };
+    session.connect();
+  });
+}
+
+function createHttpServer(metrics: WorkerMetrics): FastifyInstance {
+  const http = fastify({ logger: false });
+  http.get('/metrics', async (_request, reply) =>
+    reply.type(metrics.registry.contentType).send(await metrics.registry.metrics()),
+  );
+  http.get('/health', () => ({ status: 'ok' }));
+  return http;
+}
+
+async function listen(http: FastifyInstance, host: string, port: number): Promise<number> {
+  try {
+    await http.listen({ host, port });
+  } catch (error) {
+    throw new MillraceError(
+      'PORT_IN_USE',
+      `the worker can't serve /metrics on ${host}:${port} (${error instanceof Error ? error.message : String(error)}); choose another --http-port, or 0 for any`,
+      { cause: error },
+    );
+  }
+  const address = http.server.address();
+  return typeof address === 'object' && address !== null ? address.port : port;
+}
