@@ -4,7 +4,6 @@
  * (files of checkpoints that never completed or are no longer retained) go. It must never delete
  * what a retained checkpoint or a savepoint names.
  */
-import { checkpointFolder, jobFolder } from '../core/checkpoint-location.js';
 import {
   MANIFEST_NAME,
   parseManifest,
@@ -29,11 +28,10 @@ export class CheckpointWriter {
 
   /**
    * Writes the manifest of a checkpoint whose files are all durable.
+   * @param prefix of the checkpoint's blobs, with a slash at the end
    * @throws MillraceError CHECKPOINT_FAILED when a file isn't where its task says; STORAGE_UNAVAILABLE
    */
-  async write(manifest: CheckpointManifest): Promise<BlobHandle> {
-    const { jobId, checkpointId, savepoint } = manifest;
-    const kind = savepoint === undefined ? 'checkpoint' : 'savepoint';
+  async write(manifest: CheckpointManifest, prefix: string): Promise<BlobHandle> {
     const missing = await this.#missing(manifest);
     if (missing !== undefined) {
       throw new MillraceError(
@@ -41,8 +39,7 @@ export class CheckpointWriter {
         `a task acknowledged ${missing}; do the workers use the coordinator's checkpoint storage?`,
       );
     }
-    const folder = checkpointFolder(jobId, checkpointId, kind);
-    return this.#blobs.put(`${folder}/${MANIFEST_NAME}`, Buffer.from(stringifyManifest(manifest)));
+    return this.#blobs.put(prefix + MANIFEST_NAME, Buffer.from(stringifyManifest(manifest)));
   }
 
   /**
@@ -64,23 +61,21 @@ export class CheckpointWriter {
     return { manifest, text };
   }
 
-  /**
-   * Deletes the files of a job's checkpoints below `beforeId` that nothing refers to any more.
-   * @param kept ids of retained checkpoints and of savepoints
-   * @param beforeId ids from this one on may still be written
-   */
-  async collectOrphans(jobId: string, kept: ReadonlySet<number>, beforeId: number): Promise<void> {
-    const prefix = `${jobFolder(jobId)}/chk-`;
-    for await (const { key } of this.#blobs.list(prefix)) {
-      const id = Number.parseInt(key.slice(prefix.length), 10);
-      if (id < beforeId && !kept.has(id)) await this.#blobs.delete(key);
-    }
+  /** Deletes everything under the prefix. */
+  async discard(prefix: string): Promise<void> {
+    for await (const { key } of this.#blobs.list(prefix)) await this.#blobs.delete(key);
   }
 
-  /** Deletes what is left of a savepoint that did not complete. */
-  async discardSavepoint(jobId: string, checkpointId: number): Promise<void> {
-    const prefix = `${checkpointFolder(jobId, checkpointId, 'savepoint')}/`;
-    for await (const { key } of this.#blobs.list(prefix)) await this.#blobs.delete(key);
+  /**
+   * Deletes the files of all of a job's checkpoints that nothing refers to; none may be under way.
+   * @param kept ids of retained checkpoints and of savepoints
+   */
+  async collectOrphans(jobId: string, kept: ReadonlySet<number>): Promise<void> {
+    const prefix = `${jobPrefix(jobId)}/chk-`;
+    for await (const { key } of this.#blobs.list(prefix)) {
+      const checkpointId = Number.parseInt(key.slice(prefix.length), 10);
+      if (!kept.has(checkpointId)) await this.#blobs.delete(key);
+    }
   }
 
   /** Says which file isn't there as the manifest describes it. */
@@ -101,6 +96,11 @@ export class CheckpointWriter {
     }
     return undefined;
   }
+}
+
+/** Under which all checkpoints of a job lie (`chk-N/`), without a slash at the end. */
+export function jobPrefix(jobId: string): string {
+  return `jobs/${jobId}`;
 }
 
 function corrupt(what: string, cause?: unknown): MillraceError {

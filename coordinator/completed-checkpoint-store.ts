@@ -1,55 +1,35 @@
 /**
  * The completed checkpoints of a job: one value in the meta store, and the compare-and-set that
- * changes it is what makes a checkpoint completed. Savepoints are among them, since sinks have
- * committed up to a savepoint too; a restore must never go behind the latest. Only references are
- * kept here, files are the checkpoint writer's.
+ * changes it is what makes a checkpoint completed. Each entry holds its manifest's checksum, so that
+ * a restore knows that it reads what was written. Files are the checkpoint writer's.
  */
-import type { CheckpointKind } from '../core/checkpoint-location.js';
+import type { CompletedCheckpoint } from '../core/checkpoint-protocol.js';
 import { MillraceError } from '../core/errors.js';
 import { JsonReader, JsonShapeError } from '../core/json-reader.js';
 import type { BlobHandle } from '../storage/blob-store.js';
 import type { LeaderEpoch } from '../storage/leader-epoch.js';
 import type { MetaStore, MetaWrite } from '../storage/meta-store.js';
 import { readBlobHandle } from './job-record.js';
+import { savepointKey, type SavepointRecord } from './savepoint-record.js';
 
-const SAVEPOINT_PREFIX = 'savepoints/';
-const RETAINED_COUNT_MAX = 1_100;
+/** `checkpoint.retained` is at most 1,000, and a savepoint may stand beside them. */
+const COUNT_MAX = 1_001;
 
-export interface CompletedCheckpoint {
-  readonly checkpointId: number;
-  readonly kind: CheckpointKind;
-  readonly manifest: BlobHandle;
-  /** Of all files together. */
-  readonly bytes: number;
-  readonly completedAtMs: number;
-}
-
-/** A savepoint as it is listed; it outlives its job. */
-export interface SavepointRecord {
-  readonly savepointId: string;
-  readonly jobId: string;
-  readonly jobName: string;
-  readonly createdAtMs: number;
-  readonly bytes: number;
+export interface StoredCheckpoint extends CompletedCheckpoint {
   readonly manifest: BlobHandle;
 }
 
 export class CompletedCheckpointStore {
+  readonly #meta: MetaStore;
   readonly #leader: LeaderEpoch;
   readonly #key: string;
   #revision: number | undefined;
-  #retained: readonly CompletedCheckpoint[];
+  #checkpoints: readonly StoredCheckpoint[] = [];
 
-  private constructor(
-    leader: LeaderEpoch,
-    key: string,
-    revision: number | undefined,
-    retained: readonly CompletedCheckpoint[],
-  ) {
+  private constructor(meta: MetaStore, leader: LeaderEpoch, jobId: string) {
+    this.#meta = meta;
     this.#leader = leader;
-    this.#key = key;
-    this.#revision = revision;
-    this.#retained = retained;
+    this.#key = completedKey(jobId);
   }
 
   /** @throws MillraceError STORAGE_UNAVAILABLE, STORAGE_CORRUPT */
@@ -58,41 +38,30 @@ export class CompletedCheckpointStore {
     leader: LeaderEpoch,
     jobId: string,
   ): Promise<CompletedCheckpointStore> {
-    const key = completedKey(jobId);
-    const entry = await meta.get(key);
-    const retained =
-      entry === undefined
-        ? []
-        : parse(key, entry.value, (reader) =>
-            reader.items(RETAINED_COUNT_MAX).map(readCompletedCheckpoint),
-          );
-    return new CompletedCheckpointStore(leader, key, entry?.revision, retained);
+    const store = new CompletedCheckpointStore(meta, leader, jobId);
+    await store.#load();
+    return store;
   }
 
-  /** Oldest first. */
-  get retained(): readonly CompletedCheckpoint[] {
-    return this.#retained;
-  }
-
-  get latest(): CompletedCheckpoint | undefined {
-    return this.#retained.at(-1);
+  /** Oldest first; the last one is what a restart restores from. */
+  get checkpoints(): readonly StoredCheckpoint[] {
+    return this.#checkpoints;
   }
 
   /**
-   * Completes a checkpoint: when this returns, it is the one that a restore takes. Keeps the newest
-   * `retainedMax`; whatever is dropped loses its files afterwards, unless it is a savepoint.
-   * @throws MillraceError STALE_EPOCH or STORAGE_CONFLICT: it is not completed;
-   *   STORAGE_UNAVAILABLE: it may be, so read the store before going on
+   * Sets the pointer. When this returns, the last of `checkpoints` is completed; when it throws
+   * anything but STORAGE_UNAVAILABLE, it is not and never will be. After STORAGE_UNAVAILABLE the
+   * same call, made again, finds out.
+   * @throws MillraceError STALE_EPOCH, STORAGE_CONFLICT, STORAGE_UNAVAILABLE
    */
-  async add(
-    completed: CompletedCheckpoint,
-    retainedMax: number,
+  async set(
+    checkpoints: readonly StoredCheckpoint[],
     savepoint: SavepointRecord | undefined,
   ): Promise<void> {
-    const retained = [...this.#retained, completed].slice(-retainedMax);
-    const writes: MetaWrite[] = [{ type: 'put', key: this.#key, value: JSON.stringify(retained) }];
+    const value = JSON.stringify(checkpoints);
+    const writes: MetaWrite[] = [{ type: 'put', key: this.#key, value }];
     if (savepoint !== undefined) {
-      const key = SAVEPOINT_PREFIX + savepoint.savepointId;
+      const key = savepointKey(savepoint.savepointId);
       writes.push({ type: 'put', key, value: JSON.stringify(savepoint) });
     }
     const result = await this.#leader.txn({
@@ -103,62 +72,42 @@ export class CompletedCheckpointStore {
       ],
       writes,
     });
-    if (!result.committed) {
-      throw new MillraceError(
-        'STORAGE_CONFLICT',
-        `${this.#key} was changed by someone else; give each cluster a meta store of its own`,
-      );
+    if (result.committed) {
+      this.#revision = result.revision;
+      this.#checkpoints = checkpoints;
+      return;
     }
-    this.#revision = result.revision;
-    this.#retained = retained;
+    // An earlier call whose answer was lost may have done it.
+    await this.#load();
+    if (JSON.stringify(this.#checkpoints) === value) return;
+    throw new MillraceError(
+      'STORAGE_CONFLICT',
+      `${this.#key} was changed by someone else; give each cluster a meta store of its own`,
+    );
   }
-}
 
-/** All savepoints, oldest first. @throws MillraceError STORAGE_UNAVAILABLE, STORAGE_CORRUPT */
-export async function listSavepoints(meta: MetaStore): Promise<readonly SavepointRecord[]> {
-  const entries = await meta.list(SAVEPOINT_PREFIX);
-  return entries
-    .map((entry) => parse(entry.key, entry.value, readSavepoint))
-    .sort((left, right) => left.createdAtMs - right.createdAtMs);
-}
-
-/** @throws MillraceError STORAGE_UNAVAILABLE, STORAGE_CORRUPT */
-export async function findSavepoint(
-  meta: MetaStore,
-  savepointId: string,
-): Promise<SavepointRecord | undefined> {
-  const entry = await meta.get(SAVEPOINT_PREFIX + savepointId);
-  return entry === undefined ? undefined : parse(entry.key, entry.value, readSavepoint);
+  async #load(): Promise<void> {
+    const entry = await this.#meta.get(this.#key);
+    this.#revision = entry?.revision;
+    this.#checkpoints = entry === undefined ? [] : parse(this.#key, entry.value);
+  }
 }
 
 export function completedKey(jobId: string): string {
   return `completed-checkpoints/${jobId}`;
 }
 
-function readCompletedCheckpoint(reader: JsonReader): CompletedCheckpoint {
-  return {
-    checkpointId: reader.field('checkpointId').count(),
-    kind: reader.field('kind').oneOf(['checkpoint', 'savepoint'] as const),
-    manifest: readBlobHandle(reader.field('manifest')),
-    bytes: reader.field('bytes').count(),
-    completedAtMs: reader.field('completedAtMs').number(),
-  };
-}
-
-function readSavepoint(reader: JsonReader): SavepointRecord {
-  return {
-    savepointId: reader.field('savepointId').string(),
-    jobId: reader.field('jobId').string(),
-    jobName: reader.field('jobName').string(),
-    createdAtMs: reader.field('createdAtMs').number(),
-    bytes: reader.field('bytes').count(),
-    manifest: readBlobHandle(reader.field('manifest')),
-  };
-}
-
-function parse<T>(key: string, text: string, read: (reader: JsonReader) => T): T {
+function parse(key: string, text: string): readonly StoredCheckpoint[] {
   try {
-    return read(new JsonReader(JSON.parse(text), key));
+    const reader = new JsonReader(JSON.parse(text), key);
+    return reader.items(COUNT_MAX).map((item) => ({
+      checkpointId: item.field('checkpointId').count(),
+      ...item.optional('savepointId', (id) => id.string()),
+      prefix: item.field('prefix').string(),
+      bytes: item.field('bytes').count(),
+      completedAtMs: item.field('completedAtMs').number(),
+      manifest: readBlobHandle(item.field('manifest')),
+    }));
   } catch (error) {
     if (!(error instanceof JsonShapeError) && !(error instanceof SyntaxError)) throw error;
     throw new MillraceError(

@@ -3,8 +3,8 @@
  * so that several can live in one process; gauges are read when they are scraped.
  */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { CheckpointKind } from '../api/rest/checkpoint-dto.js';
 import type { ClusterOverview } from '../api/rest/cluster-dto.js';
-import type { CheckpointKind } from '../core/checkpoint-location.js';
 import type { MetricsSource } from './rest-server.js';
 
 const DURATION_BUCKETS_SECONDS = [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300];

@@ -17,6 +17,9 @@ import type { BlobHandle } from '../storage/blob-store.js';
 export interface RestoreReference {
   /** As the user named it. */
   readonly name: string;
+  readonly checkpointId: number;
+  /** Blob key prefix of its manifest. */
+  readonly prefix: string;
   readonly manifest: BlobHandle;
   readonly allowNonRestoredState: boolean;
 }
@@ -31,7 +34,6 @@ export interface JobRecord {
   readonly status: JobStatus;
   /** The highest attempt that may ever have been deployed. */
   readonly attempt: number;
-  readonly restarts: number;
   /** A cancel that was asked for must survive the coordinator. */
   readonly canceling: boolean;
   readonly finishedAtMs: number | null;
@@ -74,12 +76,13 @@ function readRecord(reader: JsonReader): JobRecord {
     submittedAtMs: reader.field('submittedAtMs').number(),
     restore: orNull(reader.field('restore'), (restore) => ({
       name: restore.field('name').string(),
+      checkpointId: restore.field('checkpointId').count(),
+      prefix: restore.field('prefix').string(),
       manifest: readBlobHandle(restore.field('manifest')),
       allowNonRestoredState: restore.field('allowNonRestoredState').boolean(),
     })),
     status: reader.field('status').oneOf(JOB_STATUSES),
     attempt: reader.field('attempt').count(),
-    restarts: reader.field('restarts').count(),
     canceling: reader.field('canceling').boolean(),
     finishedAtMs: orNull(reader.field('finishedAtMs'), (at) => at.number()),
     failure: orNull(reader.field('failure'), readFailure),
