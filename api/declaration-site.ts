@@ -2,16 +2,23 @@
  * Finds the line of user code that declared an operator, so that an error can show it. It reads a
  * stack trace once per declared operator, when the graph is built; never at run time.
  */
-const OWN_FRAME = /[/\\](?:api|dist)[/\\](?:api[/\\])?(?:stream|job|declaration-site|keyed-stream|environment)\.[jt]s/;
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const COMPILED_FOLDER = path.dirname(fileURLToPath(import.meta.url));
+/** The SDK's frames show this folder instead where source maps are on. */
+const SOURCE_FOLDER = path.resolve(COMPILED_FOLDER, '..', '..', 'api');
 
 /** `file:line:column` of the nearest frame outside the SDK; "unknown" where the runtime gives none. */
 export function declarationSite(): string {
   const holder: { stack?: string } = {};
   Error.captureStackTrace(holder, declarationSite);
   for (const line of (holder.stack ?? '').split('\n').slice(1)) {
-    if (OWN_FRAME.test(line) || line.includes('node:')) continue;
-    const match = /\(?((?:file:\/\/)?[^\s()]+:\d+:\d+)\)?$/.exec(line.trim());
-    if (match?.[1] !== undefined) return match[1].replace(/^file:\/\//, '');
+    const site = /\(?((?:file:\/\/)?[^\s()]+:\d+:\d+)\)?$/.exec(line.trim())?.[1];
+    if (site === undefined || site.startsWith('node:')) continue;
+    const file = site.startsWith('file://') ? fileURLToPath(site) : site;
+    const folder = path.dirname(file);
+    if (folder !== COMPILED_FOLDER && folder !== SOURCE_FOLDER) return file;
   }
   return 'unknown';
 }

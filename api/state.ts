@@ -93,11 +93,17 @@ export type StateHandles<D> = {
             : never;
 };
 
-export function valueState<V>(schema: Schema<V>, options: StateOptions = {}): ValueStateDescriptor<V> {
+export function valueState<V>(
+  schema: Schema<V>,
+  options: StateOptions = {},
+): ValueStateDescriptor<V> {
   return { ...options, kind: 'value', schema };
 }
 
-export function listState<E>(schema: Schema<E>, options: StateOptions = {}): ListStateDescriptor<E> {
+export function listState<E>(
+  schema: Schema<E>,
+  options: StateOptions = {},
+): ListStateDescriptor<E> {
   return { ...options, kind: 'list', schema };
 }
 

@@ -74,11 +74,7 @@ export class Stream<T> {
     options?: OutputOptions<Out>,
   ): Stream<Out>;
   filter(name: string, filter: (record: T) => boolean, options?: OutputOptions<T>): Stream<T>;
-  filter(
-    name: string,
-    filter: (record: T) => boolean,
-    options: OutputOptions<T> = {},
-  ): Stream<T> {
+  filter(name: string, filter: (record: T) => boolean, options: OutputOptions<T> = {}): Stream<T> {
     return this.#declare(
       name,
       { kind: 'filter', filter: filter as (record: unknown) => boolean },
@@ -123,16 +119,14 @@ export class Stream<T> {
    * bigint or boolean, or a flat tuple or record of those.
    */
   keyBy<K extends Key>(key: (record: T) => K): KeyedStream<T, K> {
-    const origins = this.#origins.map(
-      (origin): StreamOrigin => ({
-        edge: {
-          from: origin.edge.from,
-          output: origin.edge.output,
-          partitioning: 'hash',
-        },
-        key: key as KeySelector,
-      }),
-    );
+    const origins = this.#origins.map((origin): StreamOrigin => ({
+      edge: {
+        from: origin.edge.from,
+        output: origin.edge.output,
+        partitioning: 'hash',
+      },
+      key: key as KeySelector,
+    }));
     return new KeyedStream<T, K>(this.#declarations, origins, this.#repartitioned('forward'));
   }
 

@@ -5,6 +5,13 @@
  * before is still held, nor deploy anything once the job is being canceled.
  */
 import { assertNever, invariant, type ErrorCode, type SerializedError } from './errors.js';
+import type {
+  ExecutionEffect,
+  ExecutionEvent,
+  ExecutionGraphState,
+  SlotExecution,
+  TaskExecution,
+} from './execution-protocol.js';
 import {
   canMoveTask,
   isTerminalExecutionState,
@@ -13,141 +20,16 @@ import {
   taskKey,
   type Attempt,
   type ExecutionState,
-  type FailureRecord,
-  type JobStatus,
   type SliceLocation,
   type Stamp,
-  type TaskId,
 } from './execution-state.js';
 import type { JobGraph } from './job-graph.js';
-import { INITIAL_RESTART_STATE, onFailure, type RestartState } from './restart-strategy.js';
-import type { RestartStrategyConfig } from './stream-graph.js';
+import { INITIAL_RESTART_STATE, onFailure } from './restart-strategy.js';
 
 /** Failures kept for showing; older ones are dropped. */
 export const FAILURES_MAX = 32;
 /** A cancel is repeated this often until every slot of the attempt is free. */
 export const CANCEL_REPEAT_MS = 5_000;
-
-/**
- * What the current attempt waits for: nothing (none runs), its number recorded and its state
- * verified, slots, its end, the end of tasks that have nothing left to commit, its slots' release.
- */
-export type AttemptPhase =
-  'IDLE' | 'PREPARING' | 'SCHEDULING' | 'DEPLOYED' | 'FINISHING' | 'RELEASING';
-
-export interface TaskExecution {
-  readonly task: TaskId;
-  readonly state: ExecutionState;
-}
-
-export interface SlotExecution extends SliceLocation {
-  readonly slice: number;
-  readonly released: boolean;
-}
-
-export interface ExecutionGraphState {
-  readonly jobId: string;
-  readonly epoch: number;
-  readonly parallelism: number;
-  readonly restartConfig: RestartStrategyConfig;
-  readonly status: JobStatus;
-  /** The highest attempt there has been; 0 before the first. */
-  readonly attempt: number;
-  readonly phase: AttemptPhase;
-  readonly tasks: ReadonlyMap<string, TaskExecution>;
-  /** By slice; empty before slots are granted. */
-  readonly slots: readonly SlotExecution[];
-  readonly restart: RestartState;
-  /** Monotonic time before which the next attempt must not start. */
-  readonly restartAtMs: number;
-  readonly cancelRepeatAtMs: number;
-  /** Oldest first. */
-  readonly failures: readonly FailureRecord[];
-  /** Restarts of the job so far, for people. */
-  readonly restarts: number;
-  /** Why the job is FAILING or FAILED. */
-  readonly terminalFailure?: SerializedError;
-}
-
-export type ExecutionEvent = Stamp &
-  (
-    | { readonly kind: 'submitted' }
-    /** A coordinator with this graph's epoch has taken over a job that another one ran. */
-    | { readonly kind: 'recovered'; readonly attempt: number; readonly canceling: boolean }
-    | { readonly kind: 'attemptPrepared'; readonly attempt: number }
-    | {
-        readonly kind: 'slotsGranted';
-        readonly attempt: number;
-        readonly slices: readonly SliceLocation[];
-      }
-    | {
-        readonly kind: 'taskState';
-        readonly attempt: Attempt;
-        readonly task: TaskId;
-        readonly state: 'RUNNING' | 'DRAINED' | 'FINISHED' | 'CANCELED' | 'FAILED';
-        readonly failure?: SerializedError;
-      }
-    | {
-        readonly kind: 'slotState';
-        readonly attempt: Attempt;
-        readonly slice: number;
-        readonly released: boolean;
-        readonly failure?: SerializedError;
-      }
-    | { readonly kind: 'workerLost'; readonly workerId: string; readonly reason: string }
-    /** Preparing, finding slots, checkpointing or anything else outside a task has failed. */
-    | {
-        readonly kind: 'attemptFailed';
-        readonly attempt: number;
-        readonly failure: SerializedError;
-      }
-    | { readonly kind: 'cancelRequested' }
-    /** Every task has committed its last checkpoint. */
-    | { readonly kind: 'attemptCommitted' }
-    /** A compare-and-set met a higher epoch: this coordinator no longer owns the job. */
-    | { readonly kind: 'superseded' }
-    | { readonly kind: 'timerElapsed' }
-  );
-
-export type ExecutionEffect =
-  /** Record the attempt's number durably and verify what it restores from; then attemptPrepared. */
-  | { readonly kind: 'prepareAttempt'; readonly attempt: Attempt }
-  | { readonly kind: 'requestSlots'; readonly attempt: number; readonly count: number }
-  | { readonly kind: 'cancelSlotRequest'; readonly attempt: number }
-  /** Slots came for an attempt that no longer wants them. */
-  | {
-      readonly kind: 'returnSlots';
-      readonly attempt: number;
-      readonly slices: readonly SliceLocation[];
-    }
-  | {
-      readonly kind: 'deploySlot';
-      readonly attempt: Attempt;
-      readonly slice: number;
-      readonly slices: readonly SliceLocation[];
-    }
-  | {
-      readonly kind: 'cancelAttempt';
-      readonly attempt: Attempt;
-      readonly workers: readonly string[] | 'all';
-    }
-  | {
-      readonly kind: 'finishAttempt';
-      readonly attempt: Attempt;
-      readonly workers: readonly string[];
-    }
-  /** The user's wish to cancel must survive this coordinator. */
-  | { readonly kind: 'recordCancel' }
-  | {
-      readonly kind: 'jobTerminal';
-      readonly status: JobStatus;
-      readonly failure?: SerializedError;
-    }
-  /** Told to the checkpoint decider. */
-  | { readonly kind: 'attemptRunning'; readonly attempt: Attempt }
-  | { readonly kind: 'attemptDrained' }
-  | { readonly kind: 'attemptEnded' }
-  | { readonly kind: 'attemptReleased' };
 
 interface Draft {
   state: ExecutionGraphState;
@@ -328,6 +210,7 @@ function onTaskState(draft: Draft, event: Extract<ExecutionEvent, { kind: 'taskS
   const execution = draft.state.tasks.get(key);
   if (execution === undefined || !canMoveTask(execution.state, event.state)) return;
   const { phase } = draft.state;
+  if (phase === 'IDLE' || phase === 'PREPARING' || phase === 'SCHEDULING') return;
   const wasRunning = everyTask(draft.state, 'RUNNING', 'DRAINED');
   // All output is committed once the attempt is FINISHING: however a task ends then, it is done.
   setTask(draft, key, phase === 'FINISHING' ? 'FINISHED' : event.state);

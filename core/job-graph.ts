@@ -107,15 +107,13 @@ export function createJobGraph(graph: StreamGraph, parallelism: number): JobGrap
       channelCount += parallelismOf(fromVertex) * parallelismOf(vertex);
     }
   }
-  const vertices = [...chains].map(
-    ([id, operators]): JobVertex => ({
-      id,
-      parallelism: parallelismOf(id),
-      operators,
-      inputs: edges.filter((edge) => edge.toVertex === id),
-      outputs: edges.filter((edge) => edge.fromVertex === id),
-    }),
-  );
+  const vertices = [...chains].map(([id, operators]): JobVertex => ({
+    id,
+    parallelism: parallelismOf(id),
+    operators,
+    inputs: edges.filter((edge) => edge.toVertex === id),
+    outputs: edges.filter((edge) => edge.fromVertex === id),
+  }));
   return {
     jobName: graph.jobName,
     maxParallelism: graph.maxParallelism,

@@ -7,19 +7,13 @@ import { MillraceError } from './errors.js';
 import type { SchemaJson } from './schema-json.js';
 
 export type OperatorKind =
-  | 'source'
-  | 'map'
-  | 'filter'
-  | 'flatMap'
-  | 'process'
-  | 'window'
-  | 'score'
-  | 'sink';
+  'source' | 'map' | 'filter' | 'flatMap' | 'process' | 'window' | 'score' | 'sink';
 
 /** How records of an edge find the consumer's subtask. */
 export type Partitioning = 'forward' | 'hash' | 'rebalance';
 
-export type StateKind = 'value' | 'list' | 'map' | 'reducing' | 'aggregating' | 'window' | 'operator';
+export type StateKind =
+  'value' | 'list' | 'map' | 'reducing' | 'aggregating' | 'window' | 'operator';
 
 export interface StateDeclaration {
   readonly name: string;
@@ -131,7 +125,8 @@ function checkNode(node: StreamNode, known: ReadonlyMap<string, StreamNode>): vo
   }
   for (const edge of node.inputs) {
     const producer = known.get(edge.from);
-    if (producer === undefined) invalid(`${at} reads "${edge.from}", which is not declared before it`);
+    if (producer === undefined)
+      invalid(`${at} reads "${edge.from}", which is not declared before it`);
     if (!(edge.output in producer.outputs)) {
       invalid(
         `${at} reads output "${edge.output}" of "${edge.from}", which has only ` +
@@ -192,6 +187,8 @@ export function validateStreamGraph(graph: StreamGraph): void {
     known.set(node.name, node);
   }
   if (!graph.nodes.some((node) => node.kind === 'sink')) {
-    invalid(`job "${graph.jobName}" has no sink, so nothing it computes would be seen; add .sinkTo()`);
+    invalid(
+      `job "${graph.jobName}" has no sink, so nothing it computes would be seen; add .sinkTo()`,
+    );
   }
 }

@@ -61,7 +61,12 @@ async function main(): Promise<void> {
       wholeNumber(1, 1024),
       availableParallelism(),
     )
-    .option('--metrics-interval-ms <ms>', 'how often metrics are reported', wholeNumber(50, 60_000), 500)
+    .option(
+      '--metrics-interval-ms <ms>',
+      'how often metrics are reported',
+      wholeNumber(50, 60_000),
+      500,
+    )
     .option(
       '--coordinator-lost-timeout-ms <ms>',
       'how long tasks go on without a coordinator',

@@ -66,7 +66,9 @@ export class SlotRunner {
           options.onMessage({
             kind: 'failed',
             task: undefined,
-            error: serializeError(new Error(`the slot's thread ended by itself (exit code ${code})`)),
+            error: serializeError(
+              new Error(`the slot's thread ended by itself (exit code ${code})`),
+            ),
           });
         }
         resolve();

@@ -180,8 +180,7 @@ async function run(): Promise<void> {
     reports,
     exchange: new ThreadExchange(),
     scoring: connectScoring(scoringPort),
-    modulePathOf: (module) =>
-      path.join(bundleFolder, 'modules', `${modules.indexOf(module)}.mjs`),
+    modulePathOf: (module) => path.join(bundleFolder, 'modules', `${modules.indexOf(module)}.mjs`),
     createBackend: (options) => new MemoryStateBackend(options),
     defer: setImmediate,
   });

@@ -9,11 +9,7 @@ import { serializeError, toMillraceError, type MillraceError } from '../core/err
 import { createJobGraph } from '../core/job-graph.js';
 import type { SerializedError } from '../core/errors.js';
 import { failureToWire } from '../proto/failure.js';
-import {
-  TaskState,
-  type Attempt,
-  type DeploySlot,
-} from '../proto/gen/millrace/v1/control.js';
+import { TaskState, type Attempt, type DeploySlot } from '../proto/gen/millrace/v1/control.js';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { BundleLoader } from './bundle-loader.js';

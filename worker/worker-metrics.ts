@@ -72,7 +72,13 @@ export class WorkerMetrics {
       if (!key.startsWith(prefix)) continue;
       this.#last.delete(key);
       const labels = { job: jobId, task: task.vertex, subtask: String(task.subtask) };
-      for (const gauge of [this.#busy, this.#backPressured, this.#idle, this.#watermark, this.#lag]) {
+      for (const gauge of [
+        this.#busy,
+        this.#backPressured,
+        this.#idle,
+        this.#watermark,
+        this.#lag,
+      ]) {
         gauge.remove(labels);
       }
     }

@@ -176,7 +176,10 @@ function createSlots(
 }
 
 function sumCounts(slots: readonly TaskSlot[]): Map<string, Omit<OperatorCounts, 'operator'>> {
-  const sums = new Map<string, { recordsIn: number; recordsOut: number; sideOutputs: Record<string, number> }>();
+  const sums = new Map<
+    string,
+    { recordsIn: number; recordsOut: number; sideOutputs: Record<string, number> }
+  >();
   for (const counts of slots.flatMap((slot) => slot.tasks.flatMap((task) => task.chain.counts()))) {
     const sum = sums.get(counts.operator) ?? { recordsIn: 0, recordsOut: 0, sideOutputs: {} };
     sum.recordsIn += counts.recordsIn;

@@ -244,7 +244,10 @@ export class AttemptExchange {
       decodeFrame(frame, (channel, buffer) => {
         const to = this.#channels[channel]?.toSubtask;
         if (to === undefined) {
-          throw new MillraceError('WIRE_CORRUPT', `a peer sent on channel ${channel}, which the job does not have`);
+          throw new MillraceError(
+            'WIRE_CORRUPT',
+            `a peer sent on channel ${channel}, which the job does not have`,
+          );
         }
         delivery.add(to, channel, buffer);
       });

@@ -55,7 +55,8 @@ export function alignBarrier(state: AlignerState, event: AlignerEvent): AlignerS
     settled = pending.checkpointId;
     pending = null;
   }
-  const blocked = pending === null ? new Array<boolean>(state.channelCount).fill(false) : [...pending.blocked];
+  const blocked =
+    pending === null ? new Array<boolean>(state.channelCount).fill(false) : [...pending.blocked];
   blocked[channel] = true;
   if (blocked.every(Boolean)) {
     effects.push({ kind: 'aligned', checkpointId }, { kind: 'unblockAll' });

@@ -99,9 +99,7 @@ export class ExchangeServer {
         key = attemptKey(message.value.jobId, message.value.attempt);
         this.#accept(key, message.value, call);
       } else if (message?.$case === 'credits' && key !== undefined) {
-        this.#attempts
-          .get(key)
-          ?.creditsFromPeer(message.value.channels, message.value.counts);
+        this.#attempts.get(key)?.creditsFromPeer(message.value.channels, message.value.counts);
       }
     });
     call.on('end', () => call.end());

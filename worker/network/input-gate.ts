@@ -25,7 +25,11 @@ export interface InputChannelDescription {
 }
 
 export type GateItem =
-  | { readonly kind: 'records'; readonly input: number; readonly records: RecordBatch | RecordChunk }
+  | {
+      readonly kind: 'records';
+      readonly input: number;
+      readonly records: RecordBatch | RecordChunk;
+    }
   | { readonly kind: 'watermark'; readonly timestamp: number }
   | { readonly kind: 'watermarkStatus'; readonly idle: boolean }
   | { readonly kind: 'barrier'; readonly barrier: CheckpointBarrier; readonly alignmentMs: number }

@@ -29,7 +29,10 @@ export function splitStateSchema(split: Schema<SourceSplit>): Schema<SplitState>
 }
 
 export function encodeEntries<T>(schema: Schema<T>, entries: readonly T[]): Uint8Array {
-  return compileRecordCodec(schema).encode(entries, new Float64Array(entries.length).fill(NO_TIMESTAMP));
+  return compileRecordCodec(schema).encode(
+    entries,
+    new Float64Array(entries.length).fill(NO_TIMESTAMP),
+  );
 }
 
 /**

@@ -4,7 +4,11 @@
  * is bounded; before a barrier everything in flight comes out, so a snapshot holds none of it.
  */
 import { MillraceError } from '../../core/errors.js';
-import { compileRecordCodec, type RecordBuilder, type RecordCodec } from '../../core/record-codec.js';
+import {
+  compileRecordCodec,
+  type RecordBuilder,
+  type RecordCodec,
+} from '../../core/record-codec.js';
 import type { Schema } from '../../core/schema.js';
 import { schemaToJson } from '../../core/schema-json.js';
 import type { ScoringService } from '../compute/scoring-service.js';
@@ -120,7 +124,8 @@ export class ScoreOperator implements StreamOperator {
   }
 
   async #drained(): Promise<void> {
-    while (this.#queue.length > 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    while (this.#queue.length > 0)
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 
   #mark(entry: Entry): void {

@@ -108,9 +108,12 @@ export class SourceOperator implements StreamOperator {
   }
 
   snapshot(): OperatorSnapshot {
-    const entries = this.#reader.snapshot().map(
-      (split): SplitState => ({ split, maxTimestamp: this.#watermarks.maxTimestampOf(split.id) }),
-    );
+    const entries = this.#reader
+      .snapshot()
+      .map((split): SplitState => ({
+        split,
+        maxTimestamp: this.#watermarks.maxTimestampOf(split.id),
+      }));
     return { operator: { entries } };
   }
 

@@ -67,7 +67,9 @@ export class OperatorChain implements ChainLayout {
         const chained = vertex.operators.filter((candidate) =>
           candidate.inputs.some(
             (edge) =>
-              candidate !== vertex.operators[0] && edge.from === node.name && edge.output === output,
+              candidate !== vertex.operators[0] &&
+              edge.from === node.name &&
+              edge.output === output,
           ),
         );
         this.#consumers.set(outputKey(node.name, output), [

@@ -117,7 +117,10 @@ export class TaskSlot {
   /** Credits from a consumer in another slot. */
   onCredits(channel: number, count: number): void {
     const subpartition = this.#subpartitions.get(channel);
-    invariant(subpartition !== undefined, `channel ${channel} starts in slice ${this.#options.slice}`);
+    invariant(
+      subpartition !== undefined,
+      `channel ${channel} starts in slice ${this.#options.slice}`,
+    );
     subpartition.addCredits(count);
     this.wake();
   }
@@ -185,7 +188,8 @@ export class TaskSlot {
     this.#cancelAlarm?.();
     this.#cancelAlarm = undefined;
     let earliest = Infinity;
-    for (const task of this.#tasks) earliest = Math.min(earliest, task.nextProcessingTime ?? Infinity);
+    for (const task of this.#tasks)
+      earliest = Math.min(earliest, task.nextProcessingTime ?? Infinity);
     if (earliest === Infinity) return;
     const { clock } = this.#options;
     this.#cancelAlarm = clock.setTimer(Math.max(1, earliest - clock.now()), this.wake);

@@ -1,0 +1,540 @@
+/**
+ * Decides a job's checkpoints (journey of a barrier: trigger => ... => acknowledged -> pending
+ * checkpoint -> manifest -> compare-and-set -> notify => sinks commit). A pure step; the job decider
+ * feeds it. Invariants: one checkpoint at a time; the manifest only after every acknowledgement; the
+ * word "complete" only after the compare-and-set; no file goes before the pointer that names it.
+ */
+import { assertNever, invariant, type SerializedError } from './errors.js';
+import { EMPTY_CHECKPOINT_HISTORY, historyEnded, historyTriggered } from './checkpoint-history.js';
+import type {
+  AbortedCheckpoint,
+  CheckpointDeciderState,
+  CheckpointEffect,
+  CheckpointEvent,
+  CompletedCheckpoint,
+} from './checkpoint-protocol.js';
+import {
+  isSameAttempt,
+  taskKey,
+  type Attempt,
+  type Stamp,
+  type TaskId,
+} from './execution-state.js';
+import {
+  acknowledge,
+  acknowledgedBytes,
+  createPending,
+  movePending,
+  type PendingCheckpoint,
+  type SavepointRequest,
+} from './pending-checkpoint.js';
+import type { CheckpointConfig } from './stream-graph.js';
+
+/** A notification that was not answered is repeated this often. */
+export const NOTIFY_REPEAT_MS = 1_000;
+/** Savepoint requests that may wait for their turn. */
+export const SAVEPOINT_REQUESTS_MAX = 16;
+/** Pause after a failed checkpoint, if the job's minPauseMs is shorter. */
+export const FAILED_PAUSE_MS = 200;
+/** Aborted checkpoints of one attempt whose files are discarded once more at its end. */
+export const ABORTED_MAX = 1_000;
+
+interface Draft {
+  state: CheckpointDeciderState;
+  readonly effects: CheckpointEffect[];
+}
+
+export interface CheckpointStep {
+  readonly state: CheckpointDeciderState;
+  readonly effects: readonly CheckpointEffect[];
+}
+
+/** @param completed what the job's pointer names, oldest first */
+export function createCheckpointDecider(
+  jobId: string,
+  config: CheckpointConfig,
+  tasks: readonly TaskId[],
+  completed: readonly CompletedCheckpoint[],
+): CheckpointDeciderState {
+  return {
+    jobId,
+    config,
+    tasks,
+    running: undefined,
+    nextTriggerAtMs: 0,
+    finalAtMs: 0,
+    pending: undefined,
+    savepoints: [],
+    completed,
+    committing: undefined,
+    lastCheckpointId: undefined,
+    stopping: undefined,
+    consecutiveFailures: 0,
+    abortedWrites: [],
+    aborted: [],
+    history: EMPTY_CHECKPOINT_HISTORY,
+  };
+}
+
+export function checkpointPrefix(jobId: string, checkpointId: number): string {
+  return `jobs/${jobId}/chk-${checkpointId}/`;
+}
+
+export function savepointPrefix(savepointId: string): string {
+  return `savepoints/${savepointId}/`;
+}
+
+/** What a restart restores from. */
+export function latestCompleted(state: CheckpointDeciderState): CompletedCheckpoint | undefined {
+  return state.completed.at(-1);
+}
+
+/** False while a compare-and-set is under way, so that the latest completed checkpoint is unknown. */
+export function isSettled(state: CheckpointDeciderState): boolean {
+  return state.pending?.state !== 'COMPLETING';
+}
+
+/** Monotonic time at which a timerElapsed is due, if any. */
+export function checkpointWakeAtMs(state: CheckpointDeciderState): number | undefined {
+  if (state.running === undefined) return undefined;
+  const { pending, committing } = state;
+  const due: number[] = [];
+  if (pending === undefined) {
+    if (state.lastCheckpointId === undefined) {
+      due.push(state.running.drained ? state.finalAtMs : state.nextTriggerAtMs);
+    }
+  } else if (pending.state === 'TRIGGERED') {
+    due.push(pending.requestedAtMs + state.config.timeoutMs);
+  }
+  if (committing !== undefined) due.push(committing.repeatAtMs);
+  return due.length === 0 ? undefined : Math.min(...due);
+}
+
+export function stepCheckpoint(
+  state: CheckpointDeciderState,
+  event: CheckpointEvent,
+): CheckpointStep {
+  const draft: Draft = { state, effects: [] };
+  handle(draft, event);
+  startNext(draft, event);
+  return draft;
+}
+
+function handle(draft: Draft, event: CheckpointEvent): void {
+  const { state } = draft;
+  switch (event.kind) {
+    case 'attemptRunning':
+      draft.state = {
+        ...state,
+        running: { attempt: event.attempt, drained: false },
+        nextTriggerAtMs: event.nowMs + state.config.intervalMs,
+        finalAtMs: event.nowMs,
+        consecutiveFailures: 0,
+      };
+      return;
+    case 'attemptDrained':
+      if (state.running === undefined) return;
+      draft.state = { ...state, running: { ...state.running, drained: true } };
+      return;
+    case 'attemptEnded':
+      return endAttempt(draft, event);
+    case 'attemptReleased':
+      for (const aborted of state.aborted) {
+        if (!state.abortedWrites.includes(aborted)) draft.effects.push(discardOf(aborted));
+      }
+      draft.state = { ...state, aborted: [] };
+      return;
+    case 'recovered':
+      draft.effects.push({
+        kind: 'collectOrphans',
+        keep: state.completed.map(({ checkpointId }) => checkpointId),
+      });
+      return;
+    case 'jobEnded':
+      return refuseSavepoints(draft, 'the job has ended');
+    case 'superseded':
+      draft.state = { ...state, running: undefined, pending: undefined, committing: undefined };
+      return refuseSavepoints(draft, 'another coordinator has taken the job over');
+    case 'savepointRequested':
+      return requestSavepoint(draft, event.request);
+    case 'idAllocated':
+      return trigger(draft, event.attempt, event.checkpointId, event);
+    case 'idFailed':
+      if (state.pending?.state !== 'ALLOCATING') return;
+      if (event.attempt === state.running?.attempt.attempt) abort(draft, event.failure, event);
+      return;
+    case 'acknowledged':
+      return onAcknowledged(draft, event);
+    case 'declined':
+      if (isReportOfPending(draft, event)) abort(draft, event.failure, event);
+      return;
+    case 'committed':
+      return onCommitted(draft, event);
+    case 'manifestWritten':
+      if (collectAbortedWrite(draft, event.checkpointId)) return;
+      return complete(draft, event.checkpointId, event);
+    case 'manifestFailed':
+      if (collectAbortedWrite(draft, event.checkpointId)) return;
+      if (state.pending?.checkpointId === event.checkpointId) abort(draft, event.failure, event);
+      return;
+    case 'completed':
+      return onCompleted(draft, event.checkpointId, event);
+    case 'completionFailed':
+      if (state.pending?.state !== 'COMPLETING') return;
+      if (state.pending.checkpointId === event.checkpointId) abort(draft, event.failure, event);
+      return;
+    case 'timerElapsed':
+      return onTimer(draft, event);
+    default:
+      return assertNever(event);
+  }
+}
+
+/** Starts what is due, if nothing is under way. */
+function startNext(draft: Draft, stamp: Stamp): void {
+  const { state } = draft;
+  const { running } = state;
+  if (running === undefined || state.pending !== undefined) return;
+  if (state.lastCheckpointId !== undefined) return;
+  const [savepoint, ...savepoints] = state.savepoints;
+  const final = running.drained;
+  const due = final ? state.finalAtMs : state.nextTriggerAtMs;
+  if (savepoint === undefined && stamp.nowMs < due) return;
+  draft.state = { ...state, savepoints, pending: createPending(stamp, final, savepoint) };
+  draft.effects.push({ kind: 'allocateCheckpointId', attempt: running.attempt.attempt });
+}
+
+function trigger(draft: Draft, attempt: number, checkpointId: number, stamp: Stamp): void {
+  const { pending, running, completed, config } = draft.state;
+  if (pending?.state !== 'ALLOCATING' || running?.attempt.attempt !== attempt) return;
+  const latest = completed.at(-1)?.checkpointId ?? 0;
+  invariant(checkpointId > latest, `checkpoint id ${checkpointId} follows ${latest}`);
+  const triggered = {
+    ...movePending(pending, 'TRIGGERED'),
+    checkpointId,
+    requestedAtMs: stamp.nowMs,
+  };
+  draft.state = {
+    ...draft.state,
+    pending: triggered,
+    nextTriggerAtMs: stamp.nowMs + config.intervalMs,
+    history: historyTriggered(
+      draft.state.history,
+      triggered,
+      attempt,
+      draft.state.tasks.length,
+      stamp,
+    ),
+  };
+  draft.effects.push({
+    kind: 'triggerCheckpoint',
+    attempt: running.attempt,
+    checkpointId,
+    prefix: prefixOf(draft.state, triggered),
+    savepoint: pending.savepoint !== undefined,
+    stopAfter: pending.savepoint?.stopAfter === true,
+  });
+}
+
+/** Whether a task's report is about the checkpoint that is under way; others are counted. */
+function isReportOfPending(
+  draft: Draft,
+  report: { readonly attempt: Attempt; readonly checkpointId: number },
+): boolean {
+  const { running, pending } = draft.state;
+  const wanted =
+    running !== undefined &&
+    pending?.state === 'TRIGGERED' &&
+    isSameAttempt(running.attempt, report.attempt) &&
+    pending.checkpointId === report.checkpointId;
+  if (!wanted) ignoreReport(draft);
+  return wanted;
+}
+
+function ignoreReport(draft: Draft): void {
+  const { history } = draft.state;
+  draft.state = {
+    ...draft.state,
+    history: { ...history, ignoredReports: history.ignoredReports + 1 },
+  };
+}
+
+function onAcknowledged(
+  draft: Draft,
+  event: Extract<CheckpointEvent, { kind: 'acknowledged' }>,
+): void {
+  if (!isReportOfPending(draft, event)) return;
+  const { pending, running, tasks } = draft.state;
+  invariant(pending !== undefined && running !== undefined, 'a pending checkpoint was reported on');
+  if (!tasks.some((task) => taskKey(task) === taskKey(event.task))) return ignoreReport(draft);
+  const { task, files, timings } = event;
+  const next = acknowledge(pending, { task, files, timings });
+  draft.state = { ...draft.state, pending: next };
+  if (next.acknowledged.size < tasks.length) return;
+  const writing = movePending(next, 'WRITING');
+  draft.state = { ...draft.state, pending: writing };
+  draft.effects.push({
+    kind: 'writeManifest',
+    attempt: running.attempt,
+    checkpointId: writing.checkpointId,
+    prefix: prefixOf(draft.state, writing),
+    ...(writing.savepoint === undefined ? {} : { savepointId: writing.savepoint.savepointId }),
+    acknowledged: writing.acknowledged,
+  });
+}
+
+function complete(draft: Draft, checkpointId: number, stamp: Stamp): void {
+  const { pending } = draft.state;
+  if (pending?.state !== 'WRITING' || pending.checkpointId !== checkpointId) return;
+  draft.state = { ...draft.state, pending: movePending(pending, 'COMPLETING') };
+  draft.effects.push({
+    kind: 'completeCheckpoint',
+    checkpointId,
+    completed: retainedWith(draft.state, pending, stamp),
+  });
+}
+
+/**
+ * What the pointer names once `pending` is complete: the last N checkpoints, and a savepoint only
+ * while it is the latest. (A savepoint is restored from like a checkpoint, since sinks commit on it.)
+ */
+function retainedWith(
+  state: CheckpointDeciderState,
+  pending: PendingCheckpoint,
+  stamp: Stamp,
+): readonly CompletedCheckpoint[] {
+  const added: CompletedCheckpoint = {
+    checkpointId: pending.checkpointId,
+    ...(pending.savepoint === undefined ? {} : { savepointId: pending.savepoint.savepointId }),
+    prefix: prefixOf(state, pending),
+    bytes: acknowledgedBytes(pending),
+    completedAtMs: stamp.wallMs,
+  };
+  const checkpoints = state.completed.filter(({ savepointId }) => savepointId === undefined);
+  if (added.savepointId !== undefined) return [...checkpoints, added];
+  return [...checkpoints, added].slice(-state.config.retained);
+}
+
+function onCompleted(draft: Draft, checkpointId: number, stamp: Stamp): void {
+  const { pending, running, tasks, config } = draft.state;
+  if (pending?.state !== 'COMPLETING' || pending.checkpointId !== checkpointId) return;
+  const completed = retainedWith(draft.state, pending, stamp);
+  const kept = new Set(completed.map((checkpoint) => checkpoint.checkpointId));
+  const subsumed = draft.state.completed.filter((checkpoint) => !kept.has(checkpoint.checkpointId));
+  draft.state = {
+    ...draft.state,
+    pending: undefined,
+    completed,
+    consecutiveFailures: 0,
+    nextTriggerAtMs: Math.max(draft.state.nextTriggerAtMs, stamp.nowMs + config.minPauseMs),
+    history: historyEnded(draft.state.history, movePending(pending, 'COMPLETED'), undefined, stamp),
+  };
+  for (const checkpoint of subsumed) {
+    if (checkpoint.savepointId === undefined) draft.effects.push(discardOf(checkpoint));
+  }
+  if (pending.savepoint?.stopAfter === true) {
+    draft.state = { ...draft.state, stopping: completed.at(-1) };
+    if (running === undefined) refuseStop(draft);
+  } else if (pending.savepoint !== undefined) answerSavepoint(draft, completed.at(-1));
+  if (running === undefined) return;
+  const last = pending.final || pending.savepoint?.stopAfter === true;
+  const waiting = new Map(tasks.map((task) => [taskKey(task), task]));
+  draft.state = {
+    ...draft.state,
+    committing: { checkpointId, waiting, repeatAtMs: 0 },
+    ...(last ? { lastCheckpointId: checkpointId } : {}),
+  };
+  if (last) refuseSavepoints(draft, 'the job has ended with another checkpoint');
+  notify(draft, stamp);
+}
+
+function notify(draft: Draft, stamp: Stamp): void {
+  const { committing, running } = draft.state;
+  if (committing === undefined || running === undefined) return;
+  draft.state = {
+    ...draft.state,
+    committing: { ...committing, repeatAtMs: stamp.nowMs + NOTIFY_REPEAT_MS },
+  };
+  draft.effects.push({
+    kind: 'notifyComplete',
+    attempt: running.attempt,
+    checkpointId: committing.checkpointId,
+    tasks: [...committing.waiting.values()],
+  });
+}
+
+function onCommitted(draft: Draft, event: Extract<CheckpointEvent, { kind: 'committed' }>): void {
+  const { running, committing, lastCheckpointId } = draft.state;
+  if (
+    running === undefined ||
+    committing?.checkpointId !== event.checkpointId ||
+    !isSameAttempt(running.attempt, event.attempt)
+  ) {
+    return ignoreReport(draft);
+  }
+  const waiting = new Map(committing.waiting);
+  waiting.delete(taskKey(event.task));
+  if (waiting.size > 0) {
+    draft.state = { ...draft.state, committing: { ...committing, waiting } };
+    return;
+  }
+  draft.state = { ...draft.state, committing: undefined };
+  if (lastCheckpointId !== event.checkpointId) return;
+  answerSavepoint(draft, draft.state.stopping);
+  draft.state = { ...draft.state, stopping: undefined };
+  draft.effects.push({ kind: 'attemptCommitted' });
+}
+
+function onTimer(draft: Draft, stamp: Stamp): void {
+  const { pending, committing, config } = draft.state;
+  if (committing !== undefined && stamp.nowMs >= committing.repeatAtMs) notify(draft, stamp);
+  if (pending?.state !== 'TRIGGERED') return;
+  if (stamp.nowMs < pending.requestedAtMs + config.timeoutMs) return;
+  const missing = draft.state.tasks.map(taskKey).filter((key) => !pending.acknowledged.has(key));
+  const message =
+    `CHECKPOINT_TIMEOUT: checkpoint ${pending.checkpointId} was not acknowledged within ` +
+    `${config.timeoutMs} ms by ${missing.slice(0, 5).join(', ')}` +
+    `${missing.length > 5 ? ` and ${missing.length - 5} more` : ''}; ` +
+    'look for back pressure there, or raise checkpoint.timeoutMs';
+  abort(draft, { code: 'CHECKPOINT_TIMEOUT', message }, stamp);
+}
+
+/** Gives the pending checkpoint up because something failed while its attempt goes on. */
+function abort(draft: Draft, failure: SerializedError, stamp: Stamp): void {
+  const { pending, running, config } = draft.state;
+  if (pending === undefined) return;
+  dropPending(draft, failure, stamp);
+  const againAtMs = stamp.nowMs + Math.max(config.minPauseMs, FAILED_PAUSE_MS);
+  draft.state = {
+    ...draft.state,
+    nextTriggerAtMs: Math.max(draft.state.nextTriggerAtMs, againAtMs),
+    finalAtMs: againAtMs,
+  };
+  if (running === undefined) return;
+  if (pending.checkpointId > 0) {
+    draft.effects.push({
+      kind: 'notifyAborted',
+      attempt: running.attempt,
+      checkpointId: pending.checkpointId,
+    });
+  }
+  if (pending.savepoint !== undefined) {
+    // Its sources have stopped at the barrier; only a restart sets them going again.
+    if (pending.savepoint.stopAfter && pending.checkpointId > 0) {
+      draft.effects.push({ kind: 'failAttempt', failure });
+    }
+    return;
+  }
+  const consecutiveFailures = draft.state.consecutiveFailures + 1;
+  draft.state = { ...draft.state, consecutiveFailures };
+  if (consecutiveFailures > config.tolerableFailures) {
+    draft.effects.push({ kind: 'failAttempt', failure });
+  }
+}
+
+/** Takes the pending checkpoint out of the way: its files, its caller, its place in the history. */
+function dropPending(draft: Draft, failure: SerializedError, stamp: Stamp): void {
+  const { pending } = draft.state;
+  if (pending === undefined) return;
+  const aborted = movePending(pending, 'ABORTED');
+  const { checkpointId, savepoint } = pending;
+  draft.state = { ...draft.state, pending: undefined };
+  if (savepoint !== undefined) {
+    draft.effects.push({ kind: 'savepointFailed', savepointId: savepoint.savepointId, failure });
+  }
+  if (checkpointId === 0) return;
+  const files = { checkpointId, prefix: prefixOf(draft.state, pending) };
+  draft.state = {
+    ...draft.state,
+    history: historyEnded(draft.state.history, aborted, failure.message, stamp),
+    aborted: [...draft.state.aborted, files].slice(-ABORTED_MAX),
+  };
+  if (pending.state === 'WRITING') {
+    draft.state = { ...draft.state, abortedWrites: [...draft.state.abortedWrites, files] };
+  } else draft.effects.push(discardOf(files));
+}
+
+function endAttempt(draft: Draft, stamp: Stamp): void {
+  // A compare-and-set that is under way decides for itself whether the checkpoint counts.
+  if (isSettled(draft.state)) {
+    const message =
+      'CHECKPOINT_FAILED: its attempt has ended; the checkpoint is taken again when the job runs';
+    dropPending(draft, { code: 'CHECKPOINT_FAILED', message }, stamp);
+  }
+  refuseStop(draft);
+  draft.state = {
+    ...draft.state,
+    running: undefined,
+    committing: undefined,
+    lastCheckpointId: undefined,
+  };
+}
+
+function answerSavepoint(draft: Draft, completed: CompletedCheckpoint | undefined): void {
+  if (completed?.savepointId === undefined) return;
+  const { savepointId, checkpointId, prefix } = completed;
+  draft.effects.push({ kind: 'savepointCompleted', savepointId, checkpointId, prefix });
+}
+
+/** A stop-with-savepoint whose savepoint is complete, but whose attempt ended before it committed. */
+function refuseStop(draft: Draft): void {
+  const { stopping } = draft.state;
+  if (stopping?.savepointId === undefined) return;
+  const { savepointId } = stopping;
+  const message =
+    `CHECKPOINT_FAILED: savepoint ${savepointId} is complete, but the job failed before it had ` +
+    'stopped and goes on from it; ask for the stop again';
+  const failure = { code: 'CHECKPOINT_FAILED', message } as const;
+  draft.effects.push({ kind: 'savepointFailed', savepointId, failure });
+  draft.state = { ...draft.state, stopping: undefined };
+}
+
+function requestSavepoint(draft: Draft, request: SavepointRequest): void {
+  const { savepoints, pending, lastCheckpointId } = draft.state;
+  const known = [...savepoints, ...(pending?.savepoint === undefined ? [] : [pending.savepoint])];
+  if (known.some(({ savepointId }) => savepointId === request.savepointId)) return;
+  if (lastCheckpointId !== undefined || savepoints.length >= SAVEPOINT_REQUESTS_MAX) {
+    const reason =
+      lastCheckpointId === undefined
+        ? `${SAVEPOINT_REQUESTS_MAX} savepoints are waiting already; try again later`
+        : 'the job is ending; restore from its last checkpoint instead';
+    return refuseSavepoint(draft, request, reason);
+  }
+  draft.state = { ...draft.state, savepoints: [...savepoints, request] };
+}
+
+function refuseSavepoints(draft: Draft, reason: string): void {
+  for (const request of draft.state.savepoints) {
+    refuseSavepoint(draft, request, `${reason}; restore from its last checkpoint instead`);
+  }
+  draft.state = { ...draft.state, savepoints: [] };
+}
+
+function refuseSavepoint(draft: Draft, request: SavepointRequest, reason: string): void {
+  const { savepointId } = request;
+  const message = `JOB_STATE_CONFLICT: savepoint ${savepointId} can't be taken: ${reason}`;
+  const failure = { code: 'JOB_STATE_CONFLICT', message } as const;
+  draft.effects.push({ kind: 'savepointFailed', savepointId, failure });
+}
+
+/** The manifest of an aborted checkpoint has been written, or not: now its files can go. */
+function collectAbortedWrite(draft: Draft, checkpointId: number): boolean {
+  const files = draft.state.abortedWrites.find((aborted) => aborted.checkpointId === checkpointId);
+  if (files === undefined) return false;
+  draft.state = {
+    ...draft.state,
+    abortedWrites: draft.state.abortedWrites.filter((aborted) => aborted !== files),
+  };
+  draft.effects.push(discardOf(files));
+  return true;
+}
+
+function discardOf({ checkpointId, prefix }: AbortedCheckpoint): CheckpointEffect {
+  return { kind: 'discardCheckpoint', checkpointId, prefix };
+}
+
+function prefixOf(state: CheckpointDeciderState, pending: PendingCheckpoint): string {
+  return pending.savepoint === undefined
+    ? checkpointPrefix(state.jobId, pending.checkpointId)
+    : savepointPrefix(pending.savepoint.savepointId);
+}

@@ -1,0 +1,281 @@
+/**
+ * Everything that is decided about one job, as one pure step: the execution graph and the checkpoint
+ * decider, with what they tell each other. The job master's shell and the simulation feed it events
+ * and perform its effects, and nothing else decides. It must never start or end anything while a
+ * compare-and-set is under way: until that is known, so is not what to restore from.
+ */
+import {
+  checkpointWakeAtMs,
+  createCheckpointDecider,
+  isSettled,
+  latestCompleted,
+  stepCheckpoint,
+} from './checkpoint-decider.js';
+import { createManifest, type CheckpointManifest } from './checkpoint-manifest.js';
+import type {
+  CheckpointDeciderState,
+  CheckpointEffect,
+  CheckpointEvent,
+  CompletedCheckpoint,
+} from './checkpoint-protocol.js';
+import { assertNever } from './errors.js';
+import { createExecutionGraph, executionWakeAtMs, stepExecution } from './execution-graph.js';
+import type { ExecutionEffect, ExecutionEvent, ExecutionGraphState } from './execution-protocol.js';
+import { isTerminalJobStatus, taskKey, type Attempt, type Stamp } from './execution-state.js';
+import type { JobGraph } from './job-graph.js';
+
+/** Where an attempt takes its state from. */
+export interface RestoreSource {
+  readonly checkpointId: number;
+  /** Blob key prefix under which the manifest lies. */
+  readonly prefix: string;
+  /** Only for what the user named at submission; a job's own checkpoints fit always. */
+  readonly allowNonRestoredState: boolean;
+}
+
+export interface JobDeciderOptions {
+  readonly jobId: string;
+  readonly epoch: number;
+  readonly graph: JobGraph;
+  /** What the job's pointer names, oldest first; empty for a new job. */
+  readonly completed: readonly CompletedCheckpoint[];
+  /** The savepoint or checkpoint that the user asked to start from; used until there is an own one. */
+  readonly restoreFrom?: RestoreSource;
+}
+
+export interface JobDeciderState {
+  readonly graph: JobGraph;
+  readonly restoreFrom: RestoreSource | undefined;
+  readonly execution: ExecutionGraphState;
+  readonly checkpoints: CheckpointDeciderState;
+  /** Effects that wait for the end of a compare-and-set. */
+  readonly held: readonly HeldEffect[];
+  /** What the current attempt was restored from. */
+  readonly restored: RestoreSource | undefined;
+  /** Attempts that started from a checkpoint or savepoint. */
+  readonly restoredCount: number;
+}
+
+/** What one part of the step tells another; see ExecutionEffect and CheckpointEffect. */
+type ToCheckpoints = 'attemptRunning' | 'attemptDrained' | 'attemptEnded' | 'attemptReleased';
+type ToExecution = 'failAttempt' | 'attemptCommitted';
+type HeldEffect = Extract<ExecutionEffect, { kind: 'prepareAttempt' | 'jobTerminal' }>;
+
+/** Events that come from outside; the rest are between the parts. */
+export type JobEvent =
+  | Exclude<ExecutionEvent, { kind: 'attemptCommitted' }>
+  | Exclude<CheckpointEvent, { kind: ToCheckpoints | 'jobEnded' | 'recovered' }>;
+
+export type JobEffect =
+  | Exclude<ExecutionEffect, { kind: ToCheckpoints | 'prepareAttempt' | 'deploySlot' }>
+  | Exclude<CheckpointEffect, { kind: ToExecution | 'writeManifest' }>
+  /** Record the attempt's number durably and verify what it restores from; then attemptPrepared. */
+  | {
+      readonly kind: 'prepareAttempt';
+      readonly attempt: Attempt;
+      readonly restore: RestoreSource | undefined;
+    }
+  | (Extract<ExecutionEffect, { kind: 'deploySlot' }> & {
+      readonly restore: RestoreSource | undefined;
+    })
+  | {
+      readonly kind: 'writeManifest';
+      readonly checkpointId: number;
+      readonly prefix: string;
+      readonly manifest: CheckpointManifest;
+    };
+
+export interface JobStep {
+  readonly state: JobDeciderState;
+  /** In the order in which they are to be performed. */
+  readonly effects: readonly JobEffect[];
+}
+
+interface Draft {
+  state: JobDeciderState;
+  readonly effects: JobEffect[];
+}
+
+export function createJobDecider(options: JobDeciderOptions): JobDeciderState {
+  const { jobId, epoch, graph, completed, restoreFrom } = options;
+  const execution = createExecutionGraph(jobId, epoch, graph);
+  const tasks = [...execution.tasks.values()].map(({ task }) => task);
+  const config = graph.streamGraph.checkpoint;
+  return {
+    graph,
+    restoreFrom,
+    execution,
+    checkpoints: createCheckpointDecider(jobId, config, tasks, completed),
+    held: [],
+    restored: undefined,
+    restoredCount: 0,
+  };
+}
+
+/** Monotonic time at which a timerElapsed is due, if any; ask again after every step. */
+export function wakeAtMs(state: JobDeciderState): number | undefined {
+  const due = [executionWakeAtMs(state.execution), checkpointWakeAtMs(state.checkpoints)];
+  const known = due.filter((atMs) => atMs !== undefined);
+  return known.length === 0 ? undefined : Math.min(...known);
+}
+
+export function stepJob(state: JobDeciderState, event: JobEvent): JobStep {
+  const draft: Draft = { state, effects: [] };
+  switch (event.kind) {
+    case 'submitted':
+    case 'attemptPrepared':
+    case 'slotsGranted':
+    case 'taskState':
+    case 'slotState':
+    case 'workerLost':
+    case 'attemptFailed':
+    case 'cancelRequested':
+      toExecution(draft, event);
+      break;
+    case 'recovered':
+      toCheckpoints(draft, { kind: 'recovered', nowMs: event.nowMs, wallMs: event.wallMs });
+      toExecution(draft, event);
+      break;
+    case 'superseded':
+      toCheckpoints(draft, event);
+      toExecution(draft, event);
+      break;
+    case 'timerElapsed':
+      toExecution(draft, event);
+      toCheckpoints(draft, event);
+      break;
+    case 'savepointRequested':
+      toCheckpoints(draft, event);
+      if (isTerminalJobStatus(draft.state.execution.status)) {
+        toCheckpoints(draft, { ...event, kind: 'jobEnded' });
+      }
+      break;
+    case 'idAllocated':
+    case 'idFailed':
+    case 'acknowledged':
+    case 'declined':
+    case 'committed':
+    case 'manifestWritten':
+    case 'manifestFailed':
+    case 'completed':
+    case 'completionFailed':
+      toCheckpoints(draft, event);
+      break;
+    default:
+      return assertNever(event);
+  }
+  releaseHeld(draft, event);
+  return draft;
+}
+
+function toExecution(draft: Draft, event: ExecutionEvent): void {
+  const { state, effects } = stepExecution(draft.state.execution, event);
+  draft.state = { ...draft.state, execution: state };
+  const { nowMs, wallMs } = event;
+  for (const effect of effects) {
+    switch (effect.kind) {
+      case 'attemptRunning':
+      case 'attemptDrained':
+      case 'attemptEnded':
+      case 'attemptReleased':
+        toCheckpoints(draft, { ...effect, nowMs, wallMs });
+        break;
+      case 'prepareAttempt':
+      case 'jobTerminal':
+        draft.state = { ...draft.state, held: [...draft.state.held, effect] };
+        break;
+      case 'deploySlot':
+        draft.effects.push({ ...effect, restore: draft.state.restored });
+        break;
+      default:
+        draft.effects.push(effect);
+    }
+  }
+}
+
+function toCheckpoints(draft: Draft, event: CheckpointEvent): void {
+  const { state, effects } = stepCheckpoint(draft.state.checkpoints, event);
+  draft.state = { ...draft.state, checkpoints: state };
+  const { nowMs, wallMs } = event;
+  const { attempt } = draft.state.execution;
+  for (const effect of effects) {
+    switch (effect.kind) {
+      case 'failAttempt':
+        toExecution(draft, {
+          kind: 'attemptFailed',
+          attempt,
+          failure: effect.failure,
+          nowMs,
+          wallMs,
+        });
+        break;
+      case 'attemptCommitted':
+        toExecution(draft, { kind: 'attemptCommitted', nowMs, wallMs });
+        break;
+      case 'writeManifest':
+        draft.effects.push({
+          kind: 'writeManifest',
+          checkpointId: effect.checkpointId,
+          prefix: effect.prefix,
+          manifest: manifestOf(draft.state.graph, effect, wallMs),
+        });
+        break;
+      default:
+        draft.effects.push(effect);
+    }
+  }
+}
+
+/** Performs what waited for the latest completed checkpoint to be known, if it still applies. */
+function releaseHeld(draft: Draft, stamp: Stamp): void {
+  if (draft.state.held.length === 0 || !isSettled(draft.state.checkpoints)) return;
+  const { held } = draft.state;
+  draft.state = { ...draft.state, held: [] };
+  for (const effect of held) {
+    if (effect.kind === 'jobTerminal') {
+      draft.effects.push(effect);
+      toCheckpoints(draft, { kind: 'jobEnded', nowMs: stamp.nowMs, wallMs: stamp.wallMs });
+      continue;
+    }
+    const { phase, attempt } = draft.state.execution;
+    if (phase !== 'PREPARING' || effect.attempt.attempt !== attempt) continue;
+    const restore = restoreOf(draft.state);
+    draft.state = {
+      ...draft.state,
+      restored: restore,
+      restoredCount: draft.state.restoredCount + (restore === undefined ? 0 : 1),
+    };
+    draft.effects.push({ ...effect, restore });
+  }
+}
+
+function restoreOf(state: JobDeciderState): RestoreSource | undefined {
+  const latest = latestCompleted(state.checkpoints);
+  if (latest === undefined) return state.restoreFrom;
+  const { checkpointId, prefix } = latest;
+  return { checkpointId, prefix, allowNonRestoredState: false };
+}
+
+function manifestOf(
+  graph: JobGraph,
+  effect: Extract<CheckpointEffect, { kind: 'writeManifest' }>,
+  createdAt: number,
+): CheckpointManifest {
+  return createManifest({
+    jobId: effect.attempt.jobId,
+    checkpointId: effect.checkpointId,
+    ...(effect.savepointId === undefined ? {} : { savepoint: effect.savepointId }),
+    attempt: effect.attempt.attempt,
+    epoch: effect.attempt.epoch,
+    createdAt,
+    streamGraph: graph.streamGraph,
+    vertices: graph.vertices.map(({ id, parallelism }) => ({
+      vertex: id,
+      parallelism,
+      tasks: Array.from({ length: parallelism }, (_, subtask) => ({
+        subtask,
+        files: effect.acknowledged.get(taskKey({ vertex: id, subtask }))?.files ?? [],
+      })),
+    })),
+  });
+}

@@ -1,0 +1,93 @@
+/**
+ * A checkpoint on its way: its lifecycle as one table of legal transitions, and who has
+ * acknowledged it so far. Part of the checkpoint decider, which alone decides when it moves.
+ */
+import { invariant } from './errors.js';
+import { taskKey, type Stamp, type TaskId } from './execution-state.js';
+import type { CheckpointTimings, StateFile } from './state-file.js';
+
+/**
+ * ALLOCATING: its id is being taken; TRIGGERED: tasks are snapshotting; WRITING: all have
+ * acknowledged, the manifest is being written; COMPLETING: the one compare-and-set is under way, so
+ * that it can no longer be aborted from here.
+ */
+export const PENDING_CHECKPOINT_TRANSITIONS = {
+  ALLOCATING: ['TRIGGERED', 'ABORTED'],
+  TRIGGERED: ['WRITING', 'ABORTED'],
+  WRITING: ['COMPLETING', 'ABORTED'],
+  COMPLETING: ['COMPLETED', 'ABORTED'],
+  COMPLETED: [],
+  ABORTED: [],
+} as const satisfies Record<string, readonly string[]>;
+
+export type PendingCheckpointState = keyof typeof PENDING_CHECKPOINT_TRANSITIONS;
+
+export interface SavepointRequest {
+  readonly savepointId: string;
+  /** Sources emit nothing after the barrier, and the job finishes with the savepoint. */
+  readonly stopAfter: boolean;
+}
+
+export interface TaskAcknowledgement {
+  readonly task: TaskId;
+  readonly files: readonly StateFile[];
+  readonly timings: CheckpointTimings;
+}
+
+export interface PendingCheckpoint {
+  readonly state: PendingCheckpointState;
+  /** 0 while ALLOCATING. */
+  readonly checkpointId: number;
+  readonly savepoint?: SavepointRequest;
+  /** Every task was DRAINED before it began: nothing comes after it. */
+  readonly final: boolean;
+  readonly requestedAtMs: number;
+  readonly acknowledged: ReadonlyMap<string, TaskAcknowledgement>;
+}
+
+export function createPending(
+  stamp: Stamp,
+  final: boolean,
+  savepoint: SavepointRequest | undefined,
+): PendingCheckpoint {
+  return {
+    state: 'ALLOCATING',
+    checkpointId: 0,
+    ...(savepoint === undefined ? {} : { savepoint }),
+    final,
+    requestedAtMs: stamp.nowMs,
+    acknowledged: new Map(),
+  };
+}
+
+/** @throws MillraceError INTERNAL if the table has no such transition */
+export function movePending(
+  pending: PendingCheckpoint,
+  to: PendingCheckpointState,
+): PendingCheckpoint {
+  const targets: readonly PendingCheckpointState[] = PENDING_CHECKPOINT_TRANSITIONS[pending.state];
+  invariant(targets.includes(to), `a checkpoint moves from ${pending.state} to ${to}`);
+  return { ...pending, state: to };
+}
+
+/** The same acknowledgement twice changes nothing: the first one counts. */
+export function acknowledge(
+  pending: PendingCheckpoint,
+  acknowledgement: TaskAcknowledgement,
+): PendingCheckpoint {
+  const key = taskKey(acknowledgement.task);
+  if (pending.acknowledged.has(key)) return pending;
+  return {
+    ...pending,
+    acknowledged: new Map(pending.acknowledged).set(key, acknowledgement),
+  };
+}
+
+/** Bytes of the files that have been acknowledged so far. */
+export function acknowledgedBytes(pending: PendingCheckpoint): number {
+  let bytes = 0;
+  for (const { files } of pending.acknowledged.values()) {
+    for (const file of files) bytes += file.lengthBytes;
+  }
+  return bytes;
+}

@@ -1,0 +1,95 @@
+import test from 'ava';
+import { isMillraceError, job, param, t as types, type Job } from '../../api/index.js';
+import { describedSink, describedSource, Order, sampleJob } from './sample-job.js';
+
+function messageOf(run: () => unknown): string {
+  try {
+    run();
+  } catch (error) {
+    if (isMillraceError(error)) return error.message;
+    throw error;
+  }
+  return '';
+}
+
+test('two operators with one name are a build error that shows both places', (t) => {
+  const doubled: Job = job('doubled', {}, (env) => {
+    const orders = env.source('orders', describedSource(Order));
+    orders.map('again', (order) => order).sinkTo('a', describedSink());
+    orders.map('again', (order) => order).sinkTo('b', describedSink());
+  });
+  const message = messageOf(() => doubled.build({}));
+  t.regex(message, /^OPERATOR_NAME_DUPLICATE: two operators are named "again"/);
+  t.is(message.match(/job\.test\.(?:js|ts):\d+:\d+/g)?.length, 2);
+});
+
+test('a missing name is a build error that shows the place', (t) => {
+  const nameless = job('nameless', {}, (env) => {
+    env.source('', describedSource(Order)).sinkTo('a', describedSink());
+  });
+  t.regex(
+    messageOf(() => nameless.build({})),
+    /^OPERATOR_NAME_INVALID: .*job\.test\.(?:js|ts):\d+/,
+  );
+});
+
+test('a builder that throws is named as such', (t) => {
+  const broken = job('broken', {}, () => {
+    throw new TypeError('no such thing');
+  });
+  t.is(
+    messageOf(() => broken.build({})),
+    'USER_CODE_FAILED: the builder of job "broken" threw: no such thing',
+  );
+});
+
+test('a filter keeps the schema of what it filters', (t) => {
+  const { transformations } = sampleJob.build({});
+  t.is(transformations.get('large')?.outputSchemas.get('main'), Order);
+});
+
+test('a builder that runs twice declares the same graph', (t) => {
+  t.deepEqual(sampleJob.build({}).graph, sampleJob.build({}).graph);
+});
+
+const withParams = (params: Parameters<typeof job>[1]['params']): Job =>
+  job('params', { params: params ?? {} }, (env) => {
+    env.source('orders', describedSource(Order)).sinkTo('a', describedSink());
+  });
+
+test('parameters are parsed by type, and a wrong value says what fits', (t) => {
+  const rated = withParams({
+    rate: param.integer({ help: 'records per second', min: 1, max: 10 }),
+  });
+  t.notThrows(() => rated.build({ rate: '5' }));
+  t.is(
+    messageOf(() => rated.build({ rate: 'fast' })),
+    'PARAM_INVALID: parameter "rate" is "fast"; give a whole number of at least 1 and at most 10 (records per second)',
+  );
+  t.regex(
+    messageOf(() => rated.build({})),
+    /parameter "rate" is missing; add --param rate=/,
+  );
+  t.regex(
+    messageOf(() => rated.build({ rte: '1' })),
+    /has no parameter "rte"; it takes:\n {2}--param rate=INTEGER/,
+  );
+});
+
+test('a side output may not be called like the main output', (t) => {
+  const clash = job('clash', {}, (env) => {
+    env
+      .source('orders', describedSource(Order))
+      .keyBy((order) => order.user)
+      .process('p', {
+        output: types.string,
+        sideOutputs: { main: types.string },
+        onElement: () => undefined,
+      })
+      .sinkTo('a', describedSink());
+  });
+  t.regex(
+    messageOf(() => clash.build({})),
+    /names a side output "main"; rename it/,
+  );
+});
