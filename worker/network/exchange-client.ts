@@ -2,7 +2,7 @@
  * Subscribes to a peer's exchange server for one attempt. A stream that breaks is reported once and
  * never reopened: records may have been lost, so the attempt restarts from its last checkpoint.
  */
-import { credentials, makeClientConstructor, status, type ServiceError } from '@grpc/grpc-js';
+import { credentials, makeClientConstructor, type ServiceError } from '@grpc/grpc-js';
 import { MillraceError } from '../../core/errors.js';
 import type { ExchangeRequest } from '../../proto/gen/millrace/v1/exchange.js';
 import type { FrameSource, SliceLocation } from './attempt-exchange.js';
@@ -41,7 +41,7 @@ export function subscribeToExchange(
   let closed = false;
   call.on('data', onFrame);
   call.on('error', (error: ServiceError) => {
-    if (closed || error.code === status.CANCELLED) return;
+    if (closed) return;
     closed = true;
     client.close();
     onBroken(

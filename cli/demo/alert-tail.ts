@@ -1,0 +1,71 @@
+/**
+ * Reads alerts as they are committed: whole files appear in the output folder, each once. It shows
+ * what it can and must never fail the demo: the comparison at the end reads everything anew.
+ */
+import { readdir, readFile } from 'node:fs/promises';
+import path from 'node:path';
+
+/** Alerts kept for showing; the count goes on. */
+const LATEST_MAX = 5;
+/** Committed files have plain names; what is hidden or pending belongs to nobody yet. */
+const COMMITTED_NAME = /^[^._].*\.ndjson$/;
+
+export interface AlertLine {
+  readonly user: string;
+  readonly severity: string;
+  readonly reason: string;
+}
+
+function parseAlert(line: string): AlertLine | undefined {
+  try {
+    const alert = JSON.parse(line) as {
+      readonly user_id?: unknown;
+      readonly severity?: unknown;
+      readonly reasons?: readonly unknown[];
+    };
+    return {
+      user: String(alert.user_id),
+      severity: String(alert.severity),
+      reason: String(alert.reasons?.[0] ?? ''),
+    };
+  } catch {
+    return undefined;
+  }
+}
+
+export class AlertTail {
+  readonly #folder: string;
+  readonly #seen = new Set<string>();
+  #count = 0;
+  #latest: readonly AlertLine[] = [];
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /** Alerts committed so far. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** The latest ones, newest last. */
+  get latest(): readonly AlertLine[] {
+    return this.#latest;
+  }
+
+  async read(): Promise<void> {
+    const names = await readdir(this.#folder).catch(() => []);
+    for (const name of names.sort()) {
+      if (this.#seen.has(name) || !COMMITTED_NAME.test(name)) continue;
+      const text = await readFile(path.join(this.#folder, name), 'utf8').catch(() => undefined);
+      if (text === undefined) continue;
+      this.#seen.add(name);
+      const lines = text.split('\n').filter((line) => line !== '');
+      this.#count += lines.length;
+      const alerts = lines.slice(-LATEST_MAX).map(parseAlert);
+      this.#latest = [...this.#latest, ...alerts.filter((alert) => alert !== undefined)].slice(
+        -LATEST_MAX,
+      );
+    }
+  }
+}

@@ -1,0 +1,89 @@
+/** What the demo shows of its job: figures of the REST API, brought together at each poll. */
+import type { CheckpointDetails } from '../../api/rest/checkpoint-dto.js';
+import type { RestClient } from '../../api/rest/client.js';
+import type { JobDetails } from '../../api/rest/job-dto.js';
+import type { Clock } from '../../core/clock.js';
+import { recordsRead } from '../job-follower.js';
+import type { AlertLine, AlertTail } from './alert-tail.js';
+
+/** Throughput is taken over at least this long, since tasks report now and then. */
+const RATE_INTERVAL_MS = 1000;
+
+export interface DemoProgress {
+  readonly job: JobDetails;
+  readonly elapsedMs: number;
+  /** In the current attempt. */
+  readonly recordsRead: number;
+  readonly recordsPerSecond: number;
+  /** Event time that every task has reached; ms since the epoch. */
+  readonly watermarkMs: number | null;
+  /** Event time between the first and the last task; ms. */
+  readonly watermarkLagMs: number | null;
+  readonly checkpointsCompleted: number;
+  readonly latestCheckpoint: CheckpointDetails | null;
+  readonly alerts: number;
+  readonly latestAlerts: readonly AlertLine[];
+}
+
+export class ProgressReader {
+  readonly #client: RestClient;
+  readonly #jobId: string;
+  readonly #alerts: AlertTail;
+  readonly #clock: Clock;
+  readonly #startedAtMs: number;
+  #attempt = 0;
+  #countedRecords = 0;
+  #countedAtMs: number;
+  #recordsPerSecond = 0;
+
+  constructor(client: RestClient, jobId: string, alerts: AlertTail, clock: Clock) {
+    this.#client = client;
+    this.#jobId = jobId;
+    this.#alerts = alerts;
+    this.#clock = clock;
+    this.#startedAtMs = clock.monotonic();
+    this.#countedAtMs = this.#startedAtMs;
+  }
+
+  /** @throws MillraceError what the API answers */
+  async read(): Promise<DemoProgress> {
+    const [job, checkpoints] = await Promise.all([
+      this.#client.job(this.#jobId),
+      this.#client.checkpoints(this.#jobId),
+      this.#alerts.read(),
+    ]);
+    const records = recordsRead(job);
+    this.#measureRate(job.attempt, records);
+    const watermarks = job.vertices.flatMap((vertex) =>
+      vertex.subtasks.flatMap((subtask) => subtask.watermarkMs ?? []),
+    );
+    const watermarkMs = watermarks.length === 0 ? null : Math.min(...watermarks);
+    return {
+      job,
+      elapsedMs: this.#clock.monotonic() - this.#startedAtMs,
+      recordsRead: records,
+      recordsPerSecond: this.#recordsPerSecond,
+      watermarkMs,
+      watermarkLagMs: watermarkMs === null ? null : Math.max(...watermarks) - watermarkMs,
+      checkpointsCompleted: checkpoints.counts.completed,
+      latestCheckpoint: checkpoints.latestCompleted,
+      alerts: this.#alerts.count,
+      latestAlerts: this.#alerts.latest,
+    };
+  }
+
+  #measureRate(attempt: number, records: number): void {
+    const nowMs = this.#clock.monotonic();
+    if (attempt !== this.#attempt) {
+      this.#attempt = attempt;
+      this.#countedRecords = 0;
+      this.#countedAtMs = nowMs;
+      this.#recordsPerSecond = 0;
+    }
+    const sinceMs = nowMs - this.#countedAtMs;
+    if (sinceMs < RATE_INTERVAL_MS) return;
+    this.#recordsPerSecond = ((records - this.#countedRecords) / sinceMs) * 1000;
+    this.#countedRecords = records;
+    this.#countedAtMs = nowMs;
+  }
+}

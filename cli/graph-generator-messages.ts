@@ -1,0 +1,21 @@
+/** What the CLI and the disposable graph generator say to each other; plain data only. */
+import type { SerializedError } from '../core/errors.js';
+import type { StreamGraph } from '../core/stream-graph.js';
+
+interface Target {
+  /** Absolute path of the compiled module. */
+  readonly file: string;
+  /** The user's name for it, for messages. */
+  readonly sourceName: string;
+}
+
+export type GeneratorRequest = Target &
+  (
+    | { readonly kind: 'build'; readonly params: Readonly<Record<string, string>> }
+    | { readonly kind: 'checkScore' }
+  );
+
+export type GeneratorReply =
+  | { readonly kind: 'built'; readonly graph: StreamGraph }
+  | { readonly kind: 'checked' }
+  | { readonly kind: 'failed'; readonly error: SerializedError };

@@ -1,0 +1,57 @@
+#!/usr/bin/env node
+/**
+ * The door of the `millrace` command: gives the real process to the program and its exit code back.
+ * The only file of the CLI that reads the environment, the clock and the terminal.
+ */
+import type { Clock } from '../core/clock.js';
+import type { CliContext } from './cli-context.js';
+import { EXIT } from './exit-code.js';
+import { runProgram } from './program.js';
+
+const clock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  setTimer: (delayMs, callback) => {
+    const timer = setTimeout(callback, delayMs);
+    return () => clearTimeout(timer);
+  },
+};
+
+let interrupted: AbortSignal | undefined;
+
+/** Commands that ask for it clean up on the first signal; a second one ends them at once. */
+function watchSignals(): AbortSignal {
+  const controller = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      if (controller.signal.aborted) process.exit(EXIT.interrupted);
+      controller.abort();
+    });
+  }
+  return controller.signal;
+}
+
+const { env, stdout, stderr } = process;
+const terminal = stdout.isTTY && env['TERM'] !== 'dumb' ? stdout : undefined;
+
+const context: CliContext = {
+  workingFolder: process.cwd(),
+  defaultCluster: env['MILLRACE_CLUSTER'] === '' ? undefined : env['MILLRACE_CLUSTER'],
+  terminal,
+  color: terminal !== undefined && (env['NO_COLOR'] ?? '') === '',
+  clock,
+  get interrupted() {
+    return (interrupted ??= watchSignals());
+  },
+  print: (text) => stdout.write(text),
+  note: (text) => stderr.write(text),
+};
+
+// `millrace jobs | head -1` closes the pipe early; that is no error.
+stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(EXIT.done);
+  throw error;
+});
+
+const exitCode = await runProgram(process.argv.slice(2), context);
+if (exitCode !== undefined) process.exitCode = exitCode;

@@ -1,0 +1,34 @@
+/** The JSON-lines format: one JSON value a line. */
+import type { Schema } from '../../api/schema.js';
+import type { FileFormat, ReadableFormat } from './file-format.js';
+import { compileJsonDecoder } from './json-decoder.js';
+import { compileJsonEncoder, untypedJsonEncoder } from './json-encoder.js';
+
+const NAME = 'jsonLines';
+const EXTENSION = '.ndjson';
+
+/**
+ * One JSON value a line. Fields stand in the schema's order; fields that it does not name are
+ * dropped, null stands for an absent optional, and
+ * - float64: a number; NaN and the infinities as the strings "NaN", "Infinity", "-Infinity"
+ * - int64: a number where JavaScript holds it exactly (up to 2^53), else a string of digits
+ * - timestamp: milliseconds since the epoch; read from ISO 8601 text with a zone as well
+ * - bytes: base64; map: an object
+ *
+ * Without a schema (for sinks only) a value is written as it is, by the same rules.
+ */
+export function jsonLines<T>(schema: Schema<T>): ReadableFormat<T>;
+export function jsonLines(): FileFormat<unknown>;
+export function jsonLines<T>(schema?: Schema<T>): ReadableFormat<T> | FileFormat<unknown> {
+  if (schema === undefined) {
+    return { name: NAME, extension: EXTENSION, createEncoder: () => untypedJsonEncoder };
+  }
+  return {
+    name: NAME,
+    extension: EXTENSION,
+    schema,
+    hasHeader: false,
+    createDecoder: () => compileJsonDecoder(schema),
+    createEncoder: () => compileJsonEncoder(schema),
+  };
+}

@@ -1,0 +1,133 @@
+import test from 'ava';
+import {
+  MillraceError,
+  t as types,
+  type Committer,
+  type Sink,
+  type SinkWriter,
+} from '../../../api/index.js';
+import type { PendingCommittable } from '../../../worker/operators/operator-state.js';
+import { SinkOperator } from '../../../worker/operators/sink-operator.js';
+import { ManualClock } from '../../manual-clock.js';
+
+/** A sink that writes down every call. */
+class RecordedSink implements Sink<unknown, unknown> {
+  readonly description = 'recorded';
+  readonly committableSchema = types.string;
+  readonly calls: string[] = [];
+  failCommit = false;
+  #epoch: unknown[] = [];
+
+  createWriter(): Promise<SinkWriter<unknown, unknown>> {
+    return Promise.resolve({
+      write: (record) => {
+        this.#epoch.push(record);
+      },
+      whenWritable: () => undefined,
+      prepareCommit: (checkpointId) => {
+        const epoch = this.#epoch;
+        this.#epoch = [];
+        return Promise.resolve(epoch.length === 0 ? [] : [`${checkpointId}:${epoch.join('+')}`]);
+      },
+      close: () => Promise.resolve(),
+    });
+  }
+
+  createCommitter(): Promise<Committer<unknown>> {
+    return Promise.resolve({
+      commit: (committables) => {
+        if (this.failCommit) return Promise.reject(new Error('the disk is gone'));
+        this.calls.push(`commit ${committables.join(' ')}`);
+        return Promise.resolve();
+      },
+      recover: (pending) => {
+        this.calls.push(`recover ${pending.join(' ')}`.trimEnd());
+        return Promise.resolve();
+      },
+      close: () => Promise.resolve(),
+    });
+  }
+}
+
+async function open(
+  sink: RecordedSink,
+  restored?: readonly PendingCommittable[],
+): Promise<SinkOperator> {
+  const operator = new SinkOperator({
+    name: 'out',
+    sink,
+    context: {
+      operator: 'out',
+      subtask: 0,
+      parallelism: 1,
+      clock: new ManualClock(),
+      jobId: 'job',
+      attempt: 1,
+    },
+    restored,
+  });
+  await operator.open();
+  return operator;
+}
+
+async function entriesOf(
+  operator: SinkOperator,
+  checkpointId: number,
+): Promise<readonly PendingCommittable[]> {
+  return (await operator.snapshot(checkpointId).operator?.entries) as readonly PendingCommittable[];
+}
+
+test('an epoch is committed only when its checkpoint is complete', async (t) => {
+  const sink = new RecordedSink();
+  const operator = await open(sink);
+  operator.processElement('a', 0);
+  t.deepEqual(await entriesOf(operator, 1), [{ checkpointId: 1, committable: '1:a' }]);
+  operator.processElement('b', 0);
+  t.deepEqual(sink.calls, ['recover']);
+  await operator.notifyCheckpointComplete(1);
+  t.deepEqual(sink.calls, ['recover', 'commit 1:a']);
+});
+
+test('the epoch of an aborted checkpoint is committed with the next one', async (t) => {
+  const sink = new RecordedSink();
+  const operator = await open(sink);
+  operator.processElement('a', 0);
+  await entriesOf(operator, 1);
+  operator.processElement('b', 0);
+  t.deepEqual(
+    (await entriesOf(operator, 2)).map(({ committable }) => committable),
+    ['1:a', '2:b'],
+  );
+  await operator.notifyCheckpointComplete(2);
+  t.deepEqual(sink.calls, ['recover', 'commit 1:a 2:b']);
+});
+
+test('a later epoch waits for its own checkpoint', async (t) => {
+  const sink = new RecordedSink();
+  const operator = await open(sink);
+  operator.processElement('a', 0);
+  await entriesOf(operator, 1);
+  operator.processElement('b', 0);
+  await entriesOf(operator, 2);
+  await operator.notifyCheckpointComplete(1);
+  await operator.notifyCheckpointComplete(1);
+  t.deepEqual(sink.calls, ['recover', 'commit 1:a']);
+});
+
+test('after a restore the checkpoint’s committables are committed again before any record', async (t) => {
+  const sink = new RecordedSink();
+  await open(sink, [{ checkpointId: 3, committable: '3:x' }]);
+  t.deepEqual(sink.calls, ['commit 3:x', 'recover 3:x']);
+});
+
+test('a commit that fails is an error that names the sink', async (t) => {
+  const sink = new RecordedSink();
+  const operator = await open(sink);
+  operator.processElement('a', 0);
+  await entriesOf(operator, 1);
+  sink.failCommit = true;
+  const error = await t.throwsAsync(operator.notifyCheckpointComplete(1), {
+    instanceOf: MillraceError,
+  });
+  t.is(error?.message, 'OUTPUT_FAILED: sink "out": the disk is gone');
+});
