@@ -83,7 +83,7 @@ export class SessionClient {
 
   /** @throws MillraceError CLUSTER_UNREACHABLE or BUNDLE_CORRUPT */
   async fetchBundle(bundleId: string): Promise<Uint8Array> {
-    const deadline = Date.now() + FETCH_BUNDLE_TIMEOUT_MS;
+    const deadline = this.#options.clock.now() + FETCH_BUNDLE_TIMEOUT_MS;
     const parts: Uint8Array[] = [];
     try {
       for await (const part of this.#client.fetchBundle({ bundleId }, { deadline })) {

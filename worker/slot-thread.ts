@@ -170,7 +170,10 @@ async function run(): Promise<void> {
     slice,
     graph: createJobGraph(graph, parallelism),
     transformations,
-    restore: restoreManifest === undefined ? undefined : parseManifest(restoreManifest),
+    restore:
+      restoreManifest === undefined
+        ? undefined
+        : parseManifest(restoreManifest, 'the checkpoint to restore'),
     clock: systemClock,
     storage: new CheckpointFiles(
       await openBlobStore(deployment.checkpointStorage),

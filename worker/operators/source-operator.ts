@@ -108,12 +108,10 @@ export class SourceOperator implements StreamOperator {
   }
 
   snapshot(): OperatorSnapshot {
-    const entries = this.#reader
-      .snapshot()
-      .map((split): SplitState => ({
-        split,
-        maxTimestamp: this.#watermarks.maxTimestampOf(split.id),
-      }));
+    const entries = this.#reader.snapshot().map((split): SplitState => ({
+      split,
+      maxTimestamp: this.#watermarks.maxTimestampOf(split.id),
+    }));
     return { operator: { entries } };
   }
 

@@ -88,7 +88,7 @@ async function open(source: Source<number, Split>, setup: Setup = {}) {
   const failures: unknown[] = [];
   const operator = new SourceOperator({
     name: 'numbers',
-    source: source as unknown as Source<unknown>,
+    source: source,
     watermarks: boundedOutOfOrderness<unknown>(
       (record) => record as number,
       10,
