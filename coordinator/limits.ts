@@ -21,9 +21,7 @@ export const COORDINATOR_LIMITS = {
   /** Ended jobs that are still listed; the oldest go. */
   endedJobsMax: 100,
   slotRequestsMax: 1_000,
-  /** Checkpoints in a job's history; the oldest go. */
-  checkpointHistoryMax: 50,
-  /** Events that wait for a job master while it records something durable. */
+  /** Events that one event's effects may cause before it is taken for an endless loop. */
   jobEventsMax: 100_000,
   /** JSON bodies of the REST API; bundles have their own limit. */
   restBodyBytesMax: 64 * 1024,

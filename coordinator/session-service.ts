@@ -113,7 +113,7 @@ export class SessionService {
     stream.on('error', (error) => leave(`its connection is broken (${error.message})`));
     stream.on('end', () => {
       log.debug({ workerId }, 'session ended by the worker');
-      leave('it has closed its session');
+      leave('its session has ended');
       session.end();
     });
   }

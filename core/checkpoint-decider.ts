@@ -139,7 +139,9 @@ function handle(draft: Draft, event: CheckpointEvent): void {
     case 'attemptEnded':
       return endAttempt(draft, event);
     case 'attemptReleased':
-      for (const aborted of state.aborted) draft.effects.push(discardOf(aborted));
+      for (const aborted of state.aborted) {
+        if (!state.abortedWrites.includes(aborted)) draft.effects.push(discardOf(aborted));
+      }
       draft.state = { ...state, aborted: [] };
       return;
     case 'recovered':

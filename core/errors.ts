@@ -51,7 +51,7 @@ export const ERROR_CODES = {
   VERSION_MISMATCH: ['user', 'never'],
   WORKER_LOST: ['external', 'restart'],
   EXCHANGE_BROKEN: ['external', 'restart'],
-  NOT_ENOUGH_SLOTS: ['external', 'backoff'],
+  NOT_ENOUGH_SLOTS: ['external', 'never'],
   JOB_NOT_FOUND: ['user', 'never'],
   JOB_STATE_CONFLICT: ['user', 'never'],
   STALE_EPOCH: ['internal', 'never'],

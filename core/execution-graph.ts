@@ -210,6 +210,7 @@ function onTaskState(draft: Draft, event: Extract<ExecutionEvent, { kind: 'taskS
   const execution = draft.state.tasks.get(key);
   if (execution === undefined || !canMoveTask(execution.state, event.state)) return;
   const { phase } = draft.state;
+  if (phase === 'IDLE' || phase === 'PREPARING' || phase === 'SCHEDULING') return;
   const wasRunning = everyTask(draft.state, 'RUNNING', 'DRAINED');
   // All output is committed once the attempt is FINISHING: however a task ends then, it is done.
   setTask(draft, key, phase === 'FINISHING' ? 'FINISHED' : event.state);

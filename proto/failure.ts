@@ -2,6 +2,9 @@
 import { ERROR_CODES, type ErrorCode, type SerializedError } from '../core/errors.js';
 import type { Failure } from './gen/millrace/v1/control.js';
 
+/** A report must not fill the records that keep it. */
+const TEXT_LENGTH_MAX = 32_768;
+
 export function failureToWire(error: SerializedError): Failure {
   const location = error.location ?? {};
   return {
@@ -20,12 +23,12 @@ export function failureFromWire(failure: Failure | undefined): SerializedError {
   }
   return {
     code: Object.hasOwn(ERROR_CODES, failure.code) ? (failure.code as ErrorCode) : 'INTERNAL',
-    message: failure.message,
+    message: failure.message.slice(0, TEXT_LENGTH_MAX),
     location: {
       ...(failure.operator === '' ? {} : { operator: failure.operator }),
       ...(failure.subtask === undefined ? {} : { subtask: failure.subtask }),
       ...(failure.worker === '' ? {} : { worker: failure.worker }),
     },
-    ...(failure.stack === '' ? {} : { stack: failure.stack }),
+    ...(failure.stack === '' ? {} : { stack: failure.stack.slice(0, TEXT_LENGTH_MAX) }),
   };
 }

@@ -1,0 +1,247 @@
+/**
+ * The dispatcher: accepts bundles and submissions, keeps one job master per job, recovers the jobs
+ * of an earlier coordinator, and hands each worker's word to the job it is about. It must never
+ * decide anything about a running job: that is its job master's.
+ */
+import type { Logger } from 'pino';
+import type { JobSummary, SubmitJobRequest } from '../api/rest/job-dto.js';
+import { TERMINAL_STATUSES } from '../api/rest/job-dto.js';
+import type { Random } from '../core/clock.js';
+import { checkRestorable } from '../core/checkpoint-restore.js';
+import { MillraceError, serializeError, toMillraceError } from '../core/errors.js';
+import { createJobGraph, type JobGraph } from '../core/job-graph.js';
+import type { BundleStore, StoredBundle } from './bundle-store.js';
+import { CompletedCheckpointStore } from './completed-checkpoint-store.js';
+import { findRestorePoint } from './restore-point.js';
+import { JobMaster } from './job-master.js';
+import type { JobRecord, RestoreReference } from './job-record.js';
+import type { JobServices } from './job-services.js';
+import { summarize } from './job-view.js';
+import { COORDINATOR_LIMITS } from './limits.js';
+import type { FromWorker, WorkerDescription, WorkerListener } from './worker-registry.js';
+
+/** A job as the dispatcher knows it; the master is missing once an earlier coordinator ended it. */
+export interface DispatchedJob {
+  readonly record: JobRecord;
+  readonly master: JobMaster | undefined;
+}
+
+export interface DispatcherOptions {
+  readonly services: JobServices;
+  readonly bundles: BundleStore;
+  readonly random: Random;
+}
+
+export class Dispatcher implements WorkerListener {
+  readonly #services: JobServices;
+  readonly #bundles: BundleStore;
+  readonly #random: Random;
+  readonly #log: Logger;
+  readonly #masters = new Map<string, JobMaster>();
+  /** Jobs that an earlier coordinator ended, oldest first. */
+  readonly #ended = new Map<string, JobRecord>();
+  /** Submissions under way; they count as jobs. */
+  #submitting = 0;
+
+  constructor({ services, bundles, random }: DispatcherOptions) {
+    this.#services = services;
+    this.#bundles = bundles;
+    this.#random = random;
+    this.#log = services.log;
+  }
+
+  get jobsRunning(): number {
+    return [...this.#masters.values()].filter((master) => !master.isEnded).length;
+  }
+
+  /** Takes up the jobs that the meta store knows. @throws MillraceError STORAGE_* */
+  async recover(): Promise<void> {
+    for (const record of await this.#services.jobs.load()) {
+      if (TERMINAL_STATUSES.has(record.status)) {
+        this.#ended.set(record.jobId, record);
+        continue;
+      }
+      this.#log.info({ jobId: record.jobId, job: record.jobName }, 'job is being recovered');
+      await this.#recoverJob(record);
+    }
+    await this.#forgetOldJobs();
+  }
+
+  /** @throws MillraceError those of the bundle, the graph and the restore point; STORAGE_* */
+  async submit(request: SubmitJobRequest): Promise<JobSummary> {
+    if (this.jobsRunning + this.#submitting >= COORDINATOR_LIMITS.jobsMax) {
+      throw new MillraceError(
+        'JOB_STATE_CONFLICT',
+        `the cluster runs ${this.jobsRunning} jobs, as many as it takes; cancel one first`,
+      );
+    }
+    this.#submitting++;
+    try {
+      return await this.#submit(request);
+    } finally {
+      this.#submitting--;
+    }
+  }
+
+  /** Newest first. */
+  jobs(): readonly JobSummary[] {
+    const records = [
+      ...this.#ended.values(),
+      ...[...this.#masters.values()].map(({ record }) => record),
+    ];
+    return records.map(summarize).sort((left, right) => right.submittedAtMs - left.submittedAtMs);
+  }
+
+  /**
+   * @param idOrName a job's id, or its name: of the one that runs, else of the one that ended last
+   * @throws MillraceError JOB_NOT_FOUND, JOB_STATE_CONFLICT when several running jobs bear the name
+   */
+  find(idOrName: string): DispatchedJob {
+    const byId = this.#masters.get(idOrName);
+    if (byId !== undefined) return { record: byId.record, master: byId };
+    const ended = this.#ended.get(idOrName);
+    if (ended !== undefined) return { record: ended, master: undefined };
+    const named = [...this.#masters.values()].filter(({ record }) => record.jobName === idOrName);
+    const running = named.filter((master) => !master.isEnded);
+    if (running.length > 1) {
+      throw new MillraceError(
+        'JOB_STATE_CONFLICT',
+        `${running.length} running jobs are named "${idOrName}"; give the id of one: ` +
+          running.map(({ record }) => record.jobId).join(', '),
+      );
+    }
+    const master = running[0] ?? named.at(-1);
+    if (master !== undefined) return { record: master.record, master };
+    const record = [...this.#ended.values()].filter(({ jobName }) => jobName === idOrName).at(-1);
+    if (record !== undefined) return { record, master: undefined };
+    throw new MillraceError(
+      'JOB_NOT_FOUND',
+      `there is no job "${idOrName}"; 'millrace jobs' lists those there are`,
+    );
+  }
+
+  workerRegistered(worker: WorkerDescription): void {
+    this.#log.info({ worker }, 'worker registered');
+    // It may still run what was taken from it while it was away.
+    for (const { record, staleAttempt } of this.#masters.values()) {
+      if (staleAttempt === 0) continue;
+      const value = { jobId: record.jobId, attempt: staleAttempt };
+      this.#services.registry.send(worker.workerId, { $case: 'cancelAttempt', value });
+    }
+  }
+
+  workerReady(worker: WorkerDescription, freeSlots: number): void {
+    this.#services.scheduler.addWorker(worker, freeSlots);
+  }
+
+  workerLost(worker: WorkerDescription, reason: string): void {
+    this.#log.warn({ workerId: worker.workerId, reason }, 'worker lost');
+    this.#services.scheduler.removeWorker(worker.workerId);
+    for (const master of this.#masters.values()) master.workerLost(worker.workerId, reason);
+  }
+
+  workerMessage(worker: WorkerDescription, message: FromWorker): void {
+    if (message.$case === 'register' || message.$case === 'heartbeat') return;
+    const { attempt } = message.value;
+    if (attempt === undefined) return;
+    if (message.$case === 'slotState' && message.value.released) {
+      const { jobId, attempt: number } = attempt;
+      this.#services.scheduler.release(worker.workerId, jobId, number, message.value.slice);
+    }
+    this.#masters.get(attempt.jobId)?.receive(worker, attempt, message);
+  }
+
+  /** Stops deciding about jobs; they go on under the next coordinator. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#masters.values()].map((master) => master.suspend()));
+  }
+
+  async #submit(request: SubmitJobRequest): Promise<JobSummary> {
+    const services = this.#services;
+    const bundle = await this.#bundles.open(request.bundleId);
+    const graph = createJobGraph(bundle.manifest.streamGraph, this.#parallelismOf(request, bundle));
+    const restore = await this.#restoreOf(request, graph);
+    const jobId = this.#random.id();
+    const record: JobRecord = {
+      jobId,
+      jobName: graph.jobName,
+      bundleId: request.bundleId,
+      parallelism: graph.parallelism,
+      submittedAtMs: services.clock.now(),
+      restore,
+      status: 'CREATED',
+      attempt: 0,
+      canceling: false,
+      finishedAtMs: null,
+      failure: null,
+    };
+    await services.jobs.put(record);
+    const master = await this.#startMaster(record, graph);
+    this.#log.info({ jobId, job: graph.jobName, slots: graph.parallelism }, 'job accepted');
+    master.start();
+    await this.#forgetOldJobs();
+    return summarize(master.record);
+  }
+
+  /** What was asked for, else what the job says, else all slots that are free. */
+  #parallelismOf({ parallelism }: SubmitJobRequest, { manifest }: StoredBundle): number {
+    const { streamGraph } = manifest;
+    const free = Math.min(this.#services.scheduler.slotsFree, streamGraph.maxParallelism);
+    return parallelism ?? streamGraph.parallelism ?? Math.max(1, free);
+  }
+
+  async #restoreOf(request: SubmitJobRequest, graph: JobGraph): Promise<RestoreReference | null> {
+    if (request.fromSavepoint === undefined) return null;
+    const { meta, leader, writer } = this.#services;
+    const reference: RestoreReference = {
+      name: request.fromSavepoint,
+      ...(await findRestorePoint(meta, leader, request.fromSavepoint)),
+      allowNonRestoredState: request.allowNonRestoredState ?? false,
+    };
+    const { manifest } = await writer.read(reference.manifest);
+    checkRestorable(manifest, graph.streamGraph, reference.allowNonRestoredState);
+    return reference;
+  }
+
+  async #recoverJob(record: JobRecord): Promise<void> {
+    try {
+      const { manifest } = await this.#bundles.open(record.bundleId);
+      const graph = createJobGraph(manifest.streamGraph, record.parallelism);
+      (await this.#startMaster(record, graph)).recover();
+    } catch (error) {
+      const described = toMillraceError(error);
+      if (described.code === 'STORAGE_UNAVAILABLE' || described.code === 'STALE_EPOCH') throw error;
+      this.#log.error({ jobId: record.jobId, err: described }, 'job cannot be recovered');
+      const failed: JobRecord = {
+        ...record,
+        status: 'FAILED',
+        finishedAtMs: this.#services.clock.now(),
+        failure: serializeError(described),
+      };
+      await this.#services.jobs.put(failed);
+      this.#ended.set(record.jobId, failed);
+    }
+  }
+
+  async #startMaster(record: JobRecord, graph: JobGraph): Promise<JobMaster> {
+    const { meta, leader } = this.#services;
+    const completed = await CompletedCheckpointStore.open(meta, leader, record.jobId);
+    const master = new JobMaster(record, graph, completed, this.#services);
+    this.#masters.set(record.jobId, master);
+    return master;
+  }
+
+  /** Ended jobs beyond the limit go, oldest first. */
+  async #forgetOldJobs(): Promise<void> {
+    const ended = [
+      ...this.#ended.values(),
+      ...[...this.#masters.values()].filter((master) => master.isEnded).map(({ record }) => record),
+    ].sort((left, right) => left.submittedAtMs - right.submittedAtMs);
+    const surplus = ended.length - COORDINATOR_LIMITS.endedJobsMax;
+    for (const { jobId } of ended.slice(0, Math.max(0, surplus))) {
+      await this.#services.jobs.delete(jobId);
+      this.#ended.delete(jobId);
+      this.#masters.delete(jobId);
+    }
+  }
+}

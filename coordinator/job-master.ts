@@ -1,0 +1,335 @@
+/**
+ * The job master: the shell around one job's pure decider. It stamps what happens with the time,
+ * feeds it in one event at a time, and has the effects performed, in order. It must never decide
+ * anything itself, nor show an end of the job before that end is durable.
+ */
+import type { JobCheckpoints, SavepointStatus } from '../api/rest/checkpoint-dto.js';
+import { TERMINAL_STATUSES, type JobDetails } from '../api/rest/job-dto.js';
+import {
+  assertNever,
+  invariant,
+  isMillraceError,
+  toMillraceError,
+  type SerializedError,
+} from '../core/errors.js';
+import { isTerminalJobStatus, type Attempt, type JobStatus } from '../core/execution-state.js';
+import {
+  createJobDecider,
+  stepJob,
+  wakeAtMs,
+  type JobDeciderState,
+  type JobEffect,
+  type JobEvent,
+} from '../core/job-decider.js';
+import type { JobGraph } from '../core/job-graph.js';
+import { jobEventFromWire, type UnstampedJobEvent } from '../proto/job-event.js';
+import { AttemptDeployment } from './attempt-deployment.js';
+import { CheckpointCoordinator } from './checkpoint-coordinator.js';
+import { describeCheckpoints } from './checkpoint-view.js';
+import type { CompletedCheckpointStore } from './completed-checkpoint-store.js';
+import type { JobRecord } from './job-record.js';
+import type { JobServices } from './job-services.js';
+import { describeJob, shownStatus } from './job-view.js';
+import { COORDINATOR_LIMITS } from './limits.js';
+import { SavepointRequests } from './savepoint-requests.js';
+import { TaskMetricsStore } from './task-metrics.js';
+import type { FromWorker, WorkerDescription } from './worker-registry.js';
+
+/** Pause before a record that couldn't be written is written again. */
+const SAVE_RETRY_MS = 500;
+
+export class JobMaster {
+  readonly #graph: JobGraph;
+  readonly #services: JobServices;
+  readonly #deployment: AttemptDeployment;
+  readonly #checkpoints: CheckpointCoordinator;
+  readonly #savepoints: SavepointRequests;
+  readonly #metrics: TaskMetricsStore;
+  /** As it is stored. */
+  #record: JobRecord;
+  #state: JobDeciderState;
+  readonly #events: JobEvent[] = [];
+  #stepping = false;
+  #suspended = false;
+  #saving: Promise<void> = Promise.resolve();
+  #cancelTimer: () => void = () => undefined;
+
+  constructor(
+    record: JobRecord,
+    graph: JobGraph,
+    completed: CompletedCheckpointStore,
+    services: JobServices,
+  ) {
+    const { jobId, jobName, restore } = record;
+    const emit = (event: UnstampedJobEvent): void => this.#handle(event);
+    this.#record = record;
+    this.#graph = graph;
+    this.#services = services;
+    this.#metrics = new TaskMetricsStore(graph);
+    this.#savepoints = new SavepointRequests(jobId);
+    this.#state = createJobDecider({
+      jobId,
+      epoch: services.leader.epoch,
+      graph,
+      completed: completed.checkpoints,
+      ...(restore === null ? {} : { restoreFrom: restore }),
+    });
+    this.#deployment = new AttemptDeployment({
+      record: () => this.#record,
+      save: (change) => this.#save(change),
+      graph,
+      completed,
+      services,
+      emit,
+    });
+    this.#checkpoints = new CheckpointCoordinator({
+      jobId,
+      jobName,
+      completed,
+      services,
+      emit,
+      broadcast: (message) => this.#deployment.broadcast(message),
+    });
+  }
+
+  /** The job's record with what has happened since it was stored. */
+  get record(): JobRecord {
+    const { status, attempt } = this.#state.execution;
+    const stored = TERMINAL_STATUSES.has(this.#record.status);
+    return {
+      ...this.#record,
+      attempt,
+      status: stored ? this.#record.status : shownStatus(beforeTheEnd(status)),
+    };
+  }
+
+  get isEnded(): boolean {
+    return this.#suspended || TERMINAL_STATUSES.has(this.#record.status);
+  }
+
+  /** The highest attempt that a worker which has just come can't be meant to run; 0: none. */
+  get staleAttempt(): number {
+    const { attempt, phase } = this.#state.execution;
+    return phase === 'PREPARING' || phase === 'SCHEDULING' ? attempt - 1 : attempt;
+  }
+
+  start(): void {
+    this.#handle({ kind: 'submitted' });
+  }
+
+  /** Goes on with a job that another coordinator ran. */
+  recover(): void {
+    const { attempt, canceling } = this.#record;
+    this.#handle({ kind: 'recovered', attempt, canceling });
+  }
+
+  receive(worker: WorkerDescription, attempt: Attempt, message: FromWorker): void {
+    if (message.$case === 'metrics') {
+      const { execution } = this.#state;
+      if (attempt.attempt !== execution.attempt || attempt.epoch !== execution.epoch) return;
+      this.#metrics.report(attempt.attempt, message.value);
+      return;
+    }
+    const event = jobEventFromWire(attempt, message);
+    if (event !== undefined) this.#handle(event);
+    else this.#services.log.warn({ worker: worker.workerId, case: message.$case }, 'odd report');
+  }
+
+  workerLost(workerId: string, reason: string): void {
+    this.#handle({ kind: 'workerLost', workerId, reason });
+  }
+
+  /** Asks for the job's end; resolves once the wish is durable. */
+  async cancel(): Promise<void> {
+    this.#handle({ kind: 'cancelRequested' });
+    await this.#saving;
+  }
+
+  /** @param stopAfter whether the job is to finish with it */
+  triggerSavepoint(stopAfter: boolean): SavepointStatus {
+    const savepointId = `sp-${this.#services.random.id()}`;
+    const status = this.#savepoints.asked(savepointId);
+    this.#handle({ kind: 'savepointRequested', request: { savepointId, stopAfter } });
+    return this.#savepoints.find(savepointId) ?? status;
+  }
+
+  savepoint(savepointId: string): SavepointStatus | undefined {
+    return this.#savepoints.find(savepointId);
+  }
+
+  details(): JobDetails {
+    const { scheduler, clock } = this.#services;
+    return describeJob(this.record, this.#graph, this.#state, this.#metrics, {
+      nowMs: clock.now(),
+      slotsFree: scheduler.slotsFree,
+      slotsTotal: scheduler.slotsTotal,
+    });
+  }
+
+  checkpoints(): JobCheckpoints {
+    return describeCheckpoints(this.#record, this.#state);
+  }
+
+  /** Stops deciding; the job stays as the stores have it. */
+  async suspend(): Promise<void> {
+    this.#suspended = true;
+    this.#cancelTimer();
+    this.#checkpoints.close();
+    await this.#saving.catch(() => undefined);
+  }
+
+  #handle(event: UnstampedJobEvent): void {
+    if (this.#suspended) return;
+    const { clock } = this.#services;
+    this.#events.push({ ...event, nowMs: clock.monotonic(), wallMs: clock.now() });
+    invariant(
+      this.#events.length <= COORDINATOR_LIMITS.jobEventsMax,
+      'effects of one event cause few others',
+    );
+    if (this.#stepping) return;
+    this.#stepping = true;
+    try {
+      for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) {
+        const before = this.#state;
+        const { state, effects } = stepJob(before, next);
+        this.#state = state;
+        this.#observe(before, state);
+        for (const effect of effects) this.#perform(effect);
+      }
+    } finally {
+      this.#stepping = false;
+    }
+    this.#setTimer();
+  }
+
+  #perform(effect: JobEffect): void {
+    switch (effect.kind) {
+      case 'prepareAttempt':
+        return void this.#deployment.prepare(effect);
+      case 'requestSlots':
+        return this.#deployment.requestSlots(effect);
+      case 'cancelSlotRequest':
+        return this.#deployment.cancelSlotRequest(effect);
+      case 'returnSlots':
+        return this.#deployment.returnSlots(effect);
+      case 'deploySlot':
+        return this.#deployment.deploySlot(effect);
+      case 'cancelAttempt':
+        return this.#deployment.cancelAttempt(effect);
+      case 'finishAttempt':
+        return this.#deployment.finishAttempt(effect);
+      case 'recordCancel':
+        return void this.#saveUntilDone({ canceling: true });
+      case 'jobTerminal':
+        return this.#end(effect.status, effect.failure);
+      case 'allocateCheckpointId':
+        return void this.#checkpoints.allocateId(effect);
+      case 'triggerCheckpoint':
+        return this.#checkpoints.trigger(effect);
+      case 'writeManifest':
+        return void this.#checkpoints.writeManifest(effect);
+      case 'completeCheckpoint':
+        return void this.#checkpoints.complete(effect);
+      case 'notifyComplete':
+        return this.#checkpoints.notifyComplete(effect);
+      case 'notifyAborted':
+        return this.#checkpoints.notifyAborted(effect);
+      case 'discardCheckpoint':
+        return void this.#checkpoints.discard(effect);
+      case 'collectOrphans':
+        return void this.#checkpoints.collectOrphans(effect);
+      case 'savepointCompleted':
+        return this.#savepoints.completed(effect.savepointId);
+      case 'savepointFailed':
+        return this.#savepoints.failed(effect.savepointId, effect.failure);
+      default:
+        return assertNever(effect);
+    }
+  }
+
+  #end(status: JobStatus, failure: SerializedError | undefined): void {
+    const { jobId, jobName: job } = this.#record;
+    this.#services.log.info({ jobId, job, status, failure: failure?.message }, 'job ended');
+    // Suspended: the job is another coordinator's now, and so is its record.
+    if (status === 'SUSPENDED') return void this.suspend();
+    void this.#saveUntilDone({
+      status: shownStatus(status),
+      finishedAtMs: this.#services.clock.now(),
+      failure: failure ?? null,
+    });
+  }
+
+  /** One at a time, in the order of asking. @throws as JobStore.put */
+  #save(change: Partial<JobRecord>): Promise<void> {
+    const saved = this.#saving
+      .catch(() => undefined)
+      .then(async () => {
+        const record = { ...this.#record, ...change };
+        await this.#services.jobs.put(record);
+        this.#record = record;
+      });
+    this.#saving = saved;
+    return saved;
+  }
+
+  async #saveUntilDone(change: Partial<JobRecord>): Promise<void> {
+    try {
+      await this.#save(change);
+    } catch (error) {
+      const { log, clock } = this.#services;
+      log.warn({ jobId: this.#record.jobId, err: toMillraceError(error) }, 'job record');
+      if (isMillraceError(error) && error.code === 'STORAGE_UNAVAILABLE') {
+        if (this.#suspended) return;
+        clock.setTimer(SAVE_RETRY_MS, () => void this.#saveUntilDone(change));
+        return;
+      }
+      this.#handle({ kind: 'superseded' });
+      this.#services.superseded(toMillraceError(error).message);
+    }
+  }
+
+  #setTimer(): void {
+    this.#cancelTimer();
+    const atMs = wakeAtMs(this.#state);
+    if (atMs === undefined || this.#suspended) return;
+    if (isTerminalJobStatus(this.#state.execution.status)) return;
+    const { clock } = this.#services;
+    // Timers may fire a fraction early; a step before its time would only set the next one.
+    const delayMs = Math.max(1, Math.ceil(atMs - clock.monotonic()));
+    this.#cancelTimer = clock.setTimer(delayMs, () => this.#handle({ kind: 'timerElapsed' }));
+  }
+
+  /** Logs and counts what has changed. */
+  #observe(before: JobDeciderState, after: JobDeciderState): void {
+    const { log, metrics } = this.#services;
+    const { jobId, jobName: job } = this.#record;
+    const { status, attempt, failures } = after.execution;
+    if (status !== before.execution.status) log.info({ jobId, job, status, attempt }, 'job status');
+    if (attempt > before.execution.attempt && attempt > 1) metrics.restarted(job);
+    for (const failure of failures) {
+      if (before.execution.failures.includes(failure)) continue;
+      metrics.attemptFailed(job, failure.cause.code);
+      log.warn({ jobId, job, attempt: failure.attempt, failure: failure.cause.message }, 'failure');
+    }
+    const { history } = after.checkpoints;
+    if (history === before.checkpoints.history) return;
+    for (const entry of history.entries) {
+      const earlier = before.checkpoints.history.entries.find(
+        ({ checkpointId }) => checkpointId === entry.checkpointId,
+      );
+      if (earlier?.status === entry.status || entry.status === 'IN_PROGRESS') continue;
+      const { checkpointId, bytes, durationMs = 0, failure } = entry;
+      const kind = entry.savepointId === undefined ? 'checkpoint' : 'savepoint';
+      log.info({ jobId, job, checkpointId, kind, bytes, durationMs, failure }, entry.status);
+      if (entry.status === 'FAILED') metrics.checkpointFailed(job, kind);
+      else metrics.checkpointCompleted(job, kind, durationMs, bytes);
+    }
+  }
+}
+
+/** What a job shows that has ended but whose end isn't durable yet. */
+function beforeTheEnd(status: JobStatus): JobStatus {
+  if (status === 'FINISHED') return 'RUNNING';
+  if (status === 'CANCELED') return 'CANCELLING';
+  return status === 'FAILED' ? 'FAILING' : status;
+}

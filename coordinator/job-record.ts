@@ -1,0 +1,108 @@
+/**
+ * What is kept about a job so that another coordinator can go on with it: its bundle, how it was
+ * submitted, and how far it got. Read back as untrusted data.
+ */
+import type { JobStatus } from '../api/rest/job-dto.js';
+import { JOB_STATUSES } from '../api/rest/job-dto.js';
+import {
+  ERROR_CODES,
+  MillraceError,
+  type ErrorCode,
+  type SerializedError,
+} from '../core/errors.js';
+import { JsonReader, JsonShapeError } from '../core/json-reader.js';
+import type { BlobHandle } from '../storage/blob-store.js';
+
+/** A checkpoint or savepoint that a job starts from. */
+export interface RestoreReference {
+  /** As the user named it. */
+  readonly name: string;
+  readonly checkpointId: number;
+  /** Blob key prefix of its manifest. */
+  readonly prefix: string;
+  readonly manifest: BlobHandle;
+  readonly allowNonRestoredState: boolean;
+}
+
+export interface JobRecord {
+  readonly jobId: string;
+  readonly jobName: string;
+  readonly bundleId: string;
+  readonly parallelism: number;
+  readonly submittedAtMs: number;
+  readonly restore: RestoreReference | null;
+  readonly status: JobStatus;
+  /** The highest attempt that may ever have been deployed. */
+  readonly attempt: number;
+  /** A cancel that was asked for must survive the coordinator. */
+  readonly canceling: boolean;
+  readonly finishedAtMs: number | null;
+  readonly failure: SerializedError | null;
+}
+
+/** @throws MillraceError STORAGE_CORRUPT */
+export function parseJobRecord(key: string, text: string): JobRecord {
+  try {
+    return readRecord(new JsonReader(JSON.parse(text), 'record'));
+  } catch (error) {
+    if (!(error instanceof JsonShapeError) && !(error instanceof SyntaxError)) throw error;
+    throw new MillraceError(
+      'STORAGE_CORRUPT',
+      `the job record ${key} can't be read (${error.message}); was it written by another version? ` +
+        'Start the cluster with an empty data folder, or use that version',
+      { cause: error },
+    );
+  }
+}
+
+export function readBlobHandle(reader: JsonReader): BlobHandle {
+  return {
+    key: reader.field('key').string(),
+    lengthBytes: reader.field('lengthBytes').count(),
+    sha256: reader.field('sha256').string(),
+  };
+}
+
+function orNull<T>(reader: JsonReader, read: (reader: JsonReader) => T): T | null {
+  return reader.value === null ? null : read(reader);
+}
+
+function readRecord(reader: JsonReader): JobRecord {
+  return {
+    jobId: reader.field('jobId').string(),
+    jobName: reader.field('jobName').string(),
+    bundleId: reader.field('bundleId').string(),
+    parallelism: reader.field('parallelism').count(),
+    submittedAtMs: reader.field('submittedAtMs').number(),
+    restore: orNull(reader.field('restore'), (restore) => ({
+      name: restore.field('name').string(),
+      checkpointId: restore.field('checkpointId').count(),
+      prefix: restore.field('prefix').string(),
+      manifest: readBlobHandle(restore.field('manifest')),
+      allowNonRestoredState: restore.field('allowNonRestoredState').boolean(),
+    })),
+    status: reader.field('status').oneOf(JOB_STATUSES),
+    attempt: reader.field('attempt').count(),
+    canceling: reader.field('canceling').boolean(),
+    finishedAtMs: orNull(reader.field('finishedAtMs'), (at) => at.number()),
+    failure: orNull(reader.field('failure'), readFailure),
+  };
+}
+
+function readFailure(reader: JsonReader): SerializedError {
+  const location = reader.field('location');
+  return {
+    code: reader.field('code').oneOf(Object.keys(ERROR_CODES) as ErrorCode[]),
+    message: reader.field('message').string(Number.MAX_SAFE_INTEGER),
+    ...reader.optional('stack', (stack) => stack.string(Number.MAX_SAFE_INTEGER)),
+    ...(location.value === undefined
+      ? {}
+      : {
+          location: {
+            ...location.optional('operator', (operator) => operator.string()),
+            ...location.optional('subtask', (subtask) => subtask.count()),
+            ...location.optional('worker', (worker) => worker.string()),
+          },
+        }),
+  };
+}

@@ -1,0 +1,89 @@
+/**
+ * The latest figures that tasks of a job have reported, for the REST API; Prometheus scrapes the
+ * workers themselves. Figures of an earlier attempt are forgotten when a later one reports. Bounded
+ * by the job graph: what the graph doesn't have is not kept.
+ */
+import type { JobGraph } from '../core/job-graph.js';
+import type { TaskMetrics } from '../proto/gen/millrace/v1/control.js';
+
+export interface OperatorFigures {
+  recordsIn: number;
+  recordsOut: number;
+  readonly sideOutputs: Map<string, number>;
+}
+
+export interface TaskFigures {
+  readonly busyMsPerSecond: number;
+  readonly idleMsPerSecond: number;
+  readonly backPressuredMsPerSecond: number;
+  readonly watermarkMs: number | undefined;
+}
+
+const SIDE_OUTPUTS_MAX = 100;
+
+export class TaskMetricsStore {
+  readonly #parallelismOf = new Map<string, number>();
+  readonly #vertexOf = new Map<string, string>();
+  #attempt = 0;
+  /** By `operator/subtask`. */
+  readonly #operators = new Map<string, OperatorFigures>();
+  /** By `vertex/subtask`. */
+  readonly #tasks = new Map<string, TaskFigures>();
+
+  constructor(graph: JobGraph) {
+    for (const vertex of graph.vertices) {
+      this.#parallelismOf.set(vertex.id, vertex.parallelism);
+      for (const operator of vertex.operators) this.#vertexOf.set(operator.name, vertex.id);
+    }
+  }
+
+  report(attempt: number, metrics: TaskMetrics): void {
+    if (attempt < this.#attempt) return;
+    if (attempt > this.#attempt) {
+      this.#attempt = attempt;
+      this.#operators.clear();
+      this.#tasks.clear();
+    }
+    for (const { operator, subtask, recordsIn, recordsOut, sideOutputs } of metrics.operators) {
+      if (!this.#has(this.#vertexOf.get(operator), subtask)) continue;
+      this.#operators.set(`${operator}/${subtask}`, {
+        recordsIn,
+        recordsOut,
+        sideOutputs: new Map(Object.entries(sideOutputs).slice(0, SIDE_OUTPUTS_MAX)),
+      });
+    }
+    for (const { task, currentWatermark, ...times } of metrics.tasks) {
+      if (task === undefined || !this.#has(task.vertex, task.subtask)) continue;
+      this.#tasks.set(`${task.vertex}/${task.subtask}`, {
+        busyMsPerSecond: times.busyMsPerSecond,
+        idleMsPerSecond: times.idleMsPerSecond,
+        backPressuredMsPerSecond: times.backPressuredMsPerSecond,
+        watermarkMs: currentWatermark,
+      });
+    }
+  }
+
+  /** Sums over the operator's subtasks. */
+  operator(name: string): OperatorFigures {
+    const sum: OperatorFigures = { recordsIn: 0, recordsOut: 0, sideOutputs: new Map() };
+    const parallelism = this.#parallelismOf.get(this.#vertexOf.get(name) ?? '') ?? 0;
+    for (let subtask = 0; subtask < parallelism; subtask++) {
+      const figures = this.#operators.get(`${name}/${subtask}`);
+      if (figures === undefined) continue;
+      sum.recordsIn += figures.recordsIn;
+      sum.recordsOut += figures.recordsOut;
+      for (const [output, count] of figures.sideOutputs) {
+        sum.sideOutputs.set(output, (sum.sideOutputs.get(output) ?? 0) + count);
+      }
+    }
+    return sum;
+  }
+
+  task(vertex: string, subtask: number): TaskFigures | undefined {
+    return this.#tasks.get(`${vertex}/${subtask}`);
+  }
+
+  #has(vertex: string | undefined, subtask: number): boolean {
+    return vertex !== undefined && subtask < (this.#parallelismOf.get(vertex) ?? 0);
+  }
+}

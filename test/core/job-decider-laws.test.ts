@@ -1,0 +1,365 @@
+/**
+ * Laws of the job decider that hold whatever it is told and in whatever order: thousands of random
+ * histories, with reports that are late, doubled, of another attempt, or plainly out of place.
+ */
+import test from 'ava';
+import fc from 'fast-check';
+import { assertNever } from '../../core/errors.js';
+import { isTerminalJobStatus, type Attempt } from '../../core/execution-state.js';
+import {
+  createJobDecider,
+  stepJob,
+  wakeAtMs,
+  type JobDeciderState,
+  type JobEffect,
+  type JobEvent,
+} from '../../core/job-decider.js';
+import { fileOf, GRAPH, locationOf, stampAt, TASKS, TIMINGS, WORKERS } from './job-fixture.js';
+
+const FAILURE = { code: 'EXCHANGE_BROKEN', message: 'EXCHANGE_BROKEN: cut; wait' } as const;
+
+const task = fc.constantFrom(...TASKS);
+/** How far behind the current one the attempt or checkpoint of a report is; mostly not at all. */
+const behind = fc.oneof({ weight: 6, arbitrary: fc.constant(0) }, fc.integer({ min: 1, max: 2 }));
+
+/** What may happen. 'answer' lets the world answer the oldest effect that waits for one. */
+const command = fc.oneof(
+  /** Everything goes well for a while: what waits is answered, tasks run and acknowledge. */
+  { weight: 8, arbitrary: fc.record({ do: fc.constant('progress' as const) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('end' as const) }) },
+  { weight: 36, arbitrary: fc.record({ do: fc.constant('answer' as const), fail: fc.nat(9) }) },
+  { weight: 24, arbitrary: fc.record({ do: fc.constant('wake' as const) }) },
+  {
+    weight: 18,
+    arbitrary: fc.record({
+      do: fc.constant('allTasks' as const),
+      state: fc.constantFrom('RUNNING', 'RUNNING', 'RUNNING', 'DRAINED', 'FINISHED'),
+    }),
+  },
+  { weight: 24, arbitrary: fc.record({ do: fc.constant('acknowledgeAll' as const), behind }) },
+  { weight: 12, arbitrary: fc.record({ do: fc.constant('acknowledge' as const), task, behind }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('decline' as const), task, behind }) },
+  { weight: 15, arbitrary: fc.record({ do: fc.constant('commitAll' as const), behind }) },
+  { weight: 6, arbitrary: fc.record({ do: fc.constant('taskFailed' as const), task, behind }) },
+  {
+    weight: 12,
+    arbitrary: fc.record({ do: fc.constant('release' as const), slice: fc.nat(1), behind }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant('workerLost' as const),
+      worker: fc.constantFrom(...WORKERS),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({ do: fc.constant('savepoint' as const), stop: fc.boolean() }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('cancel' as const) }) },
+);
+type Command = typeof command extends fc.Arbitrary<infer C> ? C : never;
+
+/** Plays the world around the decider and asserts the laws at every step. */
+class World {
+  state: JobDeciderState = createJobDecider({ jobId: 'j1', epoch: 3, graph: GRAPH, completed: [] });
+  #nowMs = 0;
+  #nextId = 1;
+  #savepoints = 0;
+  /** Effects that the world has yet to answer. */
+  readonly #unanswered: JobEffect[] = [];
+  readonly #completed: number[] = [];
+  #pointer: readonly number[] = [];
+  readonly #written = new Set<number>();
+  readonly #acknowledged = new Map<number, Set<string>>();
+  /** Slices whose slots are held, by attempt. */
+  readonly #held = new Map<number, Set<number>>();
+  #location: readonly string[] = [];
+  #canceled = false;
+
+  run(commands: readonly Command[]): void {
+    this.#tell({ kind: 'submitted', ...this.#stamp() });
+    for (const each of commands) this.#perform(each);
+  }
+
+  #stamp(): { nowMs: number; wallMs: number } {
+    return stampAt(this.#nowMs);
+  }
+
+  #attempt(back: number): Attempt {
+    return { jobId: 'j1', attempt: this.state.execution.attempt - back, epoch: 3 };
+  }
+
+  #perform(each: Command): void {
+    const stamp = this.#stamp();
+    switch (each.do) {
+      case 'answer':
+        return this.#answer(each.fail === 0);
+      case 'progress':
+        this.#answerAll();
+        this.#perform({ do: 'allTasks', state: 'RUNNING' });
+        this.#perform({ do: 'wake' });
+        this.#answerAll();
+        this.#perform({ do: 'acknowledgeAll', behind: 0 });
+        this.#answerAll();
+        return this.#perform({ do: 'commitAll', behind: 0 });
+      case 'end':
+        this.#perform({ do: 'allTasks', state: 'DRAINED' });
+        this.#perform({ do: 'progress' });
+        return this.#perform({ do: 'allTasks', state: 'FINISHED' });
+      case 'wake':
+        this.#nowMs = Math.max(this.#nowMs, wakeAtMs(this.state) ?? this.#nowMs);
+        return this.#tell({ kind: 'timerElapsed', ...this.#stamp() });
+      case 'allTasks':
+        for (const one of TASKS) {
+          const state = each.state as 'RUNNING' | 'DRAINED' | 'FINISHED';
+          this.#tell({ kind: 'taskState', attempt: this.#attempt(0), task: one, state, ...stamp });
+        }
+        return;
+      case 'acknowledgeAll':
+        for (const one of TASKS) this.#acknowledge(one, each.behind);
+        return;
+      case 'acknowledge':
+        return this.#acknowledge(each.task, each.behind);
+      case 'decline': {
+        const checkpointId = this.#nextId - 1 - each.behind;
+        const attempt = this.#attempt(each.behind);
+        const { task: one } = each;
+        const failure = FAILURE;
+        return this.#tell({
+          kind: 'declined',
+          attempt,
+          checkpointId,
+          task: one,
+          failure,
+          ...stamp,
+        });
+      }
+      case 'commitAll':
+        for (const one of TASKS) {
+          const checkpointId = (this.#completed.at(-1) ?? 0) - each.behind;
+          const attempt = this.#attempt(each.behind);
+          this.#tell({ kind: 'committed', attempt, checkpointId, task: one, ...stamp });
+        }
+        return;
+      case 'taskFailed':
+        return this.#tell({
+          kind: 'taskState',
+          attempt: this.#attempt(each.behind),
+          task: each.task,
+          state: 'FAILED',
+          failure: FAILURE,
+          ...stamp,
+        });
+      case 'release': {
+        const attempt = this.#attempt(each.behind);
+        this.#held.get(attempt.attempt)?.delete(each.slice);
+        return this.#tell({
+          kind: 'slotState',
+          attempt,
+          slice: each.slice,
+          released: true,
+          ...stamp,
+        });
+      }
+      case 'workerLost': {
+        const held = this.#held.get(this.state.execution.attempt);
+        this.#location.forEach((worker, slice) => worker === each.worker && held?.delete(slice));
+        return this.#tell({
+          kind: 'workerLost',
+          workerId: each.worker,
+          reason: 'killed',
+          ...stamp,
+        });
+      }
+      case 'savepoint': {
+        const savepointId = `sp${++this.#savepoints}`;
+        const request = { savepointId, stopAfter: each.stop };
+        return this.#tell({ kind: 'savepointRequested', request, ...stamp });
+      }
+      case 'cancel':
+        this.#canceled = true;
+        return this.#tell({ kind: 'cancelRequested', ...stamp });
+      default:
+        return assertNever(each);
+    }
+  }
+
+  #acknowledge(one: (typeof TASKS)[number], back: number): void {
+    const checkpointId = this.#nextId - 1 - back;
+    const attempt = this.#attempt(back);
+    if (back === 0) {
+      const key = `${one.vertex}/${one.subtask}`;
+      this.#acknowledged.set(
+        checkpointId,
+        (this.#acknowledged.get(checkpointId) ?? new Set()).add(key),
+      );
+    }
+    this.#tell({
+      kind: 'acknowledged',
+      attempt,
+      checkpointId,
+      task: one,
+      files: [fileOf(one, checkpointId)],
+      timings: TIMINGS,
+      ...this.#stamp(),
+    });
+  }
+
+  #answerAll(): void {
+    while (this.#unanswered.length > 0) this.#answer(false);
+  }
+
+  #answer(fails: boolean): void {
+    const effect = this.#unanswered.shift();
+    const stamp = this.#stamp();
+    const failure = FAILURE;
+    switch (effect?.kind) {
+      case 'prepareAttempt': {
+        const { attempt } = effect.attempt;
+        if (fails) return this.#tell({ kind: 'attemptFailed', attempt, failure, ...stamp });
+        return this.#tell({ kind: 'attemptPrepared', attempt, ...stamp });
+      }
+      case 'requestSlots': {
+        const { attempt } = effect;
+        this.#location = [WORKERS[attempt % 3] ?? 'w1', WORKERS[(attempt + 1) % 3] ?? 'w2'];
+        const slices = this.#location.map(locationOf);
+        return this.#tell({ kind: 'slotsGranted', attempt, slices, ...stamp });
+      }
+      case 'allocateCheckpointId': {
+        const { attempt } = effect;
+        if (fails) return this.#tell({ kind: 'idFailed', attempt, failure, ...stamp });
+        return this.#tell({ kind: 'idAllocated', attempt, checkpointId: this.#nextId++, ...stamp });
+      }
+      case 'writeManifest': {
+        const { checkpointId } = effect;
+        if (fails) return this.#tell({ kind: 'manifestFailed', checkpointId, failure, ...stamp });
+        this.#written.add(checkpointId);
+        return this.#tell({ kind: 'manifestWritten', checkpointId, ...stamp });
+      }
+      case 'completeCheckpoint': {
+        const { checkpointId } = effect;
+        if (fails) return this.#tell({ kind: 'completionFailed', checkpointId, failure, ...stamp });
+        assert(
+          checkpointId > (this.#completed.at(-1) ?? 0),
+          'ids of completed checkpoints increase',
+        );
+        this.#completed.push(checkpointId);
+        this.#pointer = effect.completed.map((one) => one.checkpointId);
+        return this.#tell({ kind: 'completed', checkpointId, ...stamp });
+      }
+      default:
+        return;
+    }
+  }
+
+  #tell(event: JobEvent): void {
+    const before = this.state;
+    const { state, effects } = stepJob(before, event);
+    this.state = state;
+    for (const effect of effects) this.#check(effect);
+    const wanted = wakeAtMs(state);
+    assert(
+      wanted === undefined || !isTerminalJobStatus(state.execution.status),
+      'an ended job wants no timer',
+    );
+  }
+
+  #check(effect: JobEffect): void {
+    const current = this.state.execution.attempt;
+    switch (effect.kind) {
+      case 'prepareAttempt':
+      case 'requestSlots':
+        assert(!this.#canceled, 'nothing starts after cancel');
+        break;
+      case 'deploySlot':
+        assert(!this.#canceled, 'nothing is deployed after cancel');
+        assert(effect.attempt.attempt === current, 'only the current attempt is deployed');
+        for (const [attempt, slices] of this.#held) {
+          assert(
+            attempt === current || slices.size === 0,
+            'no slot of an older attempt is still held',
+          );
+        }
+        assert(
+          effect.restore?.checkpointId === this.#completed.at(-1),
+          'the latest completed checkpoint is restored',
+        );
+        this.#held.set(current, (this.#held.get(current) ?? new Set()).add(effect.slice));
+        break;
+      case 'triggerCheckpoint':
+        assert(!this.#canceled, 'nothing is triggered after cancel');
+        assert(effect.attempt.attempt === current, 'only the current attempt is triggered');
+        break;
+      case 'writeManifest':
+        assert(
+          this.#acknowledged.get(effect.checkpointId)?.size === TASKS.length,
+          'every task has acknowledged before the manifest',
+        );
+        break;
+      case 'completeCheckpoint':
+        assert(this.#written.has(effect.checkpointId), 'the manifest is written before the set');
+        assert(
+          !this.#unanswered.some(({ kind }) => kind === 'completeCheckpoint'),
+          'one compare-and-set at a time',
+        );
+        break;
+      case 'notifyComplete':
+        assert(this.#completed.includes(effect.checkpointId), 'complete, then notified');
+        assert(effect.attempt.attempt === current, 'only the current attempt is notified');
+        break;
+      case 'discardCheckpoint':
+        assert(
+          !this.#pointer.includes(effect.checkpointId) ||
+            effect.prefix.startsWith('savepoints/') === true,
+          'nothing that the pointer names is discarded',
+        );
+        assert(
+          !this.#unanswered.some(
+            (open) =>
+              (open.kind === 'writeManifest' || open.kind === 'completeCheckpoint') &&
+              open.checkpointId === effect.checkpointId,
+          ),
+          'nothing is discarded while it is being written',
+        );
+        break;
+      case 'jobTerminal':
+        assert(
+          !this.#unanswered.some(({ kind }) => kind === 'completeCheckpoint'),
+          'a job ends when its pointer is known',
+        );
+        break;
+      default:
+    }
+    const answered = [
+      'prepareAttempt',
+      'requestSlots',
+      'allocateCheckpointId',
+      'writeManifest',
+      'completeCheckpoint',
+    ];
+    if (answered.includes(effect.kind)) this.#unanswered.push(effect);
+  }
+}
+
+function assert(holds: boolean, law: string): void {
+  if (!holds) throw new Error(`broken: ${law}`);
+}
+
+test('the laws hold in every history', (t) => {
+  let finished = 0;
+  let completed = 0;
+  let restarted = 0;
+  fc.assert(
+    fc.property(fc.array(command, { minLength: 20, maxLength: 200 }), (commands) => {
+      const world = new World();
+      world.run(commands);
+      if (world.state.execution.status === 'FINISHED') finished++;
+      completed += world.state.checkpoints.history.completed;
+      restarted += world.state.execution.restarts;
+    }),
+    { numRuns: 600, includeErrorInReport: true },
+  );
+  t.true(finished > 0 && completed > 100 && restarted > 50, 'the histories are not vacuous');
+  t.log(`${finished} finished, ${completed} checkpoints, ${restarted} restarts`);
+});
