@@ -319,6 +319,30 @@ test('figures that tasks report are shown per operator and vertex', async (t) =>
   t.regex(metrics, /millrace_slots_free 0/);
 });
 
+test('jobs that ended long ago are forgotten with their files, their savepoints are not', async (t) => {
+  const fixture = await CoordinatorFixture.start(t, { endedJobsMax: 0 });
+  const worker = await fixture.worker('w1', 2);
+  const jobId = await fixture.submit({ parallelism: 1, graph: OFTEN });
+  writeFiles(fixture, worker, jobId);
+  await fixture.until(
+    () => fixture.client.checkpoints(jobId),
+    ({ counts }) => counts.completed >= 2,
+  );
+  const { savepointId } = await fixture.client.stopWithSavepoint(jobId);
+  await fixture.job(jobId, (job) => job.status === 'FINISHED');
+  const next = await fixture.submit({ parallelism: 1, fromSavepoint: savepointId });
+  const { jobs } = await fixture.until(
+    () => fixture.client.jobs(),
+    (list) => list.jobs.length === 1,
+  );
+  t.is(jobs[0]?.jobId, next);
+  const { restore } = (await fixture.running(next), worker.deployed.get(0) ?? {});
+  t.deepEqual(
+    new Set((await fixture.keys(`jobs/${jobId}/`)).map((key) => key.split('/')[2])),
+    new Set([`chk-${restore?.checkpointId}`]),
+  );
+});
+
 test('requests about jobs that are not there, or not clear, are refused', async (t) => {
   const fixture = await CoordinatorFixture.start(t);
   const { client } = fixture;
