@@ -40,7 +40,7 @@ export class SlotRunner {
     this.deployment = options.deployment;
     this.#clock = options.clock;
     const { port1, port2 } = new MessageChannel();
-    const stopScoring = serveScoring(port1, options.scoring);
+    serveScoring(port1, options.scoring);
     const data: SlotThreadData = { deployment: options.deployment, scoringPort: port2 };
     this.#worker = new Worker(SLOT_THREAD, {
       workerData: data,
@@ -61,7 +61,6 @@ export class SlotRunner {
     });
     this.#released = new Promise((resolve) => {
       this.#worker.once('exit', (code) => {
-        stopScoring();
         if (!this.#ending) {
           options.onMessage({
             kind: 'failed',

@@ -54,7 +54,11 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const metrics = new WorkerMetrics(() => clock.now());
   const http = createHttpServer(metrics);
   const httpPort = await listen(http, host, options.httpPort);
-  const scoring = new ScoringPool({ threads: options.scoringThreads });
+  const scoring = new ScoringPool({
+    clock,
+    threadsMax: options.scoringThreads,
+    onThreadError: (error) => log.error(toMillraceError(error, 'SCORE_FAILED').message),
+  });
   let cancelLost: (() => void) | undefined;
 
   return new Promise((resolve, reject) => {

@@ -110,7 +110,7 @@ export async function runDemo(context: CliContext, options: DemoOptions): Promis
   const transactions = options.transactions ?? DEFAULT_TRANSACTIONS;
   const folder = path.join(options.data ?? DEFAULT_DATA_FOLDER, 'demo');
   const dataDir = path.resolve(context.workingFolder, folder);
-  const workload = new FraudWorkload(dataDir, transactions);
+  const workload = new FraudWorkload(dataDir, transactions, context.interrupted);
   const view = createLiveView(context, { quiet: options.json === true });
   const { interrupted } = context;
   const cluster: EmbeddedCluster = await startEmbeddedCluster({
@@ -146,6 +146,7 @@ export async function runDemo(context: CliContext, options: DemoOptions): Promis
   checkFinished(watched.last.job);
   const { last, kill } = watched;
   const summary: DemoSummary = {
+    transactions,
     ...(await workload.compare()),
     checkpointsCompleted: last.checkpointsCompleted,
     restarts: last.job.restarts,

@@ -16,18 +16,16 @@ export interface AlertLine {
   readonly reason: string;
 }
 
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}
+
 function parseAlert(line: string): AlertLine | undefined {
   try {
-    const alert = JSON.parse(line) as {
-      readonly user_id?: unknown;
-      readonly severity?: unknown;
-      readonly reasons?: readonly unknown[];
-    };
-    return {
-      user: String(alert.user_id),
-      severity: String(alert.severity),
-      reason: String(alert.reasons?.[0] ?? ''),
-    };
+    const alert = JSON.parse(line) as Readonly<Record<string, unknown>>;
+    const { user_id, severity, reasons } = alert;
+    const reason: unknown = Array.isArray(reasons) ? reasons[0] : undefined;
+    return { user: textOf(user_id), severity: textOf(severity), reason: textOf(reason) };
   } catch {
     return undefined;
   }

@@ -5,6 +5,8 @@ import type { FraudOutcome } from './fraud-workload.js';
 
 /** Field names are stable: scripts read them with --json. */
 export interface DemoSummary extends FraudOutcome {
+  /** Lines of the input. */
+  readonly transactions: number;
   readonly checkpointsCompleted: number;
   readonly restarts: number;
   readonly killed: boolean;

@@ -1,18 +1,20 @@
 /**
- * The demo's job and its input and reference: the one place of the CLI that knows the fraud
- * detection job. Its generator and its reference are loaded when they are needed.
+ * The demo's job with its input and its reference: the one place of the CLI that knows the fraud
+ * detection job. Input is made and output is checked by the job's own command, each in a process of
+ * its own, so that an interruption is heard at once.
  */
-import { mkdir, rm } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { MillraceError } from '../../core/errors.js';
 
-/** The sources travel with the package; compiled code is in dist/cli/demo. */
+/** The sources travel with the package; this file is compiled to dist/cli/demo. */
 const JOB_FILE = fileURLToPath(new URL('../../../jobs/fraud-detection/job.ts', import.meta.url));
-const SEED = 20_260_302;
+const JOB_COMMAND = fileURLToPath(new URL('../../jobs/fraud-detection/main.js', import.meta.url));
 
 /** What came out of the job, compared with a computation of the same input in one thread. */
 export interface FraudOutcome {
-  readonly transactions: number;
   readonly alerts: number;
   readonly plantedFrauds: number;
   readonly caught: number;
@@ -23,15 +25,22 @@ export interface FraudOutcome {
   readonly different: number;
 }
 
+/** What the job's command prints of a check. */
+type Verified = Omit<FraudOutcome, 'alerts'> & {
+  readonly outputs: { readonly alerts: { readonly found: number } };
+};
+
 export class FraudWorkload {
   readonly jobFile = JOB_FILE;
   readonly #folder: string;
   readonly #transactions: number;
+  readonly #interrupted: AbortSignal;
 
   /** @param folder absolute; input and output are made below it */
-  constructor(folder: string, transactions: number) {
+  constructor(folder: string, transactions: number, interrupted: AbortSignal) {
     this.#folder = folder;
     this.#transactions = transactions;
+    this.#interrupted = interrupted;
   }
 
   get input(): string {
@@ -50,47 +59,64 @@ export class FraudWorkload {
     return { input: this.input, output: this.output };
   }
 
-  /** Writes the input and clears the output of an earlier run. */
+  /**
+   * Writes the input and clears the output of an earlier run.
+   * @throws MillraceError CANCELED when interrupted; INTERNAL when the input can't be written
+   */
   async prepare(): Promise<void> {
-    const { writeTransactions } = await import('../../jobs/fraud-detection/transactions.js');
     await rm(this.output, { recursive: true, force: true });
-    await mkdir(this.#folder, { recursive: true });
-    await writeTransactions({
-      path: this.input,
-      labelsPath: this.#labels,
-      transactions: this.#transactions,
-      seed: SEED,
-    });
+    await this.#run('generate', ['--transactions', String(this.#transactions)]);
   }
 
-  /** Some seconds for a million transactions; synchronous in parts. */
+  /** @throws MillraceError CANCELED when interrupted; INTERNAL when the check itself fails */
   async compare(): Promise<FraudOutcome> {
-    const [{ computeReference }, { verifyOutput }, { measureDetection, readLabels }, order, job] =
-      await Promise.all([
-        import('../../jobs/fraud-detection/reference.js'),
-        import('../../jobs/fraud-detection/verify.js'),
-        import('../../jobs/fraud-detection/reference/labels.js'),
-        import('../../jobs/fraud-detection/event-time-order.js'),
-        import('../../jobs/fraud-detection/job.js'),
-      ]);
-    const reference = await computeReference({
-      input: this.input,
-      splitBytes: Number(job.default.params['splitBytes']?.default),
-      maxOutOfOrdernessMs: order.MAX_OUT_OF_ORDERNESS_MS,
-    });
-    const verification = await verifyOutput(this.output, reference);
-    const detection = measureDetection(verification.alerted, await readLabels(this.#labels));
+    const printed = await this.#run('verify', ['--output', this.output]);
+    const { outputs, plantedFrauds, caught, precision, recall, missing, duplicated, different } =
+      JSON.parse(printed) as Verified;
     return {
-      transactions: reference.transactions,
-      alerts: verification.outputs.alerts.found,
-      ...detection,
-      missing: verification.missing,
-      duplicated: verification.duplicated,
-      different: verification.different,
+      alerts: outputs.alerts.found,
+      plantedFrauds,
+      caught,
+      precision,
+      recall,
+      missing,
+      duplicated,
+      different,
     };
   }
 
-  get #labels(): string {
-    return path.join(this.#folder, 'labels.ndjson');
+  /** Runs the job's command and returns what it printed; a check that finds differences prints them, too. */
+  #run(command: 'generate' | 'verify', flags: readonly string[]): Promise<string> {
+    const labels = path.join(this.#folder, 'labels.ndjson');
+    const args = [command, '--input', this.input, '--labels', labels, ...flags];
+    return new Promise((resolve, reject) => {
+      let stdout = '';
+      let stderr = '';
+      const child = spawn(process.execPath, [JOB_COMMAND, ...args], {
+        stdio: ['ignore', 'pipe', 'pipe'],
+        signal: this.#interrupted,
+        killSignal: 'SIGKILL',
+      });
+      child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+      child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+      child.once('error', (error) =>
+        reject(
+          this.#interrupted.aborted
+            ? new MillraceError('CANCELED', 'interrupted; nothing is left running')
+            : error,
+        ),
+      );
+      child.once('close', () => {
+        if (stdout !== '') resolve(stdout);
+        else {
+          reject(
+            new MillraceError(
+              'INTERNAL',
+              `the fraud detection job's "${command}" failed: ${stderr.trim()}; check the free space of ${this.#folder}`,
+            ),
+          );
+        }
+      });
+    });
   }
 }

@@ -115,7 +115,7 @@ class CsvEncoder<T> implements LineEncoder<T> {
 
   encode(record: T): string {
     const fields = record as Readonly<Record<string, unknown>>;
-    return this.#join(this.#columns.map(({ name, encode }) => encode(fields[name])));
+    return this.#join(this.#columns.map(({ name, encode }) => encode(ownField(fields, name))));
   }
 
   #join(values: readonly string[]): string {
@@ -128,4 +128,9 @@ class CsvEncoder<T> implements LineEncoder<T> {
     const isPlain = !value.includes(this.#delimiter) && !/["\r\n]|^\s|\s$/.test(value);
     return isPlain ? value : `"${value.replaceAll('"', '""')}"`;
   }
+}
+
+/** A name that every object inherits counts only when it is the record's own. */
+function ownField(fields: Readonly<Record<string, unknown>>, name: string): unknown {
+  return name in Object.prototype && !Object.hasOwn(fields, name) ? undefined : fields[name];
 }

@@ -31,7 +31,7 @@ export class GrowthWatcher {
     const entry: Watch = { path, sizeBytes, onChange, watcher: undefined };
     this.#watches.add(entry);
     try {
-      entry.watcher = watch(path, { persistent: false }, () => void this.#check(entry));
+      entry.watcher = watch(path, () => void this.#check(entry));
       entry.watcher.on('error', () => entry.watcher?.close());
     } catch {
       // Out of watches, or gone already: looking now and then finds out.

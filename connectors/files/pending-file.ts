@@ -70,7 +70,11 @@ export class PendingFile {
   async #finish(): Promise<FinishedFile> {
     await this.#written;
     await this.#guard(() => tryOutput('sync', this.path, async () => this.#file?.sync()));
-    await this.#guard(() => tryOutput('close', this.path, () => this.#close()));
+    // Also after a failure: an open file would keep its space.
+    const closing = tryOutput('close', this.path, () => this.#close());
+    await (this.#failure === undefined
+      ? this.#guard(() => closing)
+      : closing.catch(() => undefined));
     if (this.#failure !== undefined) throw this.#failure;
     return { path: this.path, lengthBytes: this.#lengthBytes, crc32: this.#crc32 };
   }

@@ -67,20 +67,23 @@ export async function drainSource<T, S extends SourceSplit>(
       kept.deadLetters.push(...output.deadLetters.splice(0));
     }
   };
-  for (let index = 0; running.some(({ ended }) => !ended); index++) {
-    const step = steps[index] ?? { recordsMax: 1_000, then: 'continue', parallelism: 1 };
-    for (const one of running) await pollOnce(one, step.recordsMax, clock);
-    if (step.then === 'checkpoint') {
-      restored = running.flatMap(({ reader }) => reader.snapshot());
-      checkSnapshot(source, restored);
-      keep();
-    } else if (step.then === 'crash') {
-      await Promise.all(running.map(({ reader }) => reader.close()));
-      running = await start(source, restored, step.parallelism, clock);
+  try {
+    for (let index = 0; running.some(({ ended }) => !ended); index++) {
+      const step = steps[index] ?? { recordsMax: 1_000, then: 'continue', parallelism: 1 };
+      for (const one of running) await pollOnce(one, step.recordsMax, clock);
+      if (step.then === 'checkpoint') {
+        restored = running.flatMap(({ reader }) => reader.snapshot());
+        checkSnapshot(source, restored);
+        keep();
+      } else if (step.then === 'crash') {
+        await Promise.all(running.map(({ reader }) => reader.close()));
+        running = await start(source, restored, step.parallelism, clock);
+      }
     }
+    keep();
+  } finally {
+    await Promise.all(running.map(({ reader }) => reader.close()));
   }
-  keep();
-  await Promise.all(running.map(({ reader }) => reader.close()));
   return kept;
 }
 

@@ -1,0 +1,2 @@
+/** A scoring module that fails while it is loaded. */
+throw new Error('weights.bin is missing');

@@ -1,0 +1,2 @@
+/** A scoring module that forgot its export. */
+export const scores = 1;
