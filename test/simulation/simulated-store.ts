@@ -40,7 +40,7 @@ export class SimulatedStore {
           const result = apply();
           answer = () => resolve(result);
         } catch (error) {
-          answer = () => reject(error as MillraceError);
+          answer = () => reject(error);
         }
         this.#loop.schedule(0.1 + random.next() * 4, owner, answer);
       });
