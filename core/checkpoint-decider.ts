@@ -231,7 +231,6 @@ function trigger(draft: Draft, attempt: number, checkpointId: number, stamp: Sta
     attempt: running.attempt,
     checkpointId,
     prefix: prefixOf(draft.state, triggered),
-    savepoint: pending.savepoint !== undefined,
     stopAfter: pending.savepoint?.stopAfter === true,
   });
 }

@@ -127,7 +127,6 @@ export type CheckpointEffect =
       readonly attempt: Attempt;
       readonly checkpointId: number;
       readonly prefix: string;
-      readonly savepoint: boolean;
       readonly stopAfter: boolean;
     }
   | {

@@ -201,9 +201,9 @@ export class SimulatedCoordinator {
         return;
       }
       case 'triggerCheckpoint': {
-        const { attempt, checkpointId, savepoint, stopAfter } = effect;
+        const { attempt, checkpointId, prefix, stopAfter } = effect;
         loop.note(`${this.process.id} triggers checkpoint ${checkpointId}`);
-        const barrier = { kind: 'barrier', checkpointId, savepoint, stopAfter } as const;
+        const barrier = { kind: 'barrier', checkpointId, prefix, stopAfter } as const;
         return this.#toAttempt({ kind: 'trigger', attempt, barrier });
       }
       case 'writeManifest':
