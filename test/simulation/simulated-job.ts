@@ -25,7 +25,7 @@ const KEYS = 5;
 const WINDOW_MS = 70;
 /** Records of one split in one poll. */
 const PACE_RECORDS = 2;
-const PACE_MS = 7;
+const PACE_MS = 9;
 
 const Numbered = t.record({ key: t.string, split: t.int32, index: t.int32, at: t.timestamp });
 type Numbered = t.infer<typeof Numbered>;
@@ -184,7 +184,7 @@ export function buildJob(
     'simulated',
     {
       checkpoint: {
-        intervalMs: 30,
+        intervalMs: 24,
         timeoutMs: 300,
         retained: 2,
         minPauseMs: 5,

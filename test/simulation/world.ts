@@ -69,9 +69,9 @@ export class World {
       },
     };
     const { random } = this.loop;
-    this.#planned = Array.from({ length: random.whole(1, 4) }, () => ({
+    this.#planned = Array.from({ length: random.whole(1, 4) }, (_, index) => ({
       fault: random.pick(FAULTS),
-      step: random.whole(60, 1_200),
+      step: random.whole(60, index === 0 ? 500 : 1_500),
     })).sort((left, right) => left.step - right.step);
     if (random.chance(0.3)) this.#planSavepoint(random.whole(30, 250));
     this.coordinator = new SimulatedCoordinator(this);
