@@ -14,6 +14,8 @@ import { SimulatedWorker, type WorkerCommand, type WorkerReport } from './simula
 
 const WORKERS = 3;
 const HEARTBEAT_TIMEOUT_MS = 25;
+/** A run with fewer completed checkpoints proves little. */
+export const CHECKPOINTS_MIN = 3;
 
 const FAULTS = [
   'worker killed',
@@ -62,6 +64,7 @@ export class World {
       onRead: (split, index) => {
         this.#read[split] = Math.max(this.#read[split] ?? 0, index + 1);
       },
+      mayEnd: () => this.completed >= CHECKPOINTS_MIN - 1,
       onElement: () => {
         if (!this.#throwNext) return;
         this.#throwNext = false;
@@ -71,7 +74,7 @@ export class World {
     const { random } = this.loop;
     this.#planned = Array.from({ length: random.whole(1, 4) }, (_, index) => ({
       fault: random.pick(FAULTS),
-      step: random.whole(60, index === 0 ? 500 : 1_500),
+      step: random.whole(60, index === 0 ? 400 : 1_500),
     })).sort((left, right) => left.step - right.step);
     if (random.chance(0.3)) this.#planSavepoint(random.whole(30, 250));
     this.coordinator = new SimulatedCoordinator(this);
