@@ -30,8 +30,9 @@ export interface Committer<C> {
   /** Makes the committables visible. Idempotent: called again after a restore, and after a lost answer. */
   commit(committables: readonly C[]): Promise<void>;
   /**
-   * Called once after a restore, before any record: `pending` are this subtask's committables of the
-   * restored checkpoint, already committed again. Whatever else earlier attempts left uncommitted is discarded.
+   * Called once before any record when an earlier attempt may have left something behind (a restore, or a
+   * restart without a checkpoint): `pending` are this subtask's committables of the restored checkpoint, already
+   * committed again. Whatever else earlier attempts left uncommitted is discarded.
    */
   recover(pending: readonly C[]): Promise<void>;
   close(): Promise<void>;

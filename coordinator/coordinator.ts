@@ -46,6 +46,8 @@ export interface CoordinatorOptions {
   /** How long a job that has run before waits: for workers to come back. */
   readonly recoverySlotRequestTimeoutMs: number;
   readonly placement: Placement;
+  /** Ended jobs that are kept for looking at; the oldest go. */
+  readonly endedJobsMax: number;
 }
 
 export const COORDINATOR_DEFAULTS = {
@@ -54,6 +56,7 @@ export const COORDINATOR_DEFAULTS = {
   slotRequestTimeoutMs: 30_000,
   recoverySlotRequestTimeoutMs: 300_000,
   placement: 'spread',
+  endedJobsMax: 100,
 } as const;
 
 export interface RunningCoordinator {
@@ -116,6 +119,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Run
     const superseded = new Promise<string>((resolve) => (stepDown = resolve));
     void leader.lost.then(stepDown);
     const dispatcher = new Dispatcher({
+      endedJobsMax: options.endedJobsMax,
       bundles,
       random,
       services: {

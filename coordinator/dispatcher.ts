@@ -11,7 +11,9 @@ import { checkRestorable } from '../core/checkpoint-restore.js';
 import { MillraceError, serializeError, toMillraceError } from '../core/errors.js';
 import { createJobGraph, type JobGraph } from '../core/job-graph.js';
 import type { BundleStore, StoredBundle } from './bundle-store.js';
+import { jobPrefix } from './checkpoint-writer.js';
 import { CompletedCheckpointStore } from './completed-checkpoint-store.js';
+import { forgetJob } from './job-removal.js';
 import { findRestorePoint } from './restore-point.js';
 import { JobMaster } from './job-master.js';
 import type { JobRecord, RestoreReference } from './job-record.js';
@@ -30,6 +32,7 @@ export interface DispatcherOptions {
   readonly services: JobServices;
   readonly bundles: BundleStore;
   readonly random: Random;
+  readonly endedJobsMax: number;
 }
 
 export class Dispatcher implements WorkerListener {
@@ -37,16 +40,18 @@ export class Dispatcher implements WorkerListener {
   readonly #bundles: BundleStore;
   readonly #random: Random;
   readonly #log: Logger;
+  readonly #endedJobsMax: number;
   readonly #masters = new Map<string, JobMaster>();
   /** Jobs that an earlier coordinator ended, oldest first. */
   readonly #ended = new Map<string, JobRecord>();
   /** Submissions under way; they count as jobs. */
   #submitting = 0;
 
-  constructor({ services, bundles, random }: DispatcherOptions) {
+  constructor({ services, bundles, random, endedJobsMax }: DispatcherOptions) {
     this.#services = services;
     this.#bundles = bundles;
     this.#random = random;
+    this.#endedJobsMax = endedJobsMax;
     this.#log = services.log;
   }
 
@@ -179,7 +184,9 @@ export class Dispatcher implements WorkerListener {
     const master = await this.#startMaster(record, graph);
     this.#log.info({ jobId, job: graph.jobName, slots: graph.parallelism }, 'job accepted');
     master.start();
-    await this.#forgetOldJobs();
+    void this.#forgetOldJobs().catch((error: unknown) => {
+      this.#log.warn({ err: toMillraceError(error) }, 'forgetting old jobs');
+    });
     return summarize(master.record);
   }
 
@@ -237,11 +244,20 @@ export class Dispatcher implements WorkerListener {
       ...this.#ended.values(),
       ...[...this.#masters.values()].filter((master) => master.isEnded).map(({ record }) => record),
     ].sort((left, right) => left.submittedAtMs - right.submittedAtMs);
-    const surplus = ended.length - COORDINATOR_LIMITS.endedJobsMax;
+    const surplus = ended.length - this.#endedJobsMax;
     for (const { jobId } of ended.slice(0, Math.max(0, surplus))) {
-      await this.#services.jobs.delete(jobId);
+      if (this.#isRestoredFrom(jobId)) continue;
+      await forgetJob(this.#services, jobId);
       this.#ended.delete(jobId);
       this.#masters.delete(jobId);
     }
+  }
+
+  /** Whether a job that runs may still have to start from a checkpoint of this one. */
+  #isRestoredFrom(jobId: string): boolean {
+    const prefix = `${jobPrefix(jobId)}/`;
+    return [...this.#masters.values()].some(
+      (master) => !master.isEnded && master.record.restore?.prefix.startsWith(prefix) === true,
+    );
   }
 }

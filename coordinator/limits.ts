@@ -18,8 +18,6 @@ export const COORDINATOR_LIMITS = {
   fetchBundleTimeoutMs: 120_000,
   /** Jobs that have not ended. */
   jobsMax: 200,
-  /** Ended jobs that are still listed; the oldest go. */
-  endedJobsMax: 100,
   slotRequestsMax: 1_000,
   /** Events that one event's effects may cause before it is taken for an endless loop. */
   jobEventsMax: 100_000,

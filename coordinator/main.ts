@@ -119,6 +119,7 @@ async function start(flags: Flags): Promise<RunningCoordinator> {
       slotRequestTimeoutMs: flags.slotRequestTimeout,
       recoverySlotRequestTimeoutMs: flags.recoverySlotRequestTimeout,
       placement: flags.placement,
+      endedJobsMax: COORDINATOR_DEFAULTS.endedJobsMax,
     });
     return {
       ...coordinator,

@@ -147,11 +147,13 @@ export class WorkerRegistry {
 
   /** Ends all sessions without telling the listener: the coordinator goes, not the workers. */
   close(reason: MillraceError): void {
-    for (const entry of this.#entries.values()) {
+    const entries = [...this.#entries.values()];
+    // Gone before their streams end, so that their end is no loss.
+    this.#entries.clear();
+    for (const entry of entries) {
       entry.cancelTimer();
       entry.session.close(reason);
     }
-    this.#entries.clear();
   }
 
   #beat(entry: Entry): void {

@@ -77,7 +77,7 @@ export function manifestBytes(manifest: CheckpointManifest): number {
  * @param origin names the manifest in messages: its blob key
  * @throws MillraceError CHECKPOINT_CORRUPT, or VERSION_MISMATCH for a format that is not ours
  */
-export function parseManifest(text: string, origin: string): CheckpointManifest {
+export function parseManifest(text: string, origin = 'of the checkpoint'): CheckpointManifest {
   try {
     const reader = new JsonReader(JSON.parse(text) as unknown, 'manifest');
     const formatVersion = reader.field('formatVersion').count();

@@ -188,7 +188,13 @@ async function run(): Promise<void> {
     defer: setImmediate,
   });
   await slot.build();
-  port?.on('message', (message: ToSlot) => receive(slot, message));
+  port?.on('message', (message: ToSlot) => {
+    try {
+      receive(slot, message);
+    } catch (error) {
+      failed(error);
+    }
+  });
   await slot.open();
   let last = systemClock.monotonic();
   const report = setInterval(() => {

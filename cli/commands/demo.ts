@@ -15,6 +15,7 @@ import { isExact, renderSummary, type DemoSummary } from '../demo/demo-summary.j
 import { FraudWorkload } from '../demo/fraud-workload.js';
 import { createLiveView, type LiveView } from '../demo/live-view.js';
 import { WorkerKill } from '../demo/worker-kill.js';
+import type { ClusterProcess } from '../cluster-process.js';
 import { startEmbeddedCluster, type EmbeddedCluster } from '../embedded-cluster.js';
 import { EXIT, type ExitCode } from '../exit-code.js';
 import { formatBytes, formatCount } from '../quantity.js';
@@ -49,9 +50,10 @@ async function endLeftovers(context: CliContext, client: RestClient): Promise<vo
   }
 }
 
-interface Watched {
-  readonly last: DemoProgress;
-  readonly kill: WorkerKill;
+interface WatchOptions {
+  /** Throws when a process of the cluster ended that nobody ended. */
+  readonly checkProcesses: () => void;
+  readonly kill: WorkerKill | undefined;
 }
 
 /** Shows the job until it ends; undefined when interrupted first. */
@@ -59,21 +61,21 @@ async function watch(
   context: CliContext,
   reader: ProgressReader,
   view: LiveView,
-  kill: WorkerKill,
-  killWorker: boolean,
-): Promise<Watched | undefined> {
+  { checkProcesses, kill }: WatchOptions,
+): Promise<DemoProgress | undefined> {
   let failures = 0;
   while (!context.interrupted.aborted) {
+    checkProcesses();
     const progress = await reader.read();
     for (const failure of progress.job.failures.slice(failures)) {
       view.event(`failure in attempt ${failure.attempt}: ${failure.message}`);
     }
     failures = progress.job.failures.length;
-    const told = killWorker ? kill.observe(progress) : undefined;
+    const told = kill?.observe(progress);
     if (told !== undefined) view.event(told);
     view.show(progress);
-    if (TERMINAL_STATUSES.has(progress.job.status)) return { last: progress, kill };
-    await pause(context, kill.recovering ? RECOVERY_POLL_INTERVAL_MS : POLL_INTERVAL_MS);
+    if (TERMINAL_STATUSES.has(progress.job.status)) return progress;
+    await pause(context, kill?.recovering === true ? RECOVERY_POLL_INTERVAL_MS : POLL_INTERVAL_MS);
   }
   return undefined;
 }
@@ -113,14 +115,17 @@ export async function runDemo(context: CliContext, options: DemoOptions): Promis
   const workload = new FraudWorkload(dataDir, transactions, context.interrupted);
   const view = createLiveView(context, { quiet: options.json === true });
   const { interrupted } = context;
+  let lost: ClusterProcess | undefined;
   const cluster: EmbeddedCluster = await startEmbeddedCluster({
     workers: WORKERS,
     slots: SLOTS,
     dataDir,
     clock: context.clock,
-    onProcessEnded: (ended) => view.event(`${ended.name} (pid ${ended.pid}) ended unasked`),
+    onProcessEnded: (ended) => (lost = ended),
   });
-  let watched: Watched | undefined;
+  const kill =
+    options.killWorker === true ? new WorkerKill(cluster, context.clock, transactions) : undefined;
+  let last: DemoProgress | undefined;
   try {
     view.event(`cluster: 1 coordinator, ${WORKERS} workers, data in ${folder}`);
     const client = await connect(context, { cluster: cluster.rest });
@@ -136,22 +141,30 @@ export async function runDemo(context: CliContext, options: DemoOptions): Promis
       new AlertTail(workload.alertsFolder),
       context.clock,
     );
-    const kill = new WorkerKill(cluster, context.clock, transactions);
-    watched = await watch(context, reader, view, kill, options.killWorker === true);
+    const checkProcesses = (): void => {
+      if (lost === undefined) return;
+      throw new MillraceError(
+        'WORKER_LOST',
+        `${lost.name} (pid ${lost.pid}) ended by itself; see ${folder}/logs/${lost.name}.log`,
+      );
+    };
+    last = await watch(context, reader, view, {
+      checkProcesses,
+      kill,
+    });
   } finally {
     view.close();
     await cluster.close();
   }
-  if (watched === undefined) return EXIT.interrupted;
-  checkFinished(watched.last.job);
-  const { last, kill } = watched;
+  if (last === undefined) return EXIT.interrupted;
+  checkFinished(last.job);
   const summary: DemoSummary = {
     transactions,
     ...(await workload.compare()),
     checkpointsCompleted: last.checkpointsCompleted,
     restarts: last.job.restarts,
-    killed: kill.killed,
-    recoveryMs: kill.recoveryMs ?? null,
+    killed: kill?.killed ?? false,
+    recoveryMs: kill?.recoveryMs ?? null,
     seconds: Math.round((context.clock.monotonic() - startedAtMs) / 100) / 10,
   };
   if (options.json === true) context.print(`${JSON.stringify(summary, null, 2)}\n`);

@@ -31,7 +31,6 @@ export class ProgressReader {
   readonly #alerts: AlertTail;
   readonly #clock: Clock;
   readonly #startedAtMs: number;
-  #attempt = 0;
   #countedRecords = 0;
   #countedAtMs: number;
   #recordsPerSecond = 0;
@@ -53,7 +52,7 @@ export class ProgressReader {
       this.#alerts.read(),
     ]);
     const records = recordsRead(job);
-    this.#measureRate(job.attempt, records);
+    this.#measureRate(records);
     const watermarks = job.vertices.flatMap((vertex) =>
       vertex.subtasks.flatMap((subtask) => subtask.watermarkMs ?? []),
     );
@@ -72,14 +71,10 @@ export class ProgressReader {
     };
   }
 
-  #measureRate(attempt: number, records: number): void {
+  #measureRate(records: number): void {
     const nowMs = this.#clock.monotonic();
-    if (attempt !== this.#attempt) {
-      this.#attempt = attempt;
-      this.#countedRecords = 0;
-      this.#countedAtMs = nowMs;
-      this.#recordsPerSecond = 0;
-    }
+    // A new attempt counts from zero.
+    if (records < this.#countedRecords) this.#countedRecords = 0;
     const sinceMs = nowMs - this.#countedAtMs;
     if (sinceMs < RATE_INTERVAL_MS) return;
     this.#recordsPerSecond = ((records - this.#countedRecords) / sinceMs) * 1000;

@@ -133,6 +133,7 @@ class PlainView implements LiveView {
     this.#shownAtMs = progress.elapsedMs;
     const operators = progress.job.vertices
       .flatMap((vertex) => vertex.operators)
+      .filter((operator) => operator.recordsIn + operator.recordsOut > 0)
       .map(
         (operator) => `${operator.name} ${formatCount(operator.recordsIn || operator.recordsOut)}`,
       );

@@ -23,6 +23,7 @@ export class WorkerKill {
   readonly #transactions: number;
   #killedAtMs: number | undefined;
   #killedAttempt = 0;
+  #recordsAtKill = 0;
   #recoveryMs: number | undefined;
 
   constructor(
@@ -52,7 +53,10 @@ export class WorkerKill {
   /** @returns what to tell the viewer, when something happened */
   observe(progress: DemoProgress): string | undefined {
     if (this.#killedAtMs === undefined) return this.#killIfDue(progress);
-    const resumed = progress.job.attempt > this.#killedAttempt && progress.recordsRead > 0;
+    // Until tasks of the new attempt report, the figures are those of the old one: never lower.
+    const { recordsRead } = progress;
+    const fresh = recordsRead > 0 && recordsRead < this.#recordsAtKill;
+    const resumed = progress.job.attempt > this.#killedAttempt && fresh;
     if (this.#recoveryMs !== undefined || !resumed) return undefined;
     this.#recoveryMs = Math.round(this.#clock.monotonic() - this.#killedAtMs);
     return `records flow again ${this.#recoveryMs} ms after the kill (attempt ${progress.job.attempt})`;
@@ -71,6 +75,7 @@ export class WorkerKill {
     if (victim === undefined) return undefined;
     this.#killedAtMs = this.#clock.monotonic();
     this.#killedAttempt = job.attempt;
+    this.#recordsAtKill = recordsRead;
     victim.kill('SIGKILL');
     return `killed ${victim.name} (pid ${victim.pid}) with SIGKILL`;
   }

@@ -12,10 +12,13 @@ import { parseIsoTimestamp } from './iso-timestamp.js';
 export interface CsvCell {
   readonly isOptional: boolean;
   /** @throws LineError when the text stands for no value of the schema */
-  decode(text: string): unknown;
+  readonly decode: (text: string) => unknown;
   /** @throws MillraceError SCHEMA_MISMATCH */
-  encode(value: unknown): string;
+  readonly encode: (value: unknown) => string;
 }
+
+/** What the schemas of cells describe. */
+type CellValue = string | number | bigint | boolean | Uint8Array | undefined;
 
 const FLOAT = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$|^-?Infinity$|^NaN$/;
 const INTEGER = /^[+-]?\d+$/;
@@ -44,7 +47,7 @@ export function compileCsvCell(name: string, schema: Schema): CsvCell {
     encode(value) {
       const problem = validate(schema, value, name);
       if (problem !== undefined) throw mismatch(problem);
-      const text = textOf(value);
+      const text = textOf(value as CellValue);
       if (/[\r\n]/.test(text)) throw mismatch(`field '${name}' holds a line break`);
       return text;
     },
@@ -76,7 +79,7 @@ function parserOf(schema: Schema): ((text: string) => unknown) | undefined {
   }
 }
 
-function textOf(value: unknown): string {
+function textOf(value: CellValue): string {
   if (value === undefined) return '';
   if (value instanceof Uint8Array) return Buffer.from(value).toString('base64');
   return String(value);

@@ -4,7 +4,7 @@
  */
 import { parse } from 'csv-parse/sync';
 import { MillraceError } from '../../core/errors.js';
-import type { RecordSchema, Schema } from '../../core/schema.js';
+import type { RecordSchema } from '../../core/schema.js';
 import {
   LineError,
   type LineDecoder,
@@ -47,7 +47,7 @@ export function csv<T>(schema: RecordSchema<T>, options: CsvOptions = {}): Reada
   return {
     name: 'csv',
     extension: '.csv',
-    schema: schema as Schema<T>,
+    schema,
     hasHeader,
     createDecoder: (header) => new CsvDecoder<T>(columns, delimiter, header),
     createEncoder: () => new CsvEncoder<T>(columns, delimiter, hasHeader),

@@ -10,7 +10,7 @@ export interface LineDecoder<T> {
    * The record on a line, without its line break.
    * @throws LineError when the line holds no record of the schema
    */
-  decode(line: string): T;
+  readonly decode: (line: string) => T;
 }
 
 /** Turns records into lines. */
@@ -21,7 +21,7 @@ export interface LineEncoder<T> {
    * The line of a record, with its line break.
    * @throws MillraceError SCHEMA_MISMATCH naming the field that the schema does not describe
    */
-  encode(record: T): string;
+  readonly encode: (record: T) => string;
 }
 
 /** A format that can be written. */
@@ -46,11 +46,5 @@ export interface ReadableFormat<T> extends FileFormat<T> {
   createDecoder(header: string | undefined): LineDecoder<T>;
 }
 
-/** A line that holds no record, with the reason in words. Expected in the field, so it has no stack. */
-export class LineError {
-  readonly reason: string;
-
-  constructor(reason: string) {
-    this.reason = reason;
-  }
-}
+/** A line that holds no record; `message` is the reason in words. It becomes a dead letter. */
+export class LineError extends Error {}

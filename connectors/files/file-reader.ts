@@ -4,7 +4,7 @@
  * background; `poll` only decodes what is there.
  */
 import type { PollResult, SourceContext, SourceOutput, SourceReader } from '../../api/source.js';
-import { MillraceError } from '../../core/errors.js';
+import { MillraceError, toMillraceError } from '../../core/errors.js';
 import type { LineDecoder, ReadableFormat } from './file-format.js';
 import { compareSplits, type FileSplit } from './file-split.js';
 import { GrowthWatcher } from './growth-watcher.js';
@@ -37,7 +37,7 @@ export class FileReader<T> implements SourceReader<T, FileSplit> {
   #unfinished = 0;
   #noMoreSplits = false;
   #closed = false;
-  #failure: unknown;
+  #failure: Error | undefined;
   #wake: (() => void) | undefined;
   #decoder: { readonly header: string | undefined; readonly decoder: LineDecoder<T> } | undefined;
 
@@ -110,7 +110,7 @@ export class FileReader<T> implements SourceReader<T, FileSplit> {
         this.#wake = undefined;
         previous?.();
         if (this.#failure === undefined) resolve();
-        else reject(this.#failure as Error);
+        else reject(this.#failure);
       };
     });
   }
@@ -172,7 +172,7 @@ export class FileReader<T> implements SourceReader<T, FileSplit> {
     const closing = active
       .close()
       .catch((error: unknown) => {
-        this.#failure ??= error;
+        this.#failure ??= toMillraceError(error, 'INPUT_INVALID');
         this.#wake?.();
       })
       .finally(() => this.#closing.delete(closing));

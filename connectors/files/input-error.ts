@@ -1,9 +1,10 @@
 /** What can be wrong with an input file, in words that name it by its absolute path. */
 import { resolve } from 'node:path';
-import { MillraceError } from '../../core/errors.js';
+import { isMillraceError, MillraceError } from '../../core/errors.js';
 
-/** The error of a failed system call on an input. */
+/** The error of a failed system call on an input; one with a code of ours stays as it is. */
 export function inputError(path: string, cause: unknown): MillraceError {
+  if (isMillraceError(cause)) return cause;
   const code = errorCode(cause);
   const file = resolve(path);
   switch (code) {

@@ -47,7 +47,7 @@ export async function listInputFiles(path: string, mayBeEmpty: boolean): Promise
     if (files.length === 0 && !mayBeEmpty) throw noFiles(path, pattern ? 'pattern' : 'directory');
     return files;
   } catch (error) {
-    throw error instanceof MillraceError ? error : inputError(path, error);
+    throw inputError(path, error);
   }
 }
 

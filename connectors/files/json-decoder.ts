@@ -53,8 +53,10 @@ return function convert(value) {
 ${source.toString()}
 return ${result};
 };`;
-  const factory = compileFunction(body, ['runtime'], { filename: 'millrace:json-decoder' });
-  const convert = factory(runtime) as (value: unknown) => T;
+  const factory = compileFunction(body, ['runtime'], {
+    filename: 'millrace:json-decoder',
+  }) as (names: typeof runtime) => (value: unknown) => T;
+  const convert = factory(runtime);
   return { decode: (line) => convert(parse(line)) };
 }
 

@@ -44,8 +44,10 @@ let out = '';
 ${source.toString()}
 return out + '\\n';
 };`;
-  const factory = compileFunction(body, ['runtime'], { filename: 'millrace:json-encoder' });
-  const encode = factory(runtime) as (record: T) => string;
+  const factory = compileFunction(body, ['runtime'], {
+    filename: 'millrace:json-encoder',
+  }) as (names: typeof runtime) => (record: T) => string;
+  const encode = factory(runtime);
   return {
     header: '',
     encode(record) {
@@ -68,7 +70,7 @@ export const untypedJsonEncoder: LineEncoder<unknown> = {
       function (this: Record<string, unknown>, key, value: unknown) {
         // `value` has been through toJSON; the holder still has the original.
         const original = this[key];
-        if (original instanceof Map) return Object.fromEntries(original);
+        if (original instanceof Map) return Object.fromEntries(original as Map<string, unknown>);
         if (original instanceof Uint8Array) return Buffer.from(original).toString('base64');
         if (typeof value === 'bigint') return JSON.parse(runtime.int64(value)) as unknown;
         if (typeof value === 'number' && !Number.isFinite(value)) return String(value);

@@ -4,7 +4,6 @@
  * nor pass over a file that changed under it.
  */
 import { open, stat, type FileHandle } from 'node:fs/promises';
-import { isMillraceError } from '../../core/errors.js';
 import { changedFile, errorCode, inputError } from './input-error.js';
 import type { LineBlock } from './line-block.js';
 
@@ -47,7 +46,7 @@ export class LineBlockReader {
   #oversized: { readonly head: Buffer; readonly position: number } | undefined;
   #isAtEnd = false;
   #isRangeRead = false;
-  #failure: unknown;
+  #failure: Error | undefined;
   #closed = false;
   #reading: Promise<void> | undefined;
   #file: FileHandle | undefined;
@@ -109,7 +108,7 @@ export class LineBlockReader {
     if (isDone || this.#reading !== undefined || this.#blocks.length >= BLOCKS_MAX) return;
     this.#reading = this.#readAhead()
       .catch((error: unknown) => {
-        this.#failure = error;
+        this.#failure = inputError(this.#options.path, error);
       })
       .finally(() => {
         this.#reading = undefined;
@@ -120,20 +119,16 @@ export class LineBlockReader {
   }
 
   async #readAhead(): Promise<void> {
-    const { path, blockBytes } = this.#options;
-    try {
-      this.#file ??= await this.#open();
-      while (this.#blocks.length < BLOCKS_MAX && !this.#isAtEnd && !this.#closed) {
-        const buffer = Buffer.allocUnsafeSlow(blockBytes);
-        const { bytesRead } = await this.#file.read(buffer, 0, blockBytes, this.#offset);
-        this.#offset += bytesRead;
-        await this.#checkUnchanged();
-        if (bytesRead === 0) this.#endOfFile();
-        else this.#cut(buffer.subarray(0, bytesRead));
-        if (this.#blocks.length > 0) this.#options.onProgress();
-      }
-    } catch (error) {
-      throw isMillraceError(error) ? error : inputError(path, error);
+    const { blockBytes } = this.#options;
+    this.#file ??= await this.#open();
+    while (this.#blocks.length < BLOCKS_MAX && !this.#isAtEnd && !this.#closed) {
+      const buffer = Buffer.allocUnsafeSlow(blockBytes);
+      const { bytesRead } = await this.#file.read(buffer, 0, blockBytes, this.#offset);
+      this.#offset += bytesRead;
+      await this.#checkUnchanged();
+      if (bytesRead === 0) this.#endOfFile();
+      else this.#cut(buffer.subarray(0, bytesRead));
+      if (this.#blocks.length > 0) this.#options.onProgress();
     }
   }
 

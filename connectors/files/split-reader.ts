@@ -159,7 +159,7 @@ export class SplitReader<T> {
       if (!(error instanceof LineError)) throw error;
       throw new MillraceError(
         'INPUT_INVALID',
-        `${resolve(this.split.path)}: ${error.reason}; correct its first line, or the schema`,
+        `${resolve(this.split.path)}: ${error.message}; correct its first line, or the schema`,
       );
     }
     this.#headerBlocks = undefined;
@@ -185,7 +185,7 @@ export class SplitReader<T> {
       record = this.#decode(cursor);
     } catch (error) {
       if (!(error instanceof LineError)) throw error;
-      if (!isObserved) this.#deadLetter(position, error.reason, line, output);
+      if (!isObserved) this.#deadLetter(position, error.message, line, output);
       return;
     }
     if (isObserved) output.observe(record);

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import pino from 'pino';
 import { RestClient } from '../../api/rest/client.js';
 import type { JobDetails } from '../../api/rest/job-dto.js';
-import type { CheckpointDetails } from '../../api/rest/checkpoint-dto.js';
 import {
   COORDINATOR_DEFAULTS,
   startCoordinator,
@@ -121,16 +120,6 @@ export class CoordinatorFixture {
         job.attempt === attempt &&
         job.vertices.every(({ subtasks }) => subtasks.every(({ state }) => state === 'RUNNING')),
     );
-  }
-
-  /** The latest checkpoint or savepoint, once it has the status. */
-  async checkpoint(jobId: string, status: CheckpointDetails['status']): Promise<CheckpointDetails> {
-    const { history } = await this.until(
-      () => this.client.checkpoints(jobId),
-      (checkpoints) => checkpoints.history[0]?.status === status,
-    );
-    if (history[0] === undefined) throw new Error('there is no checkpoint');
-    return history[0];
   }
 
   async until<T>(look: () => Promise<T>, holds: (seen: T) => boolean): Promise<T> {

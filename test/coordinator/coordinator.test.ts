@@ -122,11 +122,17 @@ test('an acknowledgement of an earlier attempt, or a late one, changes nothing',
   if (attempt === undefined || second.attempt === undefined) return t.fail('attempts are set');
   await worker.acknowledge(attempt, checkpointId);
   await worker.acknowledge(attempt, second.checkpointId);
-  await worker.acknowledge({ ...second.attempt, epoch: 1 }, second.checkpointId);
+  await worker.acknowledge(
+    { ...second.attempt, epoch: second.attempt.epoch + 1 },
+    second.checkpointId,
+  );
   await worker.acknowledge(second.attempt, second.checkpointId);
-  const done = await fixture.checkpoint(jobId, 'COMPLETED');
-  t.is(done.checkpointId, second.checkpointId);
-  t.is((await fixture.client.checkpoints(jobId)).counts.completed, 1);
+  const { counts, latestCompleted } = await fixture.until(
+    () => fixture.client.checkpoints(jobId),
+    (checkpoints) => checkpoints.counts.completed > 0,
+  );
+  t.is(counts.completed, 1);
+  t.is(latestCompleted?.checkpointId, second.checkpointId);
 });
 
 test('restarts end as the strategy says, with the failure and its place', async (t) => {
@@ -311,6 +317,30 @@ test('figures that tasks report are shown per operator and vertex', async (t) =>
   const metrics = await (await fetch(`http://${fixture.coordinator.restAddress}/metrics`)).text();
   t.regex(metrics, /millrace_workers_registered 1/);
   t.regex(metrics, /millrace_slots_free 0/);
+});
+
+test('jobs that ended long ago are forgotten with their files, their savepoints are not', async (t) => {
+  const fixture = await CoordinatorFixture.start(t, { endedJobsMax: 0 });
+  const worker = await fixture.worker('w1', 2);
+  const jobId = await fixture.submit({ parallelism: 1, graph: OFTEN });
+  writeFiles(fixture, worker, jobId);
+  await fixture.until(
+    () => fixture.client.checkpoints(jobId),
+    ({ counts }) => counts.completed >= 2,
+  );
+  const { savepointId } = await fixture.client.stopWithSavepoint(jobId);
+  await fixture.job(jobId, (job) => job.status === 'FINISHED');
+  const next = await fixture.submit({ parallelism: 1, fromSavepoint: savepointId });
+  const { jobs } = await fixture.until(
+    () => fixture.client.jobs(),
+    (list) => list.jobs.length === 1,
+  );
+  t.is(jobs[0]?.jobId, next);
+  const { restore } = (await fixture.running(next), worker.deployed.get(0) ?? {});
+  t.deepEqual(
+    new Set((await fixture.keys(`jobs/${jobId}/`)).map((key) => key.split('/')[2])),
+    new Set([`chk-${restore?.checkpointId}`]),
+  );
 });
 
 test('requests about jobs that are not there, or not clear, are refused', async (t) => {

@@ -33,6 +33,8 @@ export class ScriptedWorker extends FakeWorker {
   };
   /** What runs here, by slice. */
   readonly deployed = new Map<number, DeploySlot>();
+  /** A slot is released only when its thread writes no more. */
+  #uploading: Promise<void> = Promise.resolve();
 
   constructor(address: string, workerId: string, slots = 2) {
     super(address, workerId, { slots });
@@ -90,7 +92,7 @@ export class ScriptedWorker extends FakeWorker {
       case 'triggerCheckpoint': {
         const { attempt, checkpointId } = message.value;
         if (script.acknowledges && attempt !== undefined) {
-          void this.acknowledge(attempt, checkpointId);
+          this.#uploading = this.#uploading.then(() => this.acknowledge(attempt, checkpointId));
         }
         break;
       }
@@ -105,17 +107,20 @@ export class ScriptedWorker extends FakeWorker {
         break;
       }
       case 'finishAttempt':
-        this.#endAll(TaskState.TASK_STATE_FINISHED);
+        void this.#endAll(TaskState.TASK_STATE_FINISHED);
         break;
       case 'cancelAttempt':
-        if (script.releases) this.#endAll(TaskState.TASK_STATE_CANCELED, message.value.attempt);
+        if (script.releases) {
+          void this.#endAll(TaskState.TASK_STATE_CANCELED, message.value.attempt);
+        }
         break;
       default:
         break;
     }
   }
 
-  #endAll(state: TaskState, upTo = Number.MAX_SAFE_INTEGER): void {
+  async #endAll(state: TaskState, upTo = Number.MAX_SAFE_INTEGER): Promise<void> {
+    await this.#uploading;
     for (const slice of [...this.deployed.keys()]) {
       if (this.attemptOf(slice).attempt > upTo) continue;
       this.report(slice, state);

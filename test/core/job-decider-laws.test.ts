@@ -112,7 +112,7 @@ class World {
         return this.#tell({ kind: 'timerElapsed', ...this.#stamp() });
       case 'allTasks':
         for (const one of TASKS) {
-          const state = each.state as 'RUNNING' | 'DRAINED' | 'FINISHED';
+          const state = each.state;
           this.#tell({ kind: 'taskState', attempt: this.#attempt(0), task: one, state, ...stamp });
         }
         return;

@@ -69,7 +69,7 @@ export class JobTrace {
 
   tell(event: WithoutStamp<JobEvent>): readonly JobEffect[] {
     const before = this.state.execution.status;
-    const stamped = { ...event, ...stampAt(this.nowMs) } as JobEvent;
+    const stamped = { ...event, ...stampAt(this.nowMs) };
     const { state, effects } = stepJob(this.state, stamped);
     this.state = state;
     this.lines.push(`${String(this.nowMs).padStart(6)} ${event.kind} ${describe(event)}`.trimEnd());

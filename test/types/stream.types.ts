@@ -46,7 +46,7 @@ export default job(
     // @ts-expect-error a sink of counts takes no clicks
     stream.sinkTo('other', countSink);
     // @ts-expect-error clicks have no such field
-    stream.map('map', (click) => click.other);
+    stream.map('map', (click) => String(click.other));
     // @ts-expect-error the function's result does not fit the schema
     stream.map('checked', (click) => ({ user: click.user, count: click.page }), { output: Count });
     // @ts-expect-error an undefined key

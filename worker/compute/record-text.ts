@@ -9,7 +9,7 @@ export function recordText(record: unknown): string {
     text = JSON.stringify(record, (_key, value: unknown) => {
       if (typeof value === 'bigint') return value.toString();
       return value instanceof Map ? Object.fromEntries(value as Map<string, unknown>) : value;
-    }) as string | undefined;
+    });
   } catch {
     text = undefined;
   }

@@ -44,9 +44,6 @@ export interface EndOfData {
 export type StreamEvent = Watermark | WatermarkStatus | CheckpointBarrier | EndOfData;
 export type Buffer = RecordBatch | RecordChunk | StreamEvent;
 
-/** The last watermark of every stream: fires all that still waits. */
-export const MAX_WATERMARK = Number.MAX_SAFE_INTEGER;
-
 export function isRecords(buffer: Buffer): buffer is RecordBatch | RecordChunk {
   return buffer.kind === 'batch' || buffer.kind === 'chunk';
 }

@@ -20,6 +20,3 @@ export const SUBPARTITION_QUEUE_MAX = 2;
 
 /** Bytes gathered into one message of the exchange under load. */
 export const FRAME_BYTES_MAX = 256 * 1024;
-
-/** Records a source emits in one turn of its task. */
-export const SOURCE_BATCH_RECORDS = 256;

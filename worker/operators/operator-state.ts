@@ -14,10 +14,13 @@ export interface PendingCommittable {
   readonly committable: unknown;
 }
 
-/** A split with its position and the greatest timestamp seen in it (-Infinity: none). */
+/** A split with its position. */
 export interface SplitState {
   readonly split: SourceSplit;
+  /** The greatest timestamp seen in the split; -Infinity: none. */
   readonly maxTimestamp: number;
+  /** Watermark of the subtask that read it, so that time never goes back over a restore. */
+  readonly watermark: number;
 }
 
 export function pendingCommittableSchema(committable: Schema<unknown>): Schema<PendingCommittable> {
@@ -25,7 +28,7 @@ export function pendingCommittableSchema(committable: Schema<unknown>): Schema<P
 }
 
 export function splitStateSchema(split: Schema<SourceSplit>): Schema<SplitState> {
-  return recordSchema({ split, maxTimestamp: float64Schema });
+  return recordSchema({ split, maxTimestamp: float64Schema, watermark: float64Schema });
 }
 
 export function encodeEntries<T>(schema: Schema<T>, entries: readonly T[]): Uint8Array {

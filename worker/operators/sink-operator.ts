@@ -32,13 +32,15 @@ export class SinkOperator implements StreamOperator {
   }
 
   async open(): Promise<void> {
-    const { sink, context } = this.#options;
+    const { sink, context, restored } = this.#options;
     this.#committer = await sink.createCommitter(context);
-    const committables = this.#pending.map((pending) => pending.committable);
-    // The restored checkpoint is complete, whether or not its notification was ever heard.
-    if (committables.length > 0) await this.#committer.commit(committables);
-    this.#pending.length = 0;
-    await this.#committer.recover(committables);
+    if (restored !== undefined || context.attempt > 1) {
+      const committables = this.#pending.map((pending) => pending.committable);
+      // The restored checkpoint is complete, whether or not its notification was ever heard.
+      if (committables.length > 0) await this.#committer.commit(committables);
+      this.#pending.length = 0;
+      await this.#committer.recover(committables);
+    }
     this.#writer = await sink.createWriter(context);
   }
 

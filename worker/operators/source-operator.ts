@@ -14,12 +14,14 @@ import type {
 } from '../../api/source.js';
 import type { WatermarkStrategy } from '../../api/watermarks.js';
 import { MillraceError } from '../../core/errors.js';
-import { MAX_WATERMARK } from '../network/buffer.js';
-import { SOURCE_BATCH_RECORDS } from '../network/limits.js';
+import { MAX_WATERMARK } from '../../core/watermark.js';
 import type { SplitState } from './operator-state.js';
 import type { OperatorOutput, OperatorSnapshot, StreamOperator } from './operator.js';
 import { SplitWatermarks } from './split-watermarks.js';
 import { userCodeError } from './user-code.js';
+
+/** Records emitted in one turn of the task: as many as a chunk holds. */
+const BATCH_RECORDS = 256;
 
 export interface SourceOperatorOptions {
   readonly name: string;
@@ -69,12 +71,16 @@ export class SourceOperator implements StreamOperator {
 
   async open(): Promise<void> {
     const { restored = [], source } = this.#options;
-    for (const { split, maxTimestamp } of restored) {
+    let least = Infinity;
+    for (const { split, maxTimestamp, watermark } of restored) {
       this.#known.add(split.id);
       if (!this.#isMine(split)) continue;
+      least = Math.min(least, watermark);
       this.#reader.addSplits([split]);
       if (maxTimestamp !== -Infinity) this.#watermarks.restore(split.id, maxTimestamp);
     }
+    // A finished source restarts at its last watermark, which it will emit again by itself.
+    if (least < MAX_WATERMARK) this.#watermarks.restoreWatermark(least);
     await this.#discover();
     if (source.bounded) this.#reader.noMoreSplits();
   }
@@ -83,7 +89,7 @@ export class SourceOperator implements StreamOperator {
   poll(): PollResult {
     if (this.#state === 'ended') return 'end';
     if (this.#state === 'waiting') return 'wait';
-    const result = this.#reader.poll(this.#output, SOURCE_BATCH_RECORDS);
+    const result = this.#reader.poll(this.#output, BATCH_RECORDS);
     this.#watermarks.touch();
     this.#emitWatermark(result === 'end');
     if (result === 'wait') this.#wait();
@@ -108,10 +114,13 @@ export class SourceOperator implements StreamOperator {
   }
 
   snapshot(): OperatorSnapshot {
-    const entries = this.#reader.snapshot().map((split): SplitState => ({
-      split,
-      maxTimestamp: this.#watermarks.maxTimestampOf(split.id),
-    }));
+    const entries = this.#reader
+      .snapshot()
+      .map((split): SplitState => ({
+        split,
+        maxTimestamp: this.#watermarks.maxTimestampOf(split.id),
+        watermark: this.#lastWatermark,
+      }));
     return { operator: { entries } };
   }
 

@@ -29,6 +29,11 @@ export class SplitWatermarks {
     this.#monotonic = options.monotonic;
   }
 
+  /** Time goes on from the least watermark of those who read the restored splits. */
+  restoreWatermark(watermark: number): void {
+    this.#current = watermark;
+  }
+
   /** Continues a restored split from the greatest timestamp it had seen. */
   restore(splitId: string, maxTimestamp: number): void {
     this.#splits.set(splitId, { maxTimestamp, lastRecordMs: this.#monotonic(), idle: false });

@@ -38,6 +38,7 @@ test('recovery is from the kill to the first record of a later attempt', (t) => 
   kill.observe(progressOf(DUE));
   advance(500);
   kill.observe(progressOf({ ...DUE, attempt: 1, recordsRead: 450 }));
+  kill.observe(progressOf({ ...DUE, attempt: 2, recordsRead: 450 }));
   kill.observe(progressOf({ ...DUE, attempt: 2, recordsRead: 0 }));
   t.is(kill.recoveryMs, undefined);
   advance(250);

@@ -177,11 +177,11 @@ test('json: a line that holds no record says why', (t) => {
   }
 });
 
-function reasonOf(format: ReadableFormat<unknown>, line: string, header?: string): string {
+function reasonOf<T>(format: ReadableFormat<T>, line: string, header?: string): string {
   try {
     format.createDecoder(header).decode(line);
   } catch (error) {
-    if (error instanceof LineError) return error.reason;
+    if (error instanceof LineError) return error.message;
     throw error;
   }
   return 'no error';

@@ -8,7 +8,7 @@ import {
   type SourceOutput,
   type SourceReader,
 } from '../../../api/index.js';
-import { MAX_WATERMARK } from '../../../worker/network/buffer.js';
+import { MAX_WATERMARK } from '../../../core/watermark.js';
 import type { SplitState } from '../../../worker/operators/operator-state.js';
 import { SourceOperator } from '../../../worker/operators/source-operator.js';
 import { ManualClock } from '../../manual-clock.js';
@@ -157,7 +157,9 @@ test('a restored source goes on after the last emitted record and knows what is 
   const first = await open(numbers(data));
   t.is(first.operator.poll(), 'more');
   const restored = await entriesOf(first.operator);
-  t.deepEqual(restored, [{ split: { id: 'a', ordinal: 0, position: 256 }, maxTimestamp: 255 }]);
+  t.deepEqual(restored, [
+    { split: { id: 'a', ordinal: 0, position: 256 }, maxTimestamp: 255, watermark: 244 },
+  ]);
   const second = await open(numbers(data), { restored });
   t.is(second.operator.poll(), 'end');
   t.deepEqual(second.output.take().slice(0, 2), [

@@ -1,0 +1,115 @@
+/**
+ * Planted bugs, each one that somebody once shipped. A mutant changes what passes between the parts,
+ * never the parts: it wraps a storage, a backend, a rule that is injected anyway, or rewrites events
+ * and effects on their way. A simulation that can't tell a mutant from the product proves nothing.
+ */
+import type { JobDeciderState, JobEffect, JobEvent } from '../../core/job-decider.js';
+import {
+  alignBarrier,
+  type AlignerEvent,
+  type AlignerState,
+  type AlignerStep,
+} from '../../worker/network/barrier-aligner.js';
+import type { KeyedStateBackend } from '../../worker/state/keyed-state-backend.js';
+import type { CheckpointStorage } from '../../worker/task/task-environment.js';
+import type { EventLoop, SimulatedProcess } from './event-loop.js';
+import { describeFile } from './simulated-store.js';
+
+export interface Mutation {
+  readonly align?: (state: AlignerState, event: AlignerEvent) => AlignerStep;
+  readonly storage?: (
+    storage: CheckpointStorage,
+    loop: EventLoop,
+    owner: SimulatedProcess,
+  ) => CheckpointStorage;
+  readonly backend?: (backend: KeyedStateBackend) => KeyedStateBackend;
+  readonly positionOf?: (next: number, end: number) => number;
+  readonly event?: (event: JobEvent, state: JobDeciderState) => JobEvent;
+  readonly effects?: (
+    effects: readonly JobEffect[],
+    state: JobDeciderState,
+  ) => readonly JobEffect[];
+}
+
+/** The first barrier counts for all channels, and none is ever blocked. */
+function alignOnFirst(state: AlignerState, event: AlignerEvent): AlignerStep {
+  if (event.kind === 'aborted' || event.checkpointId <= state.settled) {
+    return event.kind === 'aborted' ? alignBarrier(state, event) : { state, effects: [] };
+  }
+  const { checkpointId } = event;
+  return {
+    state: { ...state, pending: null, settled: checkpointId },
+    effects: [{ kind: 'aligned', checkpointId }],
+  };
+}
+
+/** Answers at once; the file is written long after, if its worker is still there. */
+function acknowledgeEarly(
+  storage: CheckpointStorage,
+  loop: EventLoop,
+  owner: SimulatedProcess,
+): CheckpointStorage {
+  return {
+    read: (file) => storage.read(file),
+    write: (checkpointId, name, bytes) => {
+      const copy = bytes.slice();
+      loop.schedule(40, owner, () => void storage.write(checkpointId, name, copy));
+      return Promise.resolve(describeFile(checkpointId, name, bytes));
+    },
+  };
+}
+
+function dropTimersOnRestore(backend: KeyedStateBackend): KeyedStateBackend {
+  const restore = backend.restore.bind(backend);
+  backend.restore = (files) => {
+    restore(files);
+    backend.timers.advance('eventTime', Number.MAX_SAFE_INTEGER, () => undefined);
+  };
+  return backend;
+}
+
+/** Tells the sinks as soon as the manifest is on its way. */
+function commitEarly(effects: readonly JobEffect[], state: JobDeciderState): readonly JobEffect[] {
+  return effects.flatMap((effect): readonly JobEffect[] => {
+    const attempt = state.checkpoints.running?.attempt;
+    if (effect.kind !== 'writeManifest' || attempt === undefined) return [effect];
+    const { checkpointId } = effect;
+    const { tasks } = state.checkpoints;
+    return [effect, { kind: 'notifyComplete', attempt, checkpointId, tasks }];
+  });
+}
+
+/** Takes any acknowledgement of a task as one of the checkpoint that is open now. */
+function acceptStale(event: JobEvent, state: JobDeciderState): JobEvent {
+  const { running, pending } = state.checkpoints;
+  if (event.kind !== 'acknowledged' || running === undefined) return event;
+  if (pending?.state !== 'TRIGGERED') return event;
+  return { ...event, attempt: running.attempt, checkpointId: pending.checkpointId };
+}
+
+/** Each makes a mutation for one run. */
+export const MUTANTS = {
+  'barrier-not-aligned': (): Mutation => ({ align: alignOnFirst }),
+  'commit-before-completion': (): Mutation => ({ effects: commitEarly }),
+  'acknowledge-before-durable': (): Mutation => ({ storage: acknowledgeEarly }),
+  'notification-never-repeated': (): Mutation => {
+    const told = new Set<string>();
+    return {
+      effects: (effects) =>
+        effects.filter((effect) => {
+          if (effect.kind !== 'notifyComplete') return true;
+          const key = `${effect.attempt.attempt}/${effect.checkpointId}`;
+          return !told.has(key) && told.add(key).size > 0;
+        }),
+    };
+  },
+  'source-position-off-by-one': (): Mutation => ({
+    positionOf: (next, end) => Math.min(end, next + 1),
+  }),
+  'timer-dropped-on-restore': (): Mutation => ({ backend: dropTimersOnRestore }),
+  'stale-acknowledgement-accepted': (): Mutation => ({ event: acceptStale }),
+} as const satisfies Record<string, () => Mutation>;
+
+export type MutantName = keyof typeof MUTANTS;
+
+export const MUTANT_NAMES = Object.keys(MUTANTS) as readonly MutantName[];

@@ -1,0 +1,316 @@
+/**
+ * A simulated coordinator: the thinnest possible shell around the product's job decider. It performs
+ * the decider's effects against the simulated store and network, and hands the answers back as
+ * events. It dies without a word, and another one starts from the store.
+ */
+import { parseManifest, stringifyManifest } from '../../core/checkpoint-manifest.js';
+import { checkRestorable } from '../../core/checkpoint-restore.js';
+import type { CheckpointManifest } from '../../core/checkpoint-manifest.js';
+import { MillraceError, serializeError, type SerializedError } from '../../core/errors.js';
+import { workersOf } from '../../core/execution-graph.js';
+import type { SliceLocation, Stamp } from '../../core/execution-state.js';
+import { createJobGraph } from '../../core/job-graph.js';
+import {
+  createJobDecider,
+  stepJob,
+  wakeAtMs,
+  type JobDeciderState,
+  type JobEffect,
+  type JobEvent,
+} from '../../core/job-decider.js';
+import { SimulatedProcess } from './event-loop.js';
+import { buildJob } from './simulated-job.js';
+import type { SimulatedWorker, WorkerCommand, WorkerReport } from './simulated-worker.js';
+import type { World } from './world.js';
+
+export const PARALLELISM = 2;
+
+/** Chance that an operation of the store fails, and that a notification never arrives. */
+const STORE_FAILURE = 0.02;
+const NOTIFICATION_LOSS = 0.15;
+
+type WithoutStamp<E> = E extends Stamp ? Omit<E, keyof Stamp> : never;
+
+const UNAVAILABLE = new MillraceError('STORAGE_UNAVAILABLE', 'simulated; try again');
+
+/** The epoch in the store is another coordinator's. */
+class Superseded extends Error {}
+
+export class SimulatedCoordinator {
+  readonly process: SimulatedProcess;
+  readonly epoch: number;
+  state: JobDeciderState;
+  readonly #world: World;
+  /** Free slots of the workers that have registered. */
+  readonly #free = new Map<string, number>();
+  #slotRequest: number | undefined;
+  #manifest: CheckpointManifest | undefined;
+  #wakeAtMs: number | undefined;
+
+  constructor(world: World) {
+    const { store } = world;
+    this.#world = world;
+    this.epoch = ++store.epoch;
+    this.process = new SimulatedProcess(`coordinator ${this.epoch}`);
+    const { graph } = buildJob(store, this.process, world.hooks);
+    this.state = createJobDecider({
+      jobId: 'j',
+      epoch: this.epoch,
+      graph: createJobGraph(graph, PARALLELISM),
+      completed: store.pointer,
+    });
+  }
+
+  start(): void {
+    const { attempt } = this.#world.store;
+    if (this.epoch === 1) this.tell({ kind: 'submitted' });
+    else this.tell({ kind: 'recovered', attempt, canceling: false });
+  }
+
+  tell(event: WithoutStamp<JobEvent>): void {
+    const { loop, mutation } = this.#world;
+    const stamp = { nowMs: loop.nowMs, wallMs: Math.floor(loop.nowMs) };
+    const told = { ...event, ...stamp } as JobEvent;
+    const before = this.state.execution.status;
+    const { state, effects } = stepJob(this.state, mutation.event?.(told, this.state) ?? told);
+    this.state = state;
+    if (state.execution.status !== before) {
+      loop.note(`${this.process.id}: job ${before} -> ${state.execution.status}`);
+    }
+    for (const effect of mutation.effects?.(effects, state) ?? effects) this.#perform(effect);
+    this.#setTimer();
+  }
+
+  onReport(worker: SimulatedWorker, report: WorkerReport): void {
+    if (report.kind === 'register') return this.#register(worker, report.freeSlots);
+    if (report.kind === 'slotState' && report.released && this.#free.has(worker.id)) {
+      this.#free.set(worker.id, (this.#free.get(worker.id) ?? 0) + 1);
+    }
+    this.#world.loop.note(`${worker.id} says ${describe(report)}`);
+    this.tell(report);
+    this.#grantSlots();
+  }
+
+  /** Its connection broke, or its heartbeats stopped. */
+  loseWorker(workerId: string, reason: string): void {
+    if (!this.#free.delete(workerId)) return;
+    this.#world.loop.note(`${this.process.id} loses ${workerId}: ${reason}`);
+    this.tell({ kind: 'workerLost', workerId, reason });
+  }
+
+  #register(worker: SimulatedWorker, freeSlots: number): void {
+    if (this.#free.has(worker.id)) return;
+    this.#free.set(worker.id, freeSlots);
+    // Whatever it still runs is of an attempt that has been given up.
+    const { attempt } = this.state.execution;
+    const holds = workersOf(this.state.execution).includes(worker.id);
+    this.#send(worker.id, { kind: 'cancel', attempt: holds ? attempt - 1 : attempt });
+    this.#grantSlots();
+  }
+
+  #grantSlots(): void {
+    const attempt = this.#slotRequest;
+    if (attempt === undefined) return;
+    const free = [...this.#free].flatMap(([id, count]) => Array.from({ length: count }, () => id));
+    if (free.length < PARALLELISM) return;
+    this.#slotRequest = undefined;
+    const slices: SliceLocation[] = [];
+    for (let slice = 0; slice < PARALLELISM; slice++) {
+      const workerId = this.#world.loop.random.pick(free);
+      free.splice(free.indexOf(workerId), 1);
+      this.#free.set(workerId, (this.#free.get(workerId) ?? 0) - 1);
+      slices.push({ workerId, dataAddress: workerId });
+    }
+    this.tell({ kind: 'slotsGranted', attempt, slices });
+  }
+
+  #setTimer(): void {
+    const atMs = wakeAtMs(this.state);
+    if (atMs === this.#wakeAtMs) return;
+    this.#wakeAtMs = atMs;
+    if (atMs === undefined) return;
+    const { loop } = this.#world;
+    loop.schedule(Math.max(0, atMs - loop.nowMs), this.process, () => {
+      if (this.#wakeAtMs !== atMs) return;
+      this.#wakeAtMs = undefined;
+      this.tell({ kind: 'timerElapsed' });
+    });
+  }
+
+  #send(workerId: string, command: WorkerCommand): void {
+    this.#world.command(this, workerId, command);
+  }
+
+  /** A guarded write: refused once another coordinator has been elected. */
+  #write(apply: () => void): Promise<void> {
+    const { store, loop } = this.#world;
+    const fails = loop.random.chance(STORE_FAILURE);
+    return store.perform(this.process, () => {
+      if (store.epoch !== this.epoch) throw new Superseded();
+      if (fails) throw UNAVAILABLE;
+      apply();
+    });
+  }
+
+  #rejected(error: unknown, event: (failure: SerializedError) => WithoutStamp<JobEvent>): void {
+    if (error instanceof Superseded) this.tell({ kind: 'superseded' });
+    else this.tell(event(serializeError(error)));
+  }
+
+  #perform(effect: JobEffect): void {
+    const { store, loop, workers } = this.#world;
+    switch (effect.kind) {
+      case 'prepareAttempt':
+        return this.#prepare(effect);
+      case 'requestSlots':
+        this.#slotRequest = effect.attempt;
+        // Granted by an event of its own: the decider is not told anything while it is asked.
+        return loop.schedule(0.1, this.process, () => this.#grantSlots());
+      case 'cancelSlotRequest':
+        this.#slotRequest = undefined;
+        return;
+      case 'returnSlots':
+        for (const { workerId } of effect.slices) {
+          const free = this.#free.get(workerId);
+          if (free !== undefined) this.#free.set(workerId, free + 1);
+        }
+        return;
+      case 'deploySlot': {
+        const { attempt, slice, slices } = effect;
+        const restore = effect.restore === undefined ? undefined : this.#manifest;
+        const deployment = { attempt, slice, slices, restore };
+        return this.#send(slices[slice]?.workerId ?? '', { kind: 'deploy', deployment });
+      }
+      case 'cancelAttempt': {
+        const ids = effect.workers === 'all' ? [...workers.keys()] : effect.workers;
+        for (const id of ids) this.#send(id, { kind: 'cancel', attempt: effect.attempt.attempt });
+        return;
+      }
+      case 'finishAttempt':
+        for (const id of effect.workers)
+          this.#send(id, { kind: 'finish', attempt: effect.attempt });
+        return;
+      case 'allocateCheckpointId': {
+        const { attempt } = effect;
+        let checkpointId = 0;
+        this.#write(() => (checkpointId = store.nextCheckpointId++)).then(
+          () => this.tell({ kind: 'idAllocated', attempt, checkpointId }),
+          (error: unknown) =>
+            this.#rejected(error, (failure) => ({ kind: 'idFailed', attempt, failure })),
+        );
+        return;
+      }
+      case 'triggerCheckpoint': {
+        const { attempt, checkpointId, savepoint, stopAfter } = effect;
+        loop.note(`${this.process.id} triggers checkpoint ${checkpointId}`);
+        const barrier = { kind: 'barrier', checkpointId, savepoint, stopAfter } as const;
+        return this.#toAttempt({ kind: 'trigger', attempt, barrier });
+      }
+      case 'writeManifest':
+        return this.#writeManifest(effect);
+      case 'completeCheckpoint':
+        return this.#complete(effect);
+      case 'notifyComplete': {
+        const { attempt, checkpointId, tasks } = effect;
+        const ids = new Set(
+          tasks.map(({ subtask }) => this.state.execution.slots[subtask]?.workerId ?? ''),
+        );
+        for (const id of ids) {
+          if (loop.random.chance(NOTIFICATION_LOSS)) this.#world.lostNotifications++;
+          else this.#send(id, { kind: 'complete', attempt, checkpointId });
+        }
+        return;
+      }
+      case 'notifyAborted': {
+        const { attempt, checkpointId } = effect;
+        return this.#toAttempt({ kind: 'aborted', attempt, checkpointId });
+      }
+      case 'discardCheckpoint':
+        void store.perform(this.process, () => store.deletePrefix(effect.prefix));
+        return;
+      case 'collectOrphans': {
+        const keep = new Set(effect.keep);
+        for (let id = 1; id < store.nextCheckpointId; id++) {
+          if (!keep.has(id)) store.deletePrefix(`jobs/j/chk-${id}/`);
+        }
+        return;
+      }
+      case 'jobTerminal': {
+        if (effect.status === 'SUSPENDED') return;
+        const { status } = effect;
+        loop.note(`${this.process.id}: ${status} ${effect.failure?.message ?? ''}`);
+        this.#write(() => (store.status = status)).catch((error: unknown) => {
+          // The shell tries again; only a newer coordinator ends that.
+          if (!(error instanceof Superseded)) this.#perform(effect);
+        });
+        return;
+      }
+      case 'savepointCompleted':
+        this.#world.savepoints++;
+        return;
+      case 'savepointFailed':
+      case 'recordCancel':
+        return;
+    }
+  }
+
+  /** To every worker that holds a slot of the attempt. */
+  #toAttempt(command: WorkerCommand): void {
+    for (const id of workersOf(this.state.execution)) this.#send(id, command);
+  }
+
+  #prepare({ attempt, restore }: Extract<JobEffect, { kind: 'prepareAttempt' }>): void {
+    const { store } = this.#world;
+    const failed = (error: unknown): void =>
+      this.#rejected(error, (failure) => ({
+        kind: 'attemptFailed',
+        attempt: attempt.attempt,
+        failure,
+      }));
+    this.#write(() => {
+      store.attempt = attempt.attempt;
+      if (restore === undefined) return;
+      const key = `${restore.prefix}manifest.json`;
+      const bytes = store.files.get(key);
+      if (bytes === undefined) throw new MillraceError('CHECKPOINT_CORRUPT', `${key} is gone`);
+      this.#manifest = parseManifest(Buffer.from(bytes).toString(), key);
+      checkRestorable(this.#manifest, this.state.graph.streamGraph, restore.allowNonRestoredState);
+    }).then(() => this.tell({ kind: 'attemptPrepared', attempt: attempt.attempt }), failed);
+  }
+
+  #writeManifest(effect: Extract<JobEffect, { kind: 'writeManifest' }>): void {
+    const { store } = this.#world;
+    const { checkpointId, prefix, manifest } = effect;
+    this.#write(() => {
+      store.files.set(`${prefix}manifest.json`, Buffer.from(stringifyManifest(manifest)));
+    }).then(
+      () => this.tell({ kind: 'manifestWritten', checkpointId }),
+      (error: unknown) =>
+        this.#rejected(error, (failure) => ({ kind: 'manifestFailed', checkpointId, failure })),
+    );
+  }
+
+  #complete(effect: Extract<JobEffect, { kind: 'completeCheckpoint' }>): void {
+    const { store, loop } = this.#world;
+    const { checkpointId, completed } = effect;
+    this.#write(() => {
+      store.pointer = completed;
+      loop.note(`checkpoint ${checkpointId} is complete`);
+      this.#world.onCompleted(completed);
+    }).then(
+      () => this.tell({ kind: 'completed', checkpointId }),
+      (error: unknown) =>
+        this.#rejected(error, (failure) => ({ kind: 'completionFailed', checkpointId, failure })),
+    );
+  }
+}
+
+function describe(report: WorkerReport): string {
+  const attempt = 'attempt' in report ? ` of attempt ${report.attempt.attempt}` : '';
+  const task = 'task' in report ? ` ${report.task.vertex}/${report.task.subtask}` : '';
+  const checkpoint = 'checkpointId' in report ? ` ${report.checkpointId}` : '';
+  const state = 'state' in report ? ` ${report.state}` : '';
+  const failure =
+    'failure' in report && report.failure !== undefined ? ` (${report.failure.message})` : '';
+  return `${report.kind}${checkpoint}${task}${state}${attempt}${failure}`;
+}

@@ -1,0 +1,97 @@
+/**
+ * What survives every crash: the meta store's job record and pointer, checkpoint files, and the
+ * output. An operation takes effect at some moment after it was asked for, whether or not its caller
+ * still lives; the answer comes later still.
+ */
+import { createHash } from 'node:crypto';
+import type { CompletedCheckpoint } from '../../core/checkpoint-protocol.js';
+import { MillraceError } from '../../core/errors.js';
+import type { JobStatus } from '../../core/execution-state.js';
+import type { StateFile } from '../../core/state-file.js';
+import type { CheckpointStorage } from '../../worker/task/task-environment.js';
+import type { EventLoop, SimulatedProcess } from './event-loop.js';
+import { TransactionalOutput } from './transactional-output.js';
+
+export class SimulatedStore {
+  readonly files = new Map<string, Uint8Array>();
+  readonly output = new TransactionalOutput();
+  /** Epoch of the coordinator that was elected last. */
+  epoch = 0;
+  attempt = 0;
+  nextCheckpointId = 1;
+  pointer: readonly CompletedCheckpoint[] = [];
+  status: JobStatus = 'CREATED';
+  readonly #loop: EventLoop;
+
+  constructor(loop: EventLoop) {
+    this.#loop = loop;
+  }
+
+  /**
+   * Performs `apply` after a while, and answers the caller, if it lives, a while after that.
+   * @param apply throws what the answer is to reject with
+   */
+  perform<T>(owner: SimulatedProcess, apply: () => T): Promise<T> {
+    const { random } = this.#loop;
+    return new Promise((resolve, reject) => {
+      this.#loop.schedule(0.1 + random.next() * 4, undefined, () => {
+        let answer: () => void;
+        try {
+          const result = apply();
+          answer = () => resolve(result);
+        } catch (error) {
+          answer = () => reject(error);
+        }
+        this.#loop.schedule(0.1 + random.next() * 4, owner, answer);
+      });
+    });
+  }
+
+  deletePrefix(prefix: string): void {
+    for (const key of this.files.keys()) if (key.startsWith(prefix)) this.files.delete(key);
+  }
+}
+
+export interface WrittenFile {
+  readonly key: string;
+  readonly lengthBytes: number;
+  readonly sha256: string;
+}
+
+/** What a file will be called and how it will be verified. */
+export function describeFile(checkpointId: number, name: string, bytes: Uint8Array): WrittenFile {
+  return {
+    key: `jobs/j/chk-${checkpointId}/${name}`,
+    lengthBytes: bytes.byteLength,
+    sha256: createHash('sha256').update(bytes).digest('hex'),
+  };
+}
+
+/** Checkpoint files as one slot writes and reads them. */
+export class SimulatedCheckpointStorage implements CheckpointStorage {
+  readonly #store: SimulatedStore;
+  readonly #owner: SimulatedProcess;
+
+  constructor(store: SimulatedStore, owner: SimulatedProcess) {
+    this.#store = store;
+    this.#owner = owner;
+  }
+
+  write(checkpointId: number, name: string, bytes: Uint8Array): Promise<WrittenFile> {
+    const file = describeFile(checkpointId, name, bytes);
+    const copy = bytes.slice();
+    return this.#store.perform(this.#owner, () => {
+      this.#store.files.set(file.key, copy);
+      return file;
+    });
+  }
+
+  read(file: StateFile): Promise<Uint8Array> {
+    return this.#store.perform(this.#owner, () => {
+      const bytes = this.#store.files.get(file.key);
+      const found = bytes === undefined ? undefined : describeFile(0, '', bytes).sha256;
+      if (bytes !== undefined && found === file.sha256) return bytes;
+      throw new MillraceError('CHECKPOINT_CORRUPT', `file ${file.key} is gone; restore another`);
+    });
+  }
+}

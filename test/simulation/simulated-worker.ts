@@ -1,0 +1,302 @@
+/**
+ * A simulated worker: holds slots that run the product's own TaskSlot, and speaks with the
+ * coordinator and its peers over the simulated network. It does what the worker's main thread does,
+ * and no more: deploy, route, report, end.
+ */
+import { serializeError, toMillraceError, type SerializedError } from '../../core/errors.js';
+import type { CheckpointManifest } from '../../core/checkpoint-manifest.js';
+import type { Attempt, SliceLocation, TaskId } from '../../core/execution-state.js';
+import { channelTable, createJobGraph } from '../../core/job-graph.js';
+import type { CheckpointTimings, StateFile } from '../../core/state-file.js';
+import type { Buffer as ChannelBuffer, CheckpointBarrier } from '../../worker/network/buffer.js';
+import { MemoryStateBackend } from '../../worker/state/memory-state-backend.js';
+import { TaskSlot, type SlotExchange } from '../../worker/task/task-slot.js';
+import type { TaskReports } from '../../worker/task/task-environment.js';
+import { SimulatedProcess } from './event-loop.js';
+import { buildJob } from './simulated-job.js';
+import { SimulatedCheckpointStorage } from './simulated-store.js';
+import type { SimulatedCoordinator } from './simulated-coordinator.js';
+import type { World } from './world.js';
+
+export interface Deployment {
+  readonly attempt: Attempt;
+  readonly slice: number;
+  readonly slices: readonly SliceLocation[];
+  readonly restore: CheckpointManifest | undefined;
+}
+
+/** Worker to coordinator: the messages of control.proto that the protocol needs. */
+export type WorkerReport =
+  | { readonly kind: 'register'; readonly freeSlots: number }
+  | {
+      readonly kind: 'taskState';
+      readonly attempt: Attempt;
+      readonly task: TaskId;
+      readonly state: 'RUNNING' | 'DRAINED' | 'FINISHED' | 'FAILED';
+      readonly failure?: SerializedError;
+    }
+  | {
+      readonly kind: 'slotState';
+      readonly attempt: Attempt;
+      readonly slice: number;
+      readonly released: boolean;
+      readonly failure?: SerializedError;
+    }
+  | {
+      readonly kind: 'acknowledged';
+      readonly attempt: Attempt;
+      readonly checkpointId: number;
+      readonly task: TaskId;
+      readonly files: readonly StateFile[];
+      readonly timings: CheckpointTimings;
+    }
+  | {
+      readonly kind: 'declined';
+      readonly attempt: Attempt;
+      readonly checkpointId: number;
+      readonly task: TaskId;
+      readonly failure: SerializedError;
+    }
+  | {
+      readonly kind: 'committed';
+      readonly attempt: Attempt;
+      readonly checkpointId: number;
+      readonly task: TaskId;
+    };
+
+/** Coordinator to worker. */
+export type WorkerCommand =
+  | { readonly kind: 'deploy'; readonly deployment: Deployment }
+  | { readonly kind: 'cancel'; readonly attempt: number }
+  | { readonly kind: 'finish'; readonly attempt: Attempt }
+  | { readonly kind: 'trigger'; readonly attempt: Attempt; readonly barrier: CheckpointBarrier }
+  | { readonly kind: 'complete'; readonly attempt: Attempt; readonly checkpointId: number }
+  | { readonly kind: 'aborted'; readonly attempt: Attempt; readonly checkpointId: number };
+
+interface RunningSlot {
+  readonly deployment: Deployment;
+  readonly process: SimulatedProcess;
+  readonly slot: TaskSlot;
+  /** What arrived before the slot was built. */
+  readonly early: (() => void)[];
+  built: boolean;
+}
+
+export class SimulatedWorker {
+  readonly process: SimulatedProcess;
+  readonly #world: World;
+  readonly #slotCount: number;
+  readonly #slots = new Map<number, RunningSlot>();
+  /** Buffers of slots that peers know of before this worker does. */
+  readonly #undeployed = new Map<string, ((slot: TaskSlot) => void)[]>();
+  /** The coordinator that this worker's session is with. */
+  session: SimulatedCoordinator | undefined;
+
+  constructor(world: World, id: string, slotCount: number) {
+    this.#world = world;
+    this.#slotCount = slotCount;
+    this.process = new SimulatedProcess(id);
+  }
+
+  get id(): string {
+    return this.process.id;
+  }
+
+  /** A session with the coordinator that leads now: also after the old one was lost. */
+  register(): void {
+    this.session = this.#world.coordinator;
+    this.#world.report(this, { kind: 'register', freeSlots: this.#slotCount - this.#slots.size });
+  }
+
+  receive(command: WorkerCommand): void {
+    switch (command.kind) {
+      case 'deploy':
+        return this.#deploy(command.deployment);
+      case 'cancel':
+        for (const running of [...this.#slots.values()]) {
+          if (running.deployment.attempt.attempt <= command.attempt) this.#end(running);
+        }
+        return;
+      case 'finish':
+        for (const running of this.#slotsOf(command.attempt)) this.#finish(running);
+        return;
+      case 'trigger':
+        for (const running of this.#slotsOf(command.attempt)) {
+          this.#whenBuilt(running, () => running.slot.triggerCheckpoint(command.barrier));
+        }
+        return;
+      case 'complete':
+        for (const running of this.#slotsOf(command.attempt)) {
+          this.#whenBuilt(running, () =>
+            running.slot.notifyCheckpointComplete(command.checkpointId),
+          );
+        }
+        return;
+      case 'aborted':
+        for (const running of this.#slotsOf(command.attempt)) {
+          this.#whenBuilt(running, () =>
+            running.slot.notifyCheckpointAborted(command.checkpointId),
+          );
+        }
+        return;
+    }
+  }
+
+  /** From a peer's slot. */
+  onBuffer(attempt: Attempt, slice: number, channel: number, buffer: ChannelBuffer): void {
+    this.#route(attempt, slice, (slot) => slot.onBuffer(channel, buffer));
+  }
+
+  onCredits(attempt: Attempt, slice: number, channel: number, count: number): void {
+    this.#route(attempt, slice, (slot) => slot.onCredits(channel, count));
+  }
+
+  #route(attempt: Attempt, slice: number, deliver: (slot: TaskSlot) => void): void {
+    const running = this.#slotsOf(attempt).find(({ deployment }) => deployment.slice === slice);
+    if (running !== undefined) return this.#whenBuilt(running, () => deliver(running.slot));
+    const key = slotKey(attempt, slice);
+    const waiting = this.#undeployed.get(key);
+    if (waiting === undefined) this.#undeployed.set(key, [deliver]);
+    else waiting.push(deliver);
+  }
+
+  #slotsOf(attempt: Attempt): readonly RunningSlot[] {
+    return [...this.#slots.values()].filter(
+      ({ deployment }) =>
+        deployment.attempt.attempt === attempt.attempt &&
+        deployment.attempt.epoch === attempt.epoch,
+    );
+  }
+
+  #whenBuilt(running: RunningSlot, action: () => void): void {
+    if (running.built) this.#world.loop.schedule(0, running.process, action);
+    else running.early.push(action);
+  }
+
+  #deploy(deployment: Deployment): void {
+    const { attempt, slice } = deployment;
+    const { loop, store, mutation } = this.#world;
+    const process = new SimulatedProcess(`${this.id}/${attempt.attempt}/${slice}`, this.process);
+    const { graph, transformations } = buildJob(store, process, this.#world.hooks);
+    const storage = new SimulatedCheckpointStorage(store, process);
+    const slot = new TaskSlot({
+      jobId: attempt.jobId,
+      attempt: attempt.attempt,
+      slice,
+      graph: createJobGraph(graph, deployment.slices.length),
+      transformations,
+      restore: deployment.restore,
+      clock: loop.clockOf(process),
+      storage: mutation.storage?.(storage, loop, process) ?? storage,
+      reports: this.#reportsOf(attempt),
+      exchange: this.#exchangeOf(deployment, createJobGraph(graph, deployment.slices.length)),
+      scoring: { score: () => Promise.reject(new Error('the simulated job does not score')) },
+      modulePathOf: (module) => module,
+      createBackend: (options) => {
+        const backend = new MemoryStateBackend(options);
+        return mutation.backend?.(backend) ?? backend;
+      },
+      defer: (callback) => loop.schedule(0.05, process, callback),
+      ...(mutation.align === undefined ? {} : { align: mutation.align }),
+    });
+    const early = this.#undeployed.get(slotKey(attempt, slice)) ?? [];
+    const running: RunningSlot = {
+      deployment,
+      process,
+      slot,
+      early: early.map((deliver) => () => deliver(slot)),
+      built: false,
+    };
+    this.#slots.set(slice, running);
+    loop.note(`${this.id} deploys slice ${slice} of attempt ${attempt.attempt}`);
+    slot
+      .build()
+      .then(async () => {
+        running.built = true;
+        for (const action of running.early.splice(0)) action();
+        await slot.open();
+      })
+      .catch((error: unknown) => {
+        this.#world.report(this, {
+          kind: 'slotState',
+          attempt,
+          slice,
+          released: false,
+          failure: serializeError(toMillraceError(error)),
+        });
+      });
+  }
+
+  /** Ends the slot's thread, whatever it is doing. */
+  #end(running: RunningSlot): void {
+    running.process.kill();
+    this.#slots.delete(running.deployment.slice);
+    const { attempt, slice } = running.deployment;
+    this.#world.loop.note(`${this.id} ends slice ${slice} of attempt ${attempt.attempt}`);
+    this.#world.report(this, { kind: 'slotState', attempt, slice, released: true });
+  }
+
+  #finish(running: RunningSlot): void {
+    const { attempt } = running.deployment;
+    const { slot } = running;
+    this.#world.loop.schedule(0, running.process, () => {
+      void slot.close().then(() => {
+        for (const { id } of slot.tasks) {
+          this.#world.report(this, { kind: 'taskState', attempt, task: id, state: 'FINISHED' });
+        }
+        this.#end(running);
+      });
+    });
+  }
+
+  #reportsOf(attempt: Attempt): TaskReports {
+    const report = (message: WorkerReport): void => this.#world.report(this, message);
+    return {
+      running: (task) => report({ kind: 'taskState', attempt, task, state: 'RUNNING' }),
+      drained: (task) => report({ kind: 'taskState', attempt, task, state: 'DRAINED' }),
+      failed: (task, error) =>
+        report({
+          kind: 'taskState',
+          attempt,
+          task,
+          state: 'FAILED',
+          failure: serializeError(error),
+        }),
+      acknowledged: (task, checkpointId, files, timings) =>
+        report({ kind: 'acknowledged', attempt, task, checkpointId, files, timings }),
+      declined: (task, checkpointId, error) =>
+        report({ kind: 'declined', attempt, task, checkpointId, failure: serializeError(error) }),
+      committed: (task, checkpointId) => report({ kind: 'committed', attempt, task, checkpointId }),
+    };
+  }
+
+  #exchangeOf(deployment: Deployment, graph: ReturnType<typeof createJobGraph>): SlotExchange {
+    const { attempt, slices } = deployment;
+    const channels = channelTable(graph);
+    const peer = (slice: number): SimulatedWorker | undefined =>
+      this.#world.workerOf(slices[slice]?.workerId ?? '');
+    return {
+      send: (channel, buffer) => {
+        const slice = channels[channel]?.toSubtask ?? 0;
+        const to = peer(slice);
+        if (to === undefined) return;
+        this.#world.network.send(`${attempt.attempt} data ${channel}`, to.process, () =>
+          to.onBuffer(attempt, slice, channel, buffer),
+        );
+      },
+      returnCredits: (channel, count) => {
+        const slice = channels[channel]?.fromSubtask ?? 0;
+        const to = peer(slice);
+        if (to === undefined) return;
+        this.#world.network.send(`${attempt.attempt} credits ${channel}`, to.process, () =>
+          to.onCredits(attempt, slice, channel, count),
+        );
+      },
+      flush: () => undefined,
+    };
+  }
+}
+
+function slotKey(attempt: Attempt, slice: number): string {
+  return `${attempt.epoch}/${attempt.attempt}/${slice}`;
+}
