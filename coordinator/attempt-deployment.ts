@@ -116,7 +116,6 @@ export class AttemptDeployment {
         slices: [...slices],
         restore: restore === undefined ? undefined : this.#restoreOf(restore),
         checkpointStorage: services.checkpointStorage,
-        checkpointPrefix: jobPrefix(attempt.jobId),
       },
     });
     if (sent) return;

@@ -3,7 +3,6 @@
  * triggers and notifications to the workers, the manifest, the compare-and-set that completes, and
  * the deletion of what is orphaned. It decides nothing; each outcome goes back as an event.
  */
-import { checkpointPrefix } from '../core/checkpoint-decider.js';
 import type { CompletedCheckpoint } from '../core/checkpoint-protocol.js';
 import {
   isMillraceError,
@@ -78,8 +77,8 @@ export class CheckpointCoordinator {
     }
   }
 
-  trigger({ attempt, checkpointId, savepoint, stopAfter }: EffectOf<'triggerCheckpoint'>): void {
-    const value = { attempt, checkpointId, savepoint, stopAfter };
+  trigger({ attempt, checkpointId, prefix, stopAfter }: EffectOf<'triggerCheckpoint'>): void {
+    const value = { attempt, checkpointId, prefix, stopAfter };
     this.#options.broadcast({ $case: 'triggerCheckpoint', value });
   }
 
@@ -129,7 +128,6 @@ export class CheckpointCoordinator {
     this.#manifests.delete(checkpointId);
     try {
       await services.writer.discard(prefix);
-      await services.writer.discard(checkpointPrefix(jobId, checkpointId));
     } catch (error) {
       services.log.warn({ jobId, checkpointId, err: toMillraceError(error) }, 'discarding');
     }

@@ -6,9 +6,11 @@
  */
 import { assertNever, invariant, type SerializedError } from './errors.js';
 import { EMPTY_CHECKPOINT_HISTORY, historyEnded, historyTriggered } from './checkpoint-history.js';
+import { ignoreReport, notify, onCommitted } from './checkpoint-notification.js';
 import type {
   AbortedCheckpoint,
   CheckpointDeciderState,
+  CheckpointDraft,
   CheckpointEffect,
   CheckpointEvent,
   CompletedCheckpoint,
@@ -26,23 +28,20 @@ import {
   createPending,
   movePending,
   type PendingCheckpoint,
-  type SavepointRequest,
 } from './pending-checkpoint.js';
+import {
+  answerSavepoint,
+  refuseSavepoints,
+  refuseStop,
+  requestSavepoint,
+  savepointPrefix,
+} from './savepoint-requests.js';
 import type { CheckpointConfig } from './stream-graph.js';
 
-/** A notification that was not answered is repeated this often. */
-export const NOTIFY_REPEAT_MS = 1_000;
-/** Savepoint requests that may wait for their turn. */
-export const SAVEPOINT_REQUESTS_MAX = 16;
 /** Pause after a failed checkpoint, if the job's minPauseMs is shorter. */
 export const FAILED_PAUSE_MS = 200;
 /** Aborted checkpoints of one attempt whose files are discarded once more at its end. */
 export const ABORTED_MAX = 1_000;
-
-interface Draft {
-  state: CheckpointDeciderState;
-  readonly effects: CheckpointEffect[];
-}
 
 export interface CheckpointStep {
   readonly state: CheckpointDeciderState;
@@ -80,10 +79,6 @@ export function checkpointPrefix(jobId: string, checkpointId: number): string {
   return `jobs/${jobId}/chk-${checkpointId}/`;
 }
 
-export function savepointPrefix(savepointId: string): string {
-  return `savepoints/${savepointId}/`;
-}
-
 /** What a restart restores from. */
 export function latestCompleted(state: CheckpointDeciderState): CompletedCheckpoint | undefined {
   return state.completed.at(-1);
@@ -114,13 +109,13 @@ export function stepCheckpoint(
   state: CheckpointDeciderState,
   event: CheckpointEvent,
 ): CheckpointStep {
-  const draft: Draft = { state, effects: [] };
+  const draft: CheckpointDraft = { state, effects: [] };
   handle(draft, event);
   startNext(draft, event);
   return draft;
 }
 
-function handle(draft: Draft, event: CheckpointEvent): void {
+function handle(draft: CheckpointDraft, event: CheckpointEvent): void {
   const { state } = draft;
   switch (event.kind) {
     case 'attemptRunning':
@@ -191,7 +186,7 @@ function handle(draft: Draft, event: CheckpointEvent): void {
 }
 
 /** Starts what is due, if nothing is under way. */
-function startNext(draft: Draft, stamp: Stamp): void {
+function startNext(draft: CheckpointDraft, stamp: Stamp): void {
   const { state } = draft;
   const { running } = state;
   if (running === undefined || state.pending !== undefined) return;
@@ -204,7 +199,12 @@ function startNext(draft: Draft, stamp: Stamp): void {
   draft.effects.push({ kind: 'allocateCheckpointId', attempt: running.attempt.attempt });
 }
 
-function trigger(draft: Draft, attempt: number, checkpointId: number, stamp: Stamp): void {
+function trigger(
+  draft: CheckpointDraft,
+  attempt: number,
+  checkpointId: number,
+  stamp: Stamp,
+): void {
   const { pending, running, completed, config } = draft.state;
   if (pending?.state !== 'ALLOCATING' || running?.attempt.attempt !== attempt) return;
   const latest = completed.at(-1)?.checkpointId ?? 0;
@@ -231,14 +231,13 @@ function trigger(draft: Draft, attempt: number, checkpointId: number, stamp: Sta
     attempt: running.attempt,
     checkpointId,
     prefix: prefixOf(draft.state, triggered),
-    savepoint: pending.savepoint !== undefined,
     stopAfter: pending.savepoint?.stopAfter === true,
   });
 }
 
 /** Whether a task's report is about the checkpoint that is under way; others are counted. */
 function isReportOfPending(
-  draft: Draft,
+  draft: CheckpointDraft,
   report: { readonly attempt: Attempt; readonly checkpointId: number },
 ): boolean {
   const { running, pending } = draft.state;
@@ -251,16 +250,8 @@ function isReportOfPending(
   return wanted;
 }
 
-function ignoreReport(draft: Draft): void {
-  const { history } = draft.state;
-  draft.state = {
-    ...draft.state,
-    history: { ...history, ignoredReports: history.ignoredReports + 1 },
-  };
-}
-
 function onAcknowledged(
-  draft: Draft,
+  draft: CheckpointDraft,
   event: Extract<CheckpointEvent, { kind: 'acknowledged' }>,
 ): void {
   if (!isReportOfPending(draft, event)) return;
@@ -283,7 +274,7 @@ function onAcknowledged(
   });
 }
 
-function complete(draft: Draft, checkpointId: number, stamp: Stamp): void {
+function complete(draft: CheckpointDraft, checkpointId: number, stamp: Stamp): void {
   const { pending } = draft.state;
   if (pending?.state !== 'WRITING' || pending.checkpointId !== checkpointId) return;
   draft.state = { ...draft.state, pending: movePending(pending, 'COMPLETING') };
@@ -315,7 +306,7 @@ function retainedWith(
   return [...checkpoints, added].slice(-state.config.retained);
 }
 
-function onCompleted(draft: Draft, checkpointId: number, stamp: Stamp): void {
+function onCompleted(draft: CheckpointDraft, checkpointId: number, stamp: Stamp): void {
   const { pending, running, tasks, config } = draft.state;
   if (pending?.state !== 'COMPLETING' || pending.checkpointId !== checkpointId) return;
   const completed = retainedWith(draft.state, pending, stamp);
@@ -348,44 +339,7 @@ function onCompleted(draft: Draft, checkpointId: number, stamp: Stamp): void {
   notify(draft, stamp);
 }
 
-function notify(draft: Draft, stamp: Stamp): void {
-  const { committing, running } = draft.state;
-  if (committing === undefined || running === undefined) return;
-  draft.state = {
-    ...draft.state,
-    committing: { ...committing, repeatAtMs: stamp.nowMs + NOTIFY_REPEAT_MS },
-  };
-  draft.effects.push({
-    kind: 'notifyComplete',
-    attempt: running.attempt,
-    checkpointId: committing.checkpointId,
-    tasks: [...committing.waiting.values()],
-  });
-}
-
-function onCommitted(draft: Draft, event: Extract<CheckpointEvent, { kind: 'committed' }>): void {
-  const { running, committing, lastCheckpointId } = draft.state;
-  if (
-    running === undefined ||
-    committing?.checkpointId !== event.checkpointId ||
-    !isSameAttempt(running.attempt, event.attempt)
-  ) {
-    return ignoreReport(draft);
-  }
-  const waiting = new Map(committing.waiting);
-  waiting.delete(taskKey(event.task));
-  if (waiting.size > 0) {
-    draft.state = { ...draft.state, committing: { ...committing, waiting } };
-    return;
-  }
-  draft.state = { ...draft.state, committing: undefined };
-  if (lastCheckpointId !== event.checkpointId) return;
-  answerSavepoint(draft, draft.state.stopping);
-  draft.state = { ...draft.state, stopping: undefined };
-  draft.effects.push({ kind: 'attemptCommitted' });
-}
-
-function onTimer(draft: Draft, stamp: Stamp): void {
+function onTimer(draft: CheckpointDraft, stamp: Stamp): void {
   const { pending, committing, config } = draft.state;
   if (committing !== undefined && stamp.nowMs >= committing.repeatAtMs) notify(draft, stamp);
   if (pending?.state !== 'TRIGGERED') return;
@@ -400,7 +354,7 @@ function onTimer(draft: Draft, stamp: Stamp): void {
 }
 
 /** Gives the pending checkpoint up because something failed while its attempt goes on. */
-function abort(draft: Draft, failure: SerializedError, stamp: Stamp): void {
+function abort(draft: CheckpointDraft, failure: SerializedError, stamp: Stamp): void {
   const { pending, running, config } = draft.state;
   if (pending === undefined) return;
   dropPending(draft, failure, stamp);
@@ -433,7 +387,7 @@ function abort(draft: Draft, failure: SerializedError, stamp: Stamp): void {
 }
 
 /** Takes the pending checkpoint out of the way: its files, its caller, its place in the history. */
-function dropPending(draft: Draft, failure: SerializedError, stamp: Stamp): void {
+function dropPending(draft: CheckpointDraft, failure: SerializedError, stamp: Stamp): void {
   const { pending } = draft.state;
   if (pending === undefined) return;
   const aborted = movePending(pending, 'ABORTED');
@@ -454,7 +408,7 @@ function dropPending(draft: Draft, failure: SerializedError, stamp: Stamp): void
   } else draft.effects.push(discardOf(files));
 }
 
-function endAttempt(draft: Draft, stamp: Stamp): void {
+function endAttempt(draft: CheckpointDraft, stamp: Stamp): void {
   // A compare-and-set that is under way decides for itself whether the checkpoint counts.
   if (isSettled(draft.state)) {
     const message =
@@ -470,55 +424,8 @@ function endAttempt(draft: Draft, stamp: Stamp): void {
   };
 }
 
-function answerSavepoint(draft: Draft, completed: CompletedCheckpoint | undefined): void {
-  if (completed?.savepointId === undefined) return;
-  const { savepointId, checkpointId, prefix } = completed;
-  draft.effects.push({ kind: 'savepointCompleted', savepointId, checkpointId, prefix });
-}
-
-/** A stop-with-savepoint whose savepoint is complete, but whose attempt ended before it committed. */
-function refuseStop(draft: Draft): void {
-  const { stopping } = draft.state;
-  if (stopping?.savepointId === undefined) return;
-  const { savepointId } = stopping;
-  const message =
-    `CHECKPOINT_FAILED: savepoint ${savepointId} is complete, but the job failed before it had ` +
-    'stopped and goes on from it; ask for the stop again';
-  const failure = { code: 'CHECKPOINT_FAILED', message } as const;
-  draft.effects.push({ kind: 'savepointFailed', savepointId, failure });
-  draft.state = { ...draft.state, stopping: undefined };
-}
-
-function requestSavepoint(draft: Draft, request: SavepointRequest): void {
-  const { savepoints, pending, lastCheckpointId } = draft.state;
-  const known = [...savepoints, ...(pending?.savepoint === undefined ? [] : [pending.savepoint])];
-  if (known.some(({ savepointId }) => savepointId === request.savepointId)) return;
-  if (lastCheckpointId !== undefined || savepoints.length >= SAVEPOINT_REQUESTS_MAX) {
-    const reason =
-      lastCheckpointId === undefined
-        ? `${SAVEPOINT_REQUESTS_MAX} savepoints are waiting already; try again later`
-        : 'the job is ending; restore from its last checkpoint instead';
-    return refuseSavepoint(draft, request, reason);
-  }
-  draft.state = { ...draft.state, savepoints: [...savepoints, request] };
-}
-
-function refuseSavepoints(draft: Draft, reason: string): void {
-  for (const request of draft.state.savepoints) {
-    refuseSavepoint(draft, request, `${reason}; restore from its last checkpoint instead`);
-  }
-  draft.state = { ...draft.state, savepoints: [] };
-}
-
-function refuseSavepoint(draft: Draft, request: SavepointRequest, reason: string): void {
-  const { savepointId } = request;
-  const message = `JOB_STATE_CONFLICT: savepoint ${savepointId} can't be taken: ${reason}`;
-  const failure = { code: 'JOB_STATE_CONFLICT', message } as const;
-  draft.effects.push({ kind: 'savepointFailed', savepointId, failure });
-}
-
 /** The manifest of an aborted checkpoint has been written, or not: now its files can go. */
-function collectAbortedWrite(draft: Draft, checkpointId: number): boolean {
+function collectAbortedWrite(draft: CheckpointDraft, checkpointId: number): boolean {
   const files = draft.state.abortedWrites.find((aborted) => aborted.checkpointId === checkpointId);
   if (files === undefined) return false;
   draft.state = {

@@ -127,7 +127,6 @@ export type CheckpointEffect =
       readonly attempt: Attempt;
       readonly checkpointId: number;
       readonly prefix: string;
-      readonly savepoint: boolean;
       readonly stopAfter: boolean;
     }
   | {
@@ -178,3 +177,9 @@ export type CheckpointEffect =
   /** Told to the execution graph. */
   | { readonly kind: 'failAttempt'; readonly failure: SerializedError }
   | { readonly kind: 'attemptCommitted' };
+
+/** A step in the making: the parts of the decider change `state` and add to `effects`. */
+export interface CheckpointDraft {
+  state: CheckpointDeciderState;
+  readonly effects: CheckpointEffect[];
+}

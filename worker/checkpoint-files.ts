@@ -1,5 +1,5 @@
 /**
- * A task's checkpoint files in the blob store: named under the job's prefix and the checkpoint, never
+ * A task's checkpoint files in the blob store: named under the checkpoint's prefix, never
  * replaced, verified when read. Damage is reported as a damaged checkpoint, with the file's name.
  */
 import { isMillraceError, MillraceError } from '../core/errors.js';
@@ -9,23 +9,16 @@ import type { CheckpointStorage } from './task/task-environment.js';
 
 export class CheckpointFiles implements CheckpointStorage {
   readonly #store: BlobStore;
-  readonly #prefix: string;
   readonly #attempt: number;
 
-  /** @param attempt keeps files of two attempts at one checkpoint apart */
-  constructor(store: BlobStore, prefix: string, attempt: number) {
+  /** @param attempt keeps files of two attempts apart */
+  constructor(store: BlobStore, attempt: number) {
     this.#store = store;
-    this.#prefix = prefix.replace(/\/+$/, '');
     this.#attempt = attempt;
   }
 
-  write(
-    checkpointId: number,
-    name: string,
-    bytes: Uint8Array,
-  ): ReturnType<CheckpointStorage['write']> {
-    const key = `${this.#prefix}/chk-${checkpointId}/${name}-${this.#attempt}`;
-    return this.#store.put(key, bytes);
+  write(prefix: string, name: string, bytes: Uint8Array): ReturnType<CheckpointStorage['write']> {
+    return this.#store.put(`${prefix}${name}-${this.#attempt}`, bytes);
   }
 
   async read(file: StateFile): Promise<Uint8Array> {

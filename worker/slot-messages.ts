@@ -19,7 +19,6 @@ export interface SlotDeployment {
   /** Text of the manifest of the checkpoint to restore. */
   readonly restoreManifest: string | undefined;
   readonly checkpointStorage: string;
-  readonly checkpointPrefix: string;
   /** How often metrics are reported, ms. */
   readonly metricsIntervalMs: number;
 }

@@ -175,11 +175,7 @@ async function run(): Promise<void> {
         ? undefined
         : parseManifest(restoreManifest, 'the checkpoint to restore'),
     clock: systemClock,
-    storage: new CheckpointFiles(
-      await openBlobStore(deployment.checkpointStorage),
-      deployment.checkpointPrefix,
-      attempt,
-    ),
+    storage: new CheckpointFiles(await openBlobStore(deployment.checkpointStorage), attempt),
     reports,
     exchange: new ThreadExchange(),
     scoring: connectScoring(scoringPort),

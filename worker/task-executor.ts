@@ -76,10 +76,10 @@ export class TaskExecutor {
         this.#finish(command.value.attempt);
         break;
       case 'triggerCheckpoint': {
-        const { attempt, checkpointId, savepoint, stopAfter } = command.value;
+        const { attempt, checkpointId, prefix, stopAfter } = command.value;
         this.#send(attempt, {
           kind: 'trigger',
-          barrier: { kind: 'barrier', checkpointId, savepoint, stopAfter },
+          barrier: { kind: 'barrier', checkpointId, prefix, stopAfter },
         });
         break;
       }
@@ -193,7 +193,6 @@ export class TaskExecutor {
         bundleFolder,
         restoreManifest: deploy.restore?.manifest,
         checkpointStorage: deploy.checkpointStorage,
-        checkpointPrefix: deploy.checkpointPrefix,
         metricsIntervalMs,
       },
       scoring,

@@ -189,7 +189,8 @@ test('stop with a savepoint: it completes, the job finishes, and another starts 
   writeFiles(fixture, worker, jobId);
   const { savepointId } = await fixture.client.stopWithSavepoint(jobId);
   const trigger = await worker.next('triggerCheckpoint');
-  t.like(trigger, { savepoint: true, stopAfter: true });
+  t.like(trigger, { stopAfter: true });
+  t.regex(trigger.prefix, /^savepoints\//);
   await fixture.job(jobId, (job) => job.status === 'FINISHED');
   t.is((await fixture.client.savepoint(jobId, savepointId)).status, 'COMPLETED');
   const { savepoints } = await fixture.client.savepoints();

@@ -18,10 +18,9 @@ import {
   type JobEffect,
   type JobEvent,
 } from '../../core/job-decider.js';
+import type { Cluster, Session, WorkerCommand, WorkerReport } from './cluster.js';
 import { SimulatedProcess } from './event-loop.js';
 import { buildJob } from './simulated-job.js';
-import type { SimulatedWorker, WorkerCommand, WorkerReport } from './simulated-worker.js';
-import type { World } from './world.js';
 
 export const PARALLELISM = 2;
 
@@ -36,23 +35,23 @@ const UNAVAILABLE = new MillraceError('STORAGE_UNAVAILABLE', 'simulated; try aga
 /** The epoch in the store is another coordinator's. */
 class Superseded extends Error {}
 
-export class SimulatedCoordinator {
+export class SimulatedCoordinator implements Session {
   readonly process: SimulatedProcess;
   readonly epoch: number;
   state: JobDeciderState;
-  readonly #world: World;
+  readonly #cluster: Cluster;
   /** Free slots of the workers that have registered. */
   readonly #free = new Map<string, number>();
   #slotRequest: number | undefined;
   #manifest: CheckpointManifest | undefined;
   #wakeAtMs: number | undefined;
 
-  constructor(world: World) {
-    const { store } = world;
-    this.#world = world;
+  constructor(cluster: Cluster) {
+    const { store } = cluster;
+    this.#cluster = cluster;
     this.epoch = ++store.epoch;
     this.process = new SimulatedProcess(`coordinator ${this.epoch}`);
-    const { graph } = buildJob(store, this.process, world.hooks);
+    const { graph } = buildJob(store, this.process, cluster.hooks);
     this.state = createJobDecider({
       jobId: 'j',
       epoch: this.epoch,
@@ -62,13 +61,13 @@ export class SimulatedCoordinator {
   }
 
   start(): void {
-    const { attempt } = this.#world.store;
+    const { attempt } = this.#cluster.store;
     if (this.epoch === 1) this.tell({ kind: 'submitted' });
     else this.tell({ kind: 'recovered', attempt, canceling: false });
   }
 
   tell(event: WithoutStamp<JobEvent>): void {
-    const { loop, mutation } = this.#world;
+    const { loop, mutation } = this.#cluster;
     const stamp = { nowMs: loop.nowMs, wallMs: Math.floor(loop.nowMs) };
     const told = { ...event, ...stamp } as JobEvent;
     const before = this.state.execution.status;
@@ -81,12 +80,12 @@ export class SimulatedCoordinator {
     this.#setTimer();
   }
 
-  onReport(worker: SimulatedWorker, report: WorkerReport): void {
-    if (report.kind === 'register') return this.#register(worker, report.freeSlots);
-    if (report.kind === 'slotState' && report.released && this.#free.has(worker.id)) {
-      this.#free.set(worker.id, (this.#free.get(worker.id) ?? 0) + 1);
+  onReport(workerId: string, report: WorkerReport): void {
+    if (report.kind === 'register') return this.#register(workerId, report.freeSlots);
+    if (report.kind === 'slotState' && report.released && this.#free.has(workerId)) {
+      this.#free.set(workerId, (this.#free.get(workerId) ?? 0) + 1);
     }
-    this.#world.loop.note(`${worker.id} says ${describe(report)}`);
+    this.#cluster.loop.note(`${workerId} says ${describe(report)}`);
     this.tell(report);
     this.#grantSlots();
   }
@@ -94,17 +93,17 @@ export class SimulatedCoordinator {
   /** Its connection broke, or its heartbeats stopped. */
   loseWorker(workerId: string, reason: string): void {
     if (!this.#free.delete(workerId)) return;
-    this.#world.loop.note(`${this.process.id} loses ${workerId}: ${reason}`);
+    this.#cluster.loop.note(`${this.process.id} loses ${workerId}: ${reason}`);
     this.tell({ kind: 'workerLost', workerId, reason });
   }
 
-  #register(worker: SimulatedWorker, freeSlots: number): void {
-    if (this.#free.has(worker.id)) return;
-    this.#free.set(worker.id, freeSlots);
+  #register(workerId: string, freeSlots: number): void {
+    if (this.#free.has(workerId)) return;
+    this.#free.set(workerId, freeSlots);
     // Whatever it still runs is of an attempt that has been given up.
     const { attempt } = this.state.execution;
-    const holds = workersOf(this.state.execution).includes(worker.id);
-    this.#send(worker.id, { kind: 'cancel', attempt: holds ? attempt - 1 : attempt });
+    const holds = workersOf(this.state.execution).includes(workerId);
+    this.#send(workerId, { kind: 'cancel', attempt: holds ? attempt - 1 : attempt });
     this.#grantSlots();
   }
 
@@ -116,7 +115,7 @@ export class SimulatedCoordinator {
     this.#slotRequest = undefined;
     const slices: SliceLocation[] = [];
     for (let slice = 0; slice < PARALLELISM; slice++) {
-      const workerId = this.#world.loop.random.pick(free);
+      const workerId = this.#cluster.loop.random.pick(free);
       free.splice(free.indexOf(workerId), 1);
       this.#free.set(workerId, (this.#free.get(workerId) ?? 0) - 1);
       slices.push({ workerId, dataAddress: workerId });
@@ -129,7 +128,7 @@ export class SimulatedCoordinator {
     if (atMs === this.#wakeAtMs) return;
     this.#wakeAtMs = atMs;
     if (atMs === undefined) return;
-    const { loop } = this.#world;
+    const { loop } = this.#cluster;
     loop.schedule(Math.max(0, atMs - loop.nowMs), this.process, () => {
       if (this.#wakeAtMs !== atMs) return;
       this.#wakeAtMs = undefined;
@@ -138,12 +137,12 @@ export class SimulatedCoordinator {
   }
 
   #send(workerId: string, command: WorkerCommand): void {
-    this.#world.command(this, workerId, command);
+    this.#cluster.command(this, workerId, command);
   }
 
   /** A guarded write: refused once another coordinator has been elected. */
   #write(apply: () => void): Promise<void> {
-    const { store, loop } = this.#world;
+    const { store, loop } = this.#cluster;
     const fails = loop.random.chance(STORE_FAILURE);
     return store.perform(this.process, () => {
       if (store.epoch !== this.epoch) throw new Superseded();
@@ -158,7 +157,7 @@ export class SimulatedCoordinator {
   }
 
   #perform(effect: JobEffect): void {
-    const { store, loop, workers } = this.#world;
+    const { store, loop, workerIds } = this.#cluster;
     switch (effect.kind) {
       case 'prepareAttempt':
         return this.#prepare(effect);
@@ -182,7 +181,7 @@ export class SimulatedCoordinator {
         return this.#send(slices[slice]?.workerId ?? '', { kind: 'deploy', deployment });
       }
       case 'cancelAttempt': {
-        const ids = effect.workers === 'all' ? [...workers.keys()] : effect.workers;
+        const ids = effect.workers === 'all' ? workerIds : effect.workers;
         for (const id of ids) this.#send(id, { kind: 'cancel', attempt: effect.attempt.attempt });
         return;
       }
@@ -201,9 +200,9 @@ export class SimulatedCoordinator {
         return;
       }
       case 'triggerCheckpoint': {
-        const { attempt, checkpointId, savepoint, stopAfter } = effect;
+        const { attempt, checkpointId, prefix, stopAfter } = effect;
         loop.note(`${this.process.id} triggers checkpoint ${checkpointId}`);
-        const barrier = { kind: 'barrier', checkpointId, savepoint, stopAfter } as const;
+        const barrier = { kind: 'barrier', checkpointId, prefix, stopAfter } as const;
         return this.#toAttempt({ kind: 'trigger', attempt, barrier });
       }
       case 'writeManifest':
@@ -216,7 +215,7 @@ export class SimulatedCoordinator {
           tasks.map(({ subtask }) => this.state.execution.slots[subtask]?.workerId ?? ''),
         );
         for (const id of ids) {
-          if (loop.random.chance(NOTIFICATION_LOSS)) this.#world.lostNotifications++;
+          if (loop.random.chance(NOTIFICATION_LOSS)) this.#cluster.onNotificationLost();
           else this.#send(id, { kind: 'complete', attempt, checkpointId });
         }
         return;
@@ -246,7 +245,7 @@ export class SimulatedCoordinator {
         return;
       }
       case 'savepointCompleted':
-        this.#world.savepoints++;
+        this.#cluster.onSavepoint();
         return;
       case 'savepointFailed':
       case 'recordCancel':
@@ -260,7 +259,7 @@ export class SimulatedCoordinator {
   }
 
   #prepare({ attempt, restore }: Extract<JobEffect, { kind: 'prepareAttempt' }>): void {
-    const { store } = this.#world;
+    const { store } = this.#cluster;
     const failed = (error: unknown): void =>
       this.#rejected(error, (failure) => ({
         kind: 'attemptFailed',
@@ -279,7 +278,7 @@ export class SimulatedCoordinator {
   }
 
   #writeManifest(effect: Extract<JobEffect, { kind: 'writeManifest' }>): void {
-    const { store } = this.#world;
+    const { store } = this.#cluster;
     const { checkpointId, prefix, manifest } = effect;
     this.#write(() => {
       store.files.set(`${prefix}manifest.json`, Buffer.from(stringifyManifest(manifest)));
@@ -291,12 +290,12 @@ export class SimulatedCoordinator {
   }
 
   #complete(effect: Extract<JobEffect, { kind: 'completeCheckpoint' }>): void {
-    const { store, loop } = this.#world;
+    const { store, loop } = this.#cluster;
     const { checkpointId, completed } = effect;
     this.#write(() => {
       store.pointer = completed;
       loop.note(`checkpoint ${checkpointId} is complete`);
-      this.#world.onCompleted(completed);
+      this.#cluster.onCompleted(completed);
     }).then(
       () => this.tell({ kind: 'completed', checkpointId }),
       (error: unknown) =>

@@ -25,7 +25,9 @@ const KEYS = 5;
 const WINDOW_MS = 70;
 /** Records of one split in one poll. */
 const PACE_RECORDS = 2;
-const PACE_MS = 7;
+const PACE_MS = 9;
+/** Records of each split that wait until enough has happened for the run to prove something. */
+const HELD_BACK = 4;
 
 const Numbered = t.record({ key: t.string, split: t.int32, index: t.int32, at: t.timestamp });
 type Numbered = t.infer<typeof Numbered>;
@@ -33,8 +35,6 @@ const Output = t.record({ key: t.string, kind: t.literal('count', 'timer'), valu
 const Split = t.record({ id: t.string, ordinal: t.int32, next: t.int32 });
 type Split = t.infer<typeof Split>;
 const Transaction = t.record({ id: t.string });
-
-export const RECORDS = SPLITS * RECORDS_PER_SPLIT;
 
 function numbered(split: number, index: number): Numbered {
   const key = `k${(index * 7 + split * 3) % KEYS}`;
@@ -68,6 +68,8 @@ export interface JobHooks {
   /** The position that a split's snapshot shows. */
   readonly positionOf: (next: number, end: number) => number;
   readonly onRead: (split: number, index: number) => void;
+  /** False while the last records of each split are to be held back. */
+  readonly mayEnd: () => boolean;
   /** Throws when user code is to fail. */
   readonly onElement: () => void;
 }
@@ -92,10 +94,11 @@ class NumbersReader implements SourceReader<Numbered, Split> {
 
   poll(output: SourceOutput<Numbered>): PollResult {
     let open = false;
+    const end = this.#hooks.mayEnd() ? RECORDS_PER_SPLIT : RECORDS_PER_SPLIT - HELD_BACK;
     for (const reading of this.#splits) {
       if (reading.next >= RECORDS_PER_SPLIT) continue;
       output.selectSplit(reading.split.id);
-      for (let i = 0; i < PACE_RECORDS && reading.next < RECORDS_PER_SPLIT; i++) {
+      for (let i = 0; i < PACE_RECORDS && reading.next < end; i++) {
         this.#hooks.onRead(reading.split.ordinal, reading.next);
         output.collect(numbered(reading.split.ordinal, reading.next++));
       }
@@ -184,7 +187,7 @@ export function buildJob(
     'simulated',
     {
       checkpoint: {
-        intervalMs: 30,
+        intervalMs: 24,
         timeoutMs: 300,
         retained: 2,
         minPauseMs: 5,

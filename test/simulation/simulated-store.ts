@@ -40,7 +40,8 @@ export class SimulatedStore {
           const result = apply();
           answer = () => resolve(result);
         } catch (error) {
-          answer = () => reject(error);
+          const failure = error instanceof Error ? error : new Error(String(error));
+          answer = () => reject(failure);
         }
         this.#loop.schedule(0.1 + random.next() * 4, owner, answer);
       });

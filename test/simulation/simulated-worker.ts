@@ -3,75 +3,17 @@
  * coordinator and its peers over the simulated network. It does what the worker's main thread does,
  * and no more: deploy, route, report, end.
  */
-import { serializeError, toMillraceError, type SerializedError } from '../../core/errors.js';
-import type { CheckpointManifest } from '../../core/checkpoint-manifest.js';
-import type { Attempt, SliceLocation, TaskId } from '../../core/execution-state.js';
+import { serializeError, toMillraceError } from '../../core/errors.js';
+import type { Attempt } from '../../core/execution-state.js';
 import { channelTable, createJobGraph } from '../../core/job-graph.js';
-import type { CheckpointTimings, StateFile } from '../../core/state-file.js';
-import type { Buffer as ChannelBuffer, CheckpointBarrier } from '../../worker/network/buffer.js';
+import type { Buffer as ChannelBuffer } from '../../worker/network/buffer.js';
 import { MemoryStateBackend } from '../../worker/state/memory-state-backend.js';
 import { TaskSlot, type SlotExchange } from '../../worker/task/task-slot.js';
 import type { TaskReports } from '../../worker/task/task-environment.js';
+import type { Cluster, Deployment, Peer, Session, WorkerCommand, WorkerReport } from './cluster.js';
 import { SimulatedProcess } from './event-loop.js';
 import { buildJob } from './simulated-job.js';
 import { SimulatedCheckpointStorage } from './simulated-store.js';
-import type { SimulatedCoordinator } from './simulated-coordinator.js';
-import type { World } from './world.js';
-
-export interface Deployment {
-  readonly attempt: Attempt;
-  readonly slice: number;
-  readonly slices: readonly SliceLocation[];
-  readonly restore: CheckpointManifest | undefined;
-}
-
-/** Worker to coordinator: the messages of control.proto that the protocol needs. */
-export type WorkerReport =
-  | { readonly kind: 'register'; readonly freeSlots: number }
-  | {
-      readonly kind: 'taskState';
-      readonly attempt: Attempt;
-      readonly task: TaskId;
-      readonly state: 'RUNNING' | 'DRAINED' | 'FINISHED' | 'FAILED';
-      readonly failure?: SerializedError;
-    }
-  | {
-      readonly kind: 'slotState';
-      readonly attempt: Attempt;
-      readonly slice: number;
-      readonly released: boolean;
-      readonly failure?: SerializedError;
-    }
-  | {
-      readonly kind: 'acknowledged';
-      readonly attempt: Attempt;
-      readonly checkpointId: number;
-      readonly task: TaskId;
-      readonly files: readonly StateFile[];
-      readonly timings: CheckpointTimings;
-    }
-  | {
-      readonly kind: 'declined';
-      readonly attempt: Attempt;
-      readonly checkpointId: number;
-      readonly task: TaskId;
-      readonly failure: SerializedError;
-    }
-  | {
-      readonly kind: 'committed';
-      readonly attempt: Attempt;
-      readonly checkpointId: number;
-      readonly task: TaskId;
-    };
-
-/** Coordinator to worker. */
-export type WorkerCommand =
-  | { readonly kind: 'deploy'; readonly deployment: Deployment }
-  | { readonly kind: 'cancel'; readonly attempt: number }
-  | { readonly kind: 'finish'; readonly attempt: Attempt }
-  | { readonly kind: 'trigger'; readonly attempt: Attempt; readonly barrier: CheckpointBarrier }
-  | { readonly kind: 'complete'; readonly attempt: Attempt; readonly checkpointId: number }
-  | { readonly kind: 'aborted'; readonly attempt: Attempt; readonly checkpointId: number };
 
 interface RunningSlot {
   readonly deployment: Deployment;
@@ -82,18 +24,18 @@ interface RunningSlot {
   built: boolean;
 }
 
-export class SimulatedWorker {
+export class SimulatedWorker implements Peer {
   readonly process: SimulatedProcess;
-  readonly #world: World;
+  readonly #cluster: Cluster;
   readonly #slotCount: number;
   readonly #slots = new Map<number, RunningSlot>();
   /** Buffers of slots that peers know of before this worker does. */
   readonly #undeployed = new Map<string, ((slot: TaskSlot) => void)[]>();
   /** The coordinator that this worker's session is with. */
-  session: SimulatedCoordinator | undefined;
+  session: Session | undefined;
 
-  constructor(world: World, id: string, slotCount: number) {
-    this.#world = world;
+  constructor(cluster: Cluster, id: string, slotCount: number) {
+    this.#cluster = cluster;
     this.#slotCount = slotCount;
     this.process = new SimulatedProcess(id);
   }
@@ -104,8 +46,8 @@ export class SimulatedWorker {
 
   /** A session with the coordinator that leads now: also after the old one was lost. */
   register(): void {
-    this.session = this.#world.coordinator;
-    this.#world.report(this, { kind: 'register', freeSlots: this.#slotCount - this.#slots.size });
+    this.session = this.#cluster.leader;
+    this.#report({ kind: 'register', freeSlots: this.#slotCount - this.#slots.size });
   }
 
   receive(command: WorkerCommand): void {
@@ -169,15 +111,19 @@ export class SimulatedWorker {
   }
 
   #whenBuilt(running: RunningSlot, action: () => void): void {
-    if (running.built) this.#world.loop.schedule(0, running.process, action);
+    if (running.built) this.#cluster.loop.schedule(0, running.process, action);
     else running.early.push(action);
+  }
+
+  #report(report: WorkerReport): void {
+    if (this.session !== undefined) this.#cluster.report(this.id, this.session, report);
   }
 
   #deploy(deployment: Deployment): void {
     const { attempt, slice } = deployment;
-    const { loop, store, mutation } = this.#world;
+    const { loop, store, mutation } = this.#cluster;
     const process = new SimulatedProcess(`${this.id}/${attempt.attempt}/${slice}`, this.process);
-    const { graph, transformations } = buildJob(store, process, this.#world.hooks);
+    const { graph, transformations } = buildJob(store, process, this.#cluster.hooks);
     const storage = new SimulatedCheckpointStorage(store, process);
     const slot = new TaskSlot({
       jobId: attempt.jobId,
@@ -217,7 +163,7 @@ export class SimulatedWorker {
         await slot.open();
       })
       .catch((error: unknown) => {
-        this.#world.report(this, {
+        this.#report({
           kind: 'slotState',
           attempt,
           slice,
@@ -232,17 +178,17 @@ export class SimulatedWorker {
     running.process.kill();
     this.#slots.delete(running.deployment.slice);
     const { attempt, slice } = running.deployment;
-    this.#world.loop.note(`${this.id} ends slice ${slice} of attempt ${attempt.attempt}`);
-    this.#world.report(this, { kind: 'slotState', attempt, slice, released: true });
+    this.#cluster.loop.note(`${this.id} ends slice ${slice} of attempt ${attempt.attempt}`);
+    this.#report({ kind: 'slotState', attempt, slice, released: true });
   }
 
   #finish(running: RunningSlot): void {
     const { attempt } = running.deployment;
     const { slot } = running;
-    this.#world.loop.schedule(0, running.process, () => {
+    this.#cluster.loop.schedule(0, running.process, () => {
       void slot.close().then(() => {
         for (const { id } of slot.tasks) {
-          this.#world.report(this, { kind: 'taskState', attempt, task: id, state: 'FINISHED' });
+          this.#report({ kind: 'taskState', attempt, task: id, state: 'FINISHED' });
         }
         this.#end(running);
       });
@@ -250,7 +196,7 @@ export class SimulatedWorker {
   }
 
   #reportsOf(attempt: Attempt): TaskReports {
-    const report = (message: WorkerReport): void => this.#world.report(this, message);
+    const report = (message: WorkerReport): void => this.#report(message);
     return {
       running: (task) => report({ kind: 'taskState', attempt, task, state: 'RUNNING' }),
       drained: (task) => report({ kind: 'taskState', attempt, task, state: 'DRAINED' }),
@@ -273,14 +219,14 @@ export class SimulatedWorker {
   #exchangeOf(deployment: Deployment, graph: ReturnType<typeof createJobGraph>): SlotExchange {
     const { attempt, slices } = deployment;
     const channels = channelTable(graph);
-    const peer = (slice: number): SimulatedWorker | undefined =>
-      this.#world.workerOf(slices[slice]?.workerId ?? '');
+    const peer = (slice: number): Peer | undefined =>
+      this.#cluster.peer(slices[slice]?.workerId ?? '');
     return {
       send: (channel, buffer) => {
         const slice = channels[channel]?.toSubtask ?? 0;
         const to = peer(slice);
         if (to === undefined) return;
-        this.#world.network.send(`${attempt.attempt} data ${channel}`, to.process, () =>
+        this.#cluster.network.send(`${attempt.attempt} data ${channel}`, to.process, () =>
           to.onBuffer(attempt, slice, channel, buffer),
         );
       },
@@ -288,7 +234,7 @@ export class SimulatedWorker {
         const slice = channels[channel]?.fromSubtask ?? 0;
         const to = peer(slice);
         if (to === undefined) return;
-        this.#world.network.send(`${attempt.attempt} credits ${channel}`, to.process, () =>
+        this.#cluster.network.send(`${attempt.attempt} credits ${channel}`, to.process, () =>
           to.onCredits(attempt, slice, channel, count),
         );
       },

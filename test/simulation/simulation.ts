@@ -7,11 +7,10 @@
 import { isTerminalJobStatus } from '../../core/execution-state.js';
 import { MUTANTS, type MutantName } from './mutants.js';
 import { referenceOutput } from './simulated-job.js';
-import { World } from './world.js';
+import { CHECKPOINTS_MIN, World } from './world.js';
 
 /** A run that needs more than this hangs; the longest honest one takes a small part of it. */
 const LIMITS = { steps: 40_000, ms: 30_000 };
-const CHECKPOINTS_MIN = 3;
 
 export interface SimulationResult {
   /** Empty: output and state are exactly what they must be. */

@@ -5,15 +5,18 @@
  */
 import { parseManifest } from '../../core/checkpoint-manifest.js';
 import type { CompletedCheckpoint } from '../../core/checkpoint-protocol.js';
+import type { Cluster, Peer, Session, WorkerCommand, WorkerReport } from './cluster.js';
 import { EventLoop, SimulatedNetwork } from './event-loop.js';
 import type { Mutation } from './mutants.js';
 import { SimulatedCoordinator } from './simulated-coordinator.js';
 import type { JobHooks } from './simulated-job.js';
 import { SimulatedStore } from './simulated-store.js';
-import { SimulatedWorker, type WorkerCommand, type WorkerReport } from './simulated-worker.js';
+import { SimulatedWorker } from './simulated-worker.js';
 
 const WORKERS = 3;
 const HEARTBEAT_TIMEOUT_MS = 25;
+/** A run with fewer completed checkpoints proves little. */
+export const CHECKPOINTS_MIN = 3;
 
 const FAULTS = [
   'worker killed',
@@ -31,11 +34,10 @@ interface PlannedFault {
   readonly step: number;
 }
 
-export class World {
+export class World implements Cluster {
   readonly loop: EventLoop;
   readonly network: SimulatedNetwork;
   readonly store: SimulatedStore;
-  readonly workers = new Map<string, SimulatedWorker>();
   readonly mutation: Mutation;
   readonly hooks: JobHooks;
   coordinator: SimulatedCoordinator;
@@ -47,6 +49,7 @@ export class World {
   lostNotifications = 0;
   /** Most records that were read but not committed when something was hit. */
   inFlight = 0;
+  readonly #workers = new Map<string, SimulatedWorker>();
   readonly #planned: PlannedFault[];
   readonly #read: number[] = [];
   #throwNext = false;
@@ -62,6 +65,7 @@ export class World {
       onRead: (split, index) => {
         this.#read[split] = Math.max(this.#read[split] ?? 0, index + 1);
       },
+      mayEnd: () => this.completed >= CHECKPOINTS_MIN - 1,
       onElement: () => {
         if (!this.#throwNext) return;
         this.#throwNext = false;
@@ -69,9 +73,9 @@ export class World {
       },
     };
     const { random } = this.loop;
-    this.#planned = Array.from({ length: random.whole(1, 4) }, () => ({
+    this.#planned = Array.from({ length: random.whole(1, 4) }, (_, index) => ({
       fault: random.pick(FAULTS),
-      step: random.whole(60, 1_200),
+      step: random.whole(60, index === 0 ? 400 : 1_500),
     })).sort((left, right) => left.step - right.step);
     if (random.chance(0.3)) this.#planSavepoint(random.whole(30, 250));
     this.coordinator = new SimulatedCoordinator(this);
@@ -79,26 +83,38 @@ export class World {
     this.coordinator.start();
   }
 
-  workerOf(id: string): SimulatedWorker | undefined {
-    return this.workers.get(id);
+  get leader(): Session {
+    return this.coordinator;
   }
 
-  /** A report on the worker's session; lost with the coordinator at its other end. */
-  report(worker: SimulatedWorker, report: WorkerReport): void {
-    const { session } = worker;
-    if (session === undefined) return;
-    this.network.send(`${worker.id} to ${session.process.id}`, session.process, () =>
-      session.onReport(worker, report),
+  get workerIds(): readonly string[] {
+    return [...this.#workers.keys()];
+  }
+
+  peer(workerId: string): Peer | undefined {
+    return this.#workers.get(workerId);
+  }
+
+  report(workerId: string, session: Session, report: WorkerReport): void {
+    this.network.send(`${workerId} to ${session.process.id}`, session.process, () =>
+      session.onReport(workerId, report),
     );
   }
 
-  /** A command on the worker's session; a worker has one session at a time. */
-  command(from: SimulatedCoordinator, workerId: string, command: WorkerCommand): void {
-    const worker = this.workers.get(workerId);
+  command(from: Session, workerId: string, command: WorkerCommand): void {
+    const worker = this.#workers.get(workerId);
     if (worker === undefined) return;
     this.network.send(`${from.process.id} to ${workerId}`, worker.process, () => {
       if (worker.session === from) worker.receive(command);
     });
+  }
+
+  onSavepoint(): void {
+    this.savepoints++;
+  }
+
+  onNotificationLost(): void {
+    this.lostNotifications++;
   }
 
   /** After every step: strikes when it is time, and first of all while records are in flight. */
@@ -116,7 +132,6 @@ export class World {
     this.#apply(next.fault);
   }
 
-  /** What a completed checkpoint names must exist: checked the moment the pointer names it. */
   onCompleted(completed: readonly CompletedCheckpoint[]): void {
     this.completed++;
     for (const { prefix, checkpointId } of completed) {
@@ -161,7 +176,7 @@ export class World {
 
   /** Rather one that has work to do. */
   #victim(): SimulatedWorker | undefined {
-    const alive = [...this.workers.values()].filter(({ process }) => process.state === 'alive');
+    const alive = [...this.#workers.values()].filter(({ process }) => process.state === 'alive');
     const used = new Set(this.coordinator.state.execution.slots.map(({ workerId }) => workerId));
     const busy = alive.filter(({ id }) => used.has(id));
     const candidates = busy.length > 0 ? busy : alive;
@@ -172,7 +187,7 @@ export class World {
     const victim = this.#victim();
     if (victim === undefined) return;
     victim.process.kill();
-    this.workers.delete(victim.id);
+    this.#workers.delete(victim.id);
     const { session } = victim;
     if (session !== undefined) {
       // What it had sent still arrives, then the end of its connection.
@@ -201,7 +216,7 @@ export class World {
 
   #addWorker(delayMs: number): void {
     const worker = new SimulatedWorker(this, `w${++this.#workerCount}`, 1);
-    this.workers.set(worker.id, worker);
+    this.#workers.set(worker.id, worker);
     this.loop.schedule(delayMs, worker.process, () => worker.register());
   }
 
@@ -210,7 +225,7 @@ export class World {
       this.coordinator = new SimulatedCoordinator(this);
       this.loop.note(`${this.coordinator.process.id} takes over`);
       this.coordinator.start();
-      for (const worker of this.workers.values()) {
+      for (const worker of this.#workers.values()) {
         this.loop.schedule(this.loop.random.next() * 10, worker.process, () => worker.register());
       }
     });

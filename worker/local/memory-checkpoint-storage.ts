@@ -7,12 +7,8 @@ import type { CheckpointStorage } from '../task/task-environment.js';
 export class MemoryCheckpointStorage implements CheckpointStorage {
   readonly #files = new Map<string, Uint8Array>();
 
-  write(
-    checkpointId: number,
-    name: string,
-    bytes: Uint8Array,
-  ): ReturnType<CheckpointStorage['write']> {
-    const key = `chk-${checkpointId}/${name}`;
+  write(prefix: string, name: string, bytes: Uint8Array): ReturnType<CheckpointStorage['write']> {
+    const key = prefix + name;
     this.#files.set(key, bytes);
     const sha256 = createHash('sha256').update(bytes).digest('hex');
     return Promise.resolve({ key, lengthBytes: bytes.byteLength, sha256 });

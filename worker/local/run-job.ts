@@ -109,7 +109,7 @@ export async function runJob(job: Job, options: RunJobOptions = {}): Promise<Run
             slot.triggerCheckpoint({
               kind: 'barrier',
               checkpointId: FINAL_CHECKPOINT,
-              savepoint: false,
+              prefix: 'final/',
               stopAfter: true,
             });
           }

@@ -31,7 +31,8 @@ export interface WatermarkStatus {
 export interface CheckpointBarrier {
   readonly kind: 'barrier';
   readonly checkpointId: number;
-  readonly savepoint: boolean;
+  /** Blob key prefix of the checkpoint's files, with a slash at the end. */
+  readonly prefix: string;
   /** Sources emit nothing after this barrier. */
   readonly stopAfter: boolean;
 }

@@ -20,7 +20,7 @@ function payloadBytes(buffer: ChannelBuffer): number {
     case 'watermarkStatus':
       return 1;
     case 'barrier':
-      return 9;
+      return 9 + Buffer.byteLength(buffer.prefix);
     case 'endOfData':
       return 0;
     case 'batch':
@@ -85,7 +85,8 @@ function writeBuffer(
       break;
     case 'barrier':
       frame.writeDoubleLE(buffer.checkpointId, at);
-      frame[at + 8] = (buffer.savepoint ? 1 : 0) | (buffer.stopAfter ? 2 : 0);
+      frame[at + 8] = buffer.stopAfter ? 1 : 0;
+      frame.write(buffer.prefix, at + 9);
       break;
     case 'endOfData':
     case 'batch':
@@ -151,16 +152,14 @@ function readBuffer(
     case KIND.watermarkStatus:
       if (size !== 1) corrupt('watermark status');
       return { kind: 'watermarkStatus', idle: frame[at] === 1 };
-    case KIND.barrier: {
-      if (size !== 9) corrupt('barrier');
-      const flags = frame[at + 8] ?? 0;
+    case KIND.barrier:
+      if (size < 9) corrupt('barrier');
       return {
         kind: 'barrier',
         checkpointId: frame.readDoubleLE(at),
-        savepoint: (flags & 1) !== 0,
-        stopAfter: (flags & 2) !== 0,
+        stopAfter: frame[at + 8] === 1,
+        prefix: frame.toString('utf8', at + 9, at + size),
       };
-    }
     case KIND.endOfData:
       return { kind: 'endOfData' };
     default:

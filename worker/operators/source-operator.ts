@@ -114,13 +114,11 @@ export class SourceOperator implements StreamOperator {
   }
 
   snapshot(): OperatorSnapshot {
-    const entries = this.#reader
-      .snapshot()
-      .map((split): SplitState => ({
-        split,
-        maxTimestamp: this.#watermarks.maxTimestampOf(split.id),
-        watermark: this.#lastWatermark,
-      }));
+    const entries = this.#reader.snapshot().map((split): SplitState => ({
+      split,
+      maxTimestamp: this.#watermarks.maxTimestampOf(split.id),
+      watermark: this.#lastWatermark,
+    }));
     return { operator: { entries } };
   }
 

@@ -253,7 +253,7 @@ export class StreamTask {
     const { chain, checkpoints } = this.#options;
     const snapshot = (): void => {
       chain.broadcast(barrier);
-      checkpoints.snapshot(barrier.checkpointId, startDelayMs, alignmentMs);
+      checkpoints.snapshot(barrier, startDelayMs, alignmentMs);
     };
     const draining = chain.drain();
     if (draining === undefined) snapshot();

@@ -5,6 +5,7 @@
  */
 import { toMillraceError } from '../../core/errors.js';
 import type { StateFile } from '../../core/state-file.js';
+import type { CheckpointBarrier } from '../network/buffer.js';
 import type { OperatorSnapshot, StreamOperator } from '../operators/operator.js';
 import { encodeEntries } from '../operators/operator-state.js';
 import type { Schema } from '../../core/schema.js';
@@ -32,7 +33,8 @@ export class SubtaskCheckpointCoordinator {
   }
 
   /** The barrier is aligned and already sent on; takes the snapshot before this call returns. */
-  snapshot(checkpointId: number, startDelayMs: number, alignmentMs: number): void {
+  snapshot(barrier: CheckpointBarrier, startDelayMs: number, alignmentMs: number): void {
+    const { checkpointId } = barrier;
     const { task, environment, operators } = this.#options;
     const started = environment.clock.monotonic();
     let taken: TakenSnapshot[];
@@ -47,7 +49,7 @@ export class SubtaskCheckpointCoordinator {
     }
     const syncMs = environment.clock.monotonic() - started;
     const asyncStarted = environment.clock.monotonic();
-    this.#write(checkpointId, taken).then(
+    this.#write(barrier.prefix, taken).then(
       (files) => {
         if (checkpointId <= this.#aborted) return;
         const asyncMs = environment.clock.monotonic() - asyncStarted;
@@ -72,14 +74,14 @@ export class SubtaskCheckpointCoordinator {
     this.#aborted = Math.max(this.#aborted, checkpointId);
   }
 
-  async #write(checkpointId: number, taken: readonly TakenSnapshot[]): Promise<StateFile[]> {
+  async #write(prefix: string, taken: readonly TakenSnapshot[]): Promise<StateFile[]> {
     const { task, environment, stateSchemaOf } = this.#options;
     const files: StateFile[] = [];
     for (const { operator, snapshot } of taken) {
       const { keyed, operator: entries } = snapshot;
       if (keyed !== undefined) {
         const name = `${operator}-${task.subtask}-keyed`;
-        const written = await environment.storage.write(checkpointId, name, keyed.bytes());
+        const written = await environment.storage.write(prefix, name, keyed.bytes());
         files.push({
           operator,
           kind: 'keyed',
@@ -92,7 +94,7 @@ export class SubtaskCheckpointCoordinator {
       if (entries !== undefined && schema !== undefined) {
         const bytes = encodeEntries(schema, await entries.entries);
         const name = `${operator}-${task.subtask}-operator`;
-        const written = await environment.storage.write(checkpointId, name, bytes);
+        const written = await environment.storage.write(prefix, name, bytes);
         files.push({ operator, kind: 'operator', ...written, keyGroupStart: 0, keyGroupEnd: 0 });
       }
     }

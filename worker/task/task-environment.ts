@@ -14,9 +14,9 @@ export interface TaskId {
 
 /** Where a task's part of a checkpoint goes. */
 export interface CheckpointStorage {
-  /** Resolves once the file is durable. `name` is unique within the checkpoint. */
+  /** Resolves once the file is durable. `prefix` is the checkpoint's; `name` is unique under it. */
   write(
-    checkpointId: number,
+    prefix: string,
     name: string,
     bytes: Uint8Array,
   ): Promise<{ readonly key: string; readonly lengthBytes: number; readonly sha256: string }>;

@@ -10,11 +10,11 @@ const channelBuffer: fc.Arbitrary<ChannelBuffer> = fc.oneof(
   fc.double({ noNaN: true }).map((timestamp): ChannelBuffer => ({ kind: 'watermark', timestamp })),
   fc.boolean().map((idle): ChannelBuffer => ({ kind: 'watermarkStatus', idle })),
   fc
-    .tuple(fc.nat(), fc.boolean(), fc.boolean())
-    .map(([checkpointId, savepoint, stopAfter]): ChannelBuffer => ({
+    .tuple(fc.nat(), fc.string(), fc.boolean())
+    .map(([checkpointId, prefix, stopAfter]): ChannelBuffer => ({
       kind: 'barrier',
       checkpointId,
-      savepoint,
+      prefix,
       stopAfter,
     })),
   fc.constant<ChannelBuffer>({ kind: 'endOfData' }),

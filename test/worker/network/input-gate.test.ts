@@ -21,7 +21,7 @@ const records = (...values: unknown[]): ChannelBuffer => ({
 const barrier = (checkpointId: number): ChannelBuffer => ({
   kind: 'barrier',
   checkpointId,
-  savepoint: false,
+  prefix: 'chk/',
   stopAfter: false,
 });
 

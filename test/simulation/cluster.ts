@@ -1,0 +1,104 @@
+/**
+ * The seam between the simulated processes and the world that they live in: what they say to each
+ * other (the messages of control.proto that the protocol needs), and what they may ask of the world.
+ */
+import type { CheckpointManifest } from '../../core/checkpoint-manifest.js';
+import type { CompletedCheckpoint } from '../../core/checkpoint-protocol.js';
+import type { SerializedError } from '../../core/errors.js';
+import type { Attempt, SliceLocation, TaskId } from '../../core/execution-state.js';
+import type { CheckpointTimings, StateFile } from '../../core/state-file.js';
+import type { Buffer as ChannelBuffer, CheckpointBarrier } from '../../worker/network/buffer.js';
+import type { EventLoop, SimulatedNetwork, SimulatedProcess } from './event-loop.js';
+import type { Mutation } from './mutants.js';
+import type { JobHooks } from './simulated-job.js';
+import type { SimulatedStore } from './simulated-store.js';
+
+export interface Deployment {
+  readonly attempt: Attempt;
+  readonly slice: number;
+  readonly slices: readonly SliceLocation[];
+  readonly restore: CheckpointManifest | undefined;
+}
+
+/** Worker to coordinator: the messages of control.proto that the protocol needs. */
+export type WorkerReport =
+  | { readonly kind: 'register'; readonly freeSlots: number }
+  | {
+      readonly kind: 'taskState';
+      readonly attempt: Attempt;
+      readonly task: TaskId;
+      readonly state: 'RUNNING' | 'DRAINED' | 'FINISHED' | 'FAILED';
+      readonly failure?: SerializedError;
+    }
+  | {
+      readonly kind: 'slotState';
+      readonly attempt: Attempt;
+      readonly slice: number;
+      readonly released: boolean;
+      readonly failure?: SerializedError;
+    }
+  | {
+      readonly kind: 'acknowledged';
+      readonly attempt: Attempt;
+      readonly checkpointId: number;
+      readonly task: TaskId;
+      readonly files: readonly StateFile[];
+      readonly timings: CheckpointTimings;
+    }
+  | {
+      readonly kind: 'declined';
+      readonly attempt: Attempt;
+      readonly checkpointId: number;
+      readonly task: TaskId;
+      readonly failure: SerializedError;
+    }
+  | {
+      readonly kind: 'committed';
+      readonly attempt: Attempt;
+      readonly checkpointId: number;
+      readonly task: TaskId;
+    };
+
+/** Coordinator to worker. */
+export type WorkerCommand =
+  | { readonly kind: 'deploy'; readonly deployment: Deployment }
+  | { readonly kind: 'cancel'; readonly attempt: number }
+  | { readonly kind: 'finish'; readonly attempt: Attempt }
+  | { readonly kind: 'trigger'; readonly attempt: Attempt; readonly barrier: CheckpointBarrier }
+  | { readonly kind: 'complete'; readonly attempt: Attempt; readonly checkpointId: number }
+  | { readonly kind: 'aborted'; readonly attempt: Attempt; readonly checkpointId: number };
+
+/** A worker as its peers reach it. */
+export interface Peer {
+  readonly process: SimulatedProcess;
+  onBuffer(attempt: Attempt, slice: number, channel: number, buffer: ChannelBuffer): void;
+  onCredits(attempt: Attempt, slice: number, channel: number, count: number): void;
+}
+
+/** The coordinator's end of a worker's session. */
+export interface Session {
+  readonly process: SimulatedProcess;
+  onReport(workerId: string, report: WorkerReport): void;
+  /** The worker's connection broke, or its heartbeats stopped. */
+  loseWorker(workerId: string, reason: string): void;
+}
+
+export interface Cluster {
+  readonly loop: EventLoop;
+  readonly network: SimulatedNetwork;
+  readonly store: SimulatedStore;
+  readonly mutation: Mutation;
+  readonly hooks: JobHooks;
+  readonly workerIds: readonly string[];
+  /** The coordinator that leads now. */
+  readonly leader: Session;
+  peer(workerId: string): Peer | undefined;
+  /** A report on the worker's session; lost with the coordinator at its other end. */
+  report(workerId: string, session: Session, report: WorkerReport): void;
+  /** A command on the worker's session; a worker has one session at a time. */
+  command(from: Session, workerId: string, command: WorkerCommand): void;
+  /** The pointer has just been set: what it names must exist. */
+  onCompleted(completed: readonly CompletedCheckpoint[]): void;
+  onSavepoint(): void;
+  onNotificationLost(): void;
+}
