@@ -6,11 +6,23 @@ export const CHUNK_RECORDS_MAX = 256;
 /** Estimated bytes at which a chunk is closed early, so that large records do not make huge messages. */
 export const CHUNK_BYTES_MAX = 32 * 1024;
 
+/** A chunk is not made smaller than this, however slow its consumer: the cost per message would show. */
+export const CHUNK_RECORDS_MIN = 16;
+
 /**
- * Chunks in flight per channel: enough to fill several messages of 8 chunks while credits travel
+ * Most chunks in flight per channel: enough to fill several messages of 8 chunks while credits travel
  * back, few enough that what stands before a barrier stays under about half a megabyte a channel.
  */
 export const CHANNEL_CREDITS = 24;
+
+/** Chunks in flight per channel before anything is known about the consumer. */
+export const IN_FLIGHT_START = 8;
+
+/** Fewer would leave the consumer waiting for credits to travel. */
+export const IN_FLIGHT_MIN = 2;
+
+/** What is in flight should be worked off within this time, so that barriers behind it are not late; ms. */
+export const IN_FLIGHT_TARGET_MS = 100;
 
 /** Credits are returned when this many have gathered, or at once when the channel has run empty. */
 export const CREDIT_RETURN_BATCH = 6;

@@ -5,12 +5,8 @@
  */
 import type { RecordBuilder } from '../../core/record-codec.js';
 import { isRecords, type Buffer, type RecordBatch, type StreamEvent } from './buffer.js';
-import {
-  CHANNEL_CREDITS,
-  CHUNK_BYTES_MAX,
-  CHUNK_RECORDS_MAX,
-  SUBPARTITION_QUEUE_MAX,
-} from './limits.js';
+import { BufferDebloater } from './buffer-debloater.js';
+import { CHUNK_BYTES_MAX, SUBPARTITION_QUEUE_MAX } from './limits.js';
 
 /** Where buffers go: the consumer's gate in the same slot, or the exchange. */
 export type SendBuffer = (channel: number, buffer: Buffer) => void;
@@ -23,12 +19,20 @@ export class ResultSubpartition {
   readonly #queue: Buffer[] = [];
   #queuedRecords = 0;
   #batch: RecordBatch | undefined;
-  #credits = CHANNEL_CREDITS;
+  readonly #debloater: BufferDebloater;
+  #chunkRecords: number;
 
-  constructor(channel: number, send: SendBuffer, builder: RecordBuilder<unknown> | undefined) {
+  constructor(
+    channel: number,
+    send: SendBuffer,
+    builder: RecordBuilder<unknown> | undefined,
+    monotonic: () => number,
+  ) {
     this.channel = channel;
     this.#send = send;
     this.#builder = builder;
+    this.#debloater = new BufferDebloater(monotonic);
+    this.#chunkRecords = this.#debloater.chunkRecords;
   }
 
   /** True while the task should take no further input. */
@@ -38,7 +42,7 @@ export class ResultSubpartition {
 
   /** True when everything sent has been consumed, so there is nothing to wait for. */
   get isReceiverIdle(): boolean {
-    return this.#credits === CHANNEL_CREDITS;
+    return this.#debloater.inFlight === 0;
   }
 
   get hasOpenChunk(): boolean {
@@ -49,7 +53,7 @@ export class ResultSubpartition {
     const builder = this.#builder;
     if (builder !== undefined) {
       builder.append(value, timestamp);
-      if (builder.count >= CHUNK_RECORDS_MAX || builder.byteEstimate >= CHUNK_BYTES_MAX) {
+      if (builder.count >= this.#chunkRecords || builder.byteEstimate >= CHUNK_BYTES_MAX) {
         this.flush();
       }
       return;
@@ -61,7 +65,7 @@ export class ResultSubpartition {
     }
     batch.values.push(value);
     batch.timestamps.push(timestamp);
-    if (batch.values.length >= CHUNK_RECORDS_MAX) this.flush();
+    if (batch.values.length >= this.#chunkRecords) this.flush();
   }
 
   /** Closes the open chunk, if any, and sends it when there is a credit. */
@@ -82,7 +86,8 @@ export class ResultSubpartition {
   }
 
   addCredits(count: number): void {
-    this.#credits += count;
+    this.#debloater.consumed(count);
+    this.#chunkRecords = this.#debloater.chunkRecords;
     this.#drain();
   }
 
@@ -96,8 +101,8 @@ export class ResultSubpartition {
     let sent = 0;
     for (const buffer of this.#queue) {
       if (isRecords(buffer)) {
-        if (this.#credits === 0) break;
-        this.#credits--;
+        if (!this.#debloater.admits()) break;
+        this.#debloater.sent();
         this.#queuedRecords--;
       }
       sent++;

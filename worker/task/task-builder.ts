@@ -195,6 +195,7 @@ function createWriter(
         channelOf(edge, consumers, subtask, to),
         options.send,
         local ? undefined : codec?.builder(),
+        () => options.environment.clock.monotonic(),
       ),
     );
   }
