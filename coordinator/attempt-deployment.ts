@@ -14,7 +14,6 @@ import {
 import type { SliceLocation } from '../core/execution-state.js';
 import type { JobEffect, RestoreSource } from '../core/job-decider.js';
 import type { JobGraph } from '../core/job-graph.js';
-import { jobPrefix } from './checkpoint-writer.js';
 import type { CompletedCheckpointStore } from './completed-checkpoint-store.js';
 import type { JobRecord } from './job-record.js';
 import type { JobServices } from './job-services.js';

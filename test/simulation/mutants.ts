@@ -51,10 +51,10 @@ function acknowledgeEarly(
 ): CheckpointStorage {
   return {
     read: (file) => storage.read(file),
-    write: (checkpointId, name, bytes) => {
+    write: (prefix, name, bytes) => {
       const copy = bytes.slice();
-      loop.schedule(40, owner, () => void storage.write(checkpointId, name, copy));
-      return Promise.resolve(describeFile(checkpointId, name, bytes));
+      loop.schedule(40, owner, () => void storage.write(prefix, name, copy));
+      return Promise.resolve(describeFile(prefix, name, bytes));
     },
   };
 }

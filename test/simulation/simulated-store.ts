@@ -60,9 +60,9 @@ export interface WrittenFile {
 }
 
 /** What a file will be called and how it will be verified. */
-export function describeFile(checkpointId: number, name: string, bytes: Uint8Array): WrittenFile {
+export function describeFile(prefix: string, name: string, bytes: Uint8Array): WrittenFile {
   return {
-    key: `jobs/j/chk-${checkpointId}/${name}`,
+    key: prefix + name,
     lengthBytes: bytes.byteLength,
     sha256: createHash('sha256').update(bytes).digest('hex'),
   };
@@ -78,8 +78,8 @@ export class SimulatedCheckpointStorage implements CheckpointStorage {
     this.#owner = owner;
   }
 
-  write(checkpointId: number, name: string, bytes: Uint8Array): Promise<WrittenFile> {
-    const file = describeFile(checkpointId, name, bytes);
+  write(prefix: string, name: string, bytes: Uint8Array): Promise<WrittenFile> {
+    const file = describeFile(prefix, name, bytes);
     const copy = bytes.slice();
     return this.#store.perform(this.#owner, () => {
       this.#store.files.set(file.key, copy);
@@ -90,7 +90,7 @@ export class SimulatedCheckpointStorage implements CheckpointStorage {
   read(file: StateFile): Promise<Uint8Array> {
     return this.#store.perform(this.#owner, () => {
       const bytes = this.#store.files.get(file.key);
-      const found = bytes === undefined ? undefined : describeFile(0, '', bytes).sha256;
+      const found = bytes === undefined ? undefined : describeFile('', '', bytes).sha256;
       if (bytes !== undefined && found === file.sha256) return bytes;
       throw new MillraceError('CHECKPOINT_CORRUPT', `file ${file.key} is gone; restore another`);
     });

@@ -5,7 +5,7 @@
  */
 import type { SourceSplit } from '../../api/source.js';
 import { isMillraceError, MillraceError } from '../../core/errors.js';
-import { compileRecordCodec, NO_TIMESTAMP } from '../../core/record-codec.js';
+import { compileRecordCodec, NO_TIMESTAMP, type RecordCodec } from '../../core/record-codec.js';
 import { float64Schema, recordSchema, type Schema } from '../../core/schema.js';
 
 /** A committable with the checkpoint that it belongs to. */
@@ -31,11 +31,9 @@ export function splitStateSchema(split: Schema<SourceSplit>): Schema<SplitState>
   return recordSchema({ split, maxTimestamp: float64Schema, watermark: float64Schema });
 }
 
-export function encodeEntries<T>(schema: Schema<T>, entries: readonly T[]): Uint8Array {
-  return compileRecordCodec(schema).encode(
-    entries,
-    new Float64Array(entries.length).fill(NO_TIMESTAMP),
-  );
+/** The entries as one chunk of their codec; event times do not matter here. */
+export function encodeEntries<T>(codec: RecordCodec<T>, entries: readonly T[]): Uint8Array {
+  return codec.encode(entries, new Float64Array(entries.length).fill(NO_TIMESTAMP));
 }
 
 /**

@@ -4,19 +4,19 @@
  * acknowledge once every file is durable, never before.
  */
 import { toMillraceError } from '../../core/errors.js';
+import type { RecordCodec } from '../../core/record-codec.js';
 import type { StateFile } from '../../core/state-file.js';
 import type { CheckpointBarrier } from '../network/buffer.js';
 import type { OperatorSnapshot, StreamOperator } from '../operators/operator.js';
 import { encodeEntries } from '../operators/operator-state.js';
-import type { Schema } from '../../core/schema.js';
 import type { TaskEnvironment, TaskId } from './task-environment.js';
 
 export interface SubtaskCheckpointCoordinatorOptions {
   readonly task: TaskId;
   readonly environment: TaskEnvironment;
   readonly operators: readonly StreamOperator[];
-  /** Schema of an operator's state entries; undefined where it has none. */
-  readonly stateSchemaOf: (operator: string) => Schema<unknown> | undefined;
+  /** Codecs of operator state, by operator; compiled once, since every checkpoint needs them. */
+  readonly stateCodecs: ReadonlyMap<string, RecordCodec<unknown>>;
 }
 
 interface TakenSnapshot {
@@ -75,7 +75,7 @@ export class SubtaskCheckpointCoordinator {
   }
 
   async #write(prefix: string, taken: readonly TakenSnapshot[]): Promise<StateFile[]> {
-    const { task, environment, stateSchemaOf } = this.#options;
+    const { task, environment, stateCodecs } = this.#options;
     const files: StateFile[] = [];
     for (const { operator, snapshot } of taken) {
       const { keyed, operator: entries } = snapshot;
@@ -90,9 +90,9 @@ export class SubtaskCheckpointCoordinator {
           keyGroupEnd: keyed.keyGroups.end,
         });
       }
-      const schema = stateSchemaOf(operator);
-      if (entries !== undefined && schema !== undefined) {
-        const bytes = encodeEntries(schema, await entries.entries);
+      const codec = stateCodecs.get(operator);
+      if (entries !== undefined && codec !== undefined) {
+        const bytes = encodeEntries(codec, await entries.entries);
         const name = `${operator}-${task.subtask}-operator`;
         const written = await environment.storage.write(prefix, name, bytes);
         files.push({ operator, kind: 'operator', ...written, keyGroupStart: 0, keyGroupEnd: 0 });

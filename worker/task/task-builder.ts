@@ -91,7 +91,7 @@ export function buildTask(
     task: id,
     environment: options.environment,
     operators: chain.operators,
-    stateSchemaOf: (operator) => stateSchemaOf(chain.transformationOf(operator)),
+    stateCodecs: stateCodecs(chain, vertex),
   });
   const { source } = factory;
   const input =
@@ -112,8 +112,17 @@ export function buildTask(
   return { task, gate, subpartitions };
 }
 
+function stateCodecs(chain: OperatorChain, vertex: JobVertex): Map<string, RecordCodec<unknown>> {
+  const codecs = new Map<string, RecordCodec<unknown>>();
+  for (const { name } of vertex.operators) {
+    const schema = stateSchemaOf(chain.transformationOf(name));
+    if (schema !== undefined) codecs.set(name, compileRecordCodec(schema));
+  }
+  return codecs;
+}
+
 /** Schema of an operator's state entries; undefined where it keeps none. */
-export function stateSchemaOf({ functions }: Transformation): Schema<unknown> | undefined {
+function stateSchemaOf({ functions }: Transformation): Schema<unknown> | undefined {
   if (functions.kind === 'source') return splitStateSchema(functions.source.splitSchema);
   if (functions.kind === 'sink') return pendingCommittableSchema(functions.sink.committableSchema);
   return undefined;
