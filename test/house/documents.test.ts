@@ -148,6 +148,18 @@ test('every command that a document shows is one, with flags that it takes', asy
   }
 });
 
+test('every flag of npm start that the README shows is one of the demo', async (t) => {
+  const help = await helpOf('demo');
+  const flags = [...read('README.md').matchAll(/npm start -- (--[a-z-]+)/g)].map(
+    (match) => match[1] ?? '',
+  );
+  t.true(flags.length > 2);
+  t.deepEqual(
+    flags.filter((flag) => !help.includes(flag)),
+    [],
+  );
+});
+
 /** The help of a command; for the two that are doors of their own, the source of the door. */
 async function helpOf(command: string): Promise<string> {
   if (command === 'coordinator' || command === 'worker') {

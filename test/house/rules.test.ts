@@ -140,13 +140,18 @@ test('lint bans clock, chance and environment, but in adapters and mains', (t) =
   t.deepEqual(restrictedIn('worker/main.ts'), []);
 });
 
+interface LockedPackage {
+  readonly resolved?: string;
+  readonly integrity?: string;
+  readonly optionalDependencies?: Readonly<Record<string, string>>;
+}
+
+const lock = JSON.parse(read('package-lock.json')) as {
+  readonly packages: Readonly<Record<string, LockedPackage>>;
+};
+const packages = Object.entries(lock.packages).filter(([path]) => path !== '');
+
 test('the lockfile names no registry, and every package by its hash', (t) => {
-  const lock = JSON.parse(read('package-lock.json')) as {
-    readonly packages: Readonly<
-      Record<string, { readonly resolved?: string; readonly integrity?: string }>
-    >;
-  };
-  const packages = Object.entries(lock.packages).filter(([path]) => path !== '');
   t.true(packages.length > 100);
   t.deepEqual(
     packages.filter(([, entry]) => entry.resolved !== undefined).map(([path]) => path),
@@ -156,4 +161,16 @@ test('the lockfile names no registry, and every package by its hash', (t) => {
     packages.filter(([, entry]) => entry.integrity === undefined).map(([path]) => path),
     [],
   );
+});
+
+test('the lockfile has the binaries of every platform, without which npm ci refuses it', (t) => {
+  const locked = new Set(
+    packages.map(([path]) => path.slice(path.lastIndexOf('node_modules/') + 13)),
+  );
+  const missing = packages.flatMap(([path, { optionalDependencies = {} }]) =>
+    Object.keys(optionalDependencies)
+      .filter((name) => !locked.has(name))
+      .map((name) => `${name} of ${path}`),
+  );
+  t.deepEqual(missing, []);
 });
