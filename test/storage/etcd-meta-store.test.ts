@@ -6,7 +6,8 @@ import type { MetaTxnResult } from '../../storage/meta-store.js';
 import { openMetaStore } from '../../storage/open-meta-store.js';
 import { AnswerDroppingProxy } from './answer-dropping-proxy.js';
 import { EtcdService, etcdAvailability } from '../services/etcd.js';
-import { Events, testMetaStoreContract } from './meta-store-contract.js';
+import { testMetaStoreContract } from './meta-store-contract.js';
+import { RecordedEvents } from './recorded-events.js';
 import { realClock, realIds } from './real-clock.js';
 
 const availability = etcdAvailability();
@@ -172,7 +173,7 @@ function testWithEtcd(): void {
       });
     const [store, direct] = [await open(proxy.endpoint), await open(shared.endpoint)];
     t.teardown(() => Promise.all([store.close(), direct.close()]));
-    const events = new Events();
+    const events = new RecordedEvents();
     await direct.watch('', events.listener);
 
     proxy.dropAnswers();
@@ -213,7 +214,7 @@ function testWithEtcd(): void {
         writes: keys.map((key) => ({ type: 'put', key, value: '' })),
       });
     await putAll('deleted', 'changed', 'untouched');
-    const events = new Events();
+    const events = new RecordedEvents();
     await store.watch('', events.listener);
     await putAll('last seen');
     await events.first(1);
@@ -250,7 +251,7 @@ function testWithEtcd(): void {
     const etcd = await ownEtcd(t);
     const store = await openPatient(etcd.endpoint);
     t.teardown(() => store.close());
-    const events = new Events();
+    const events = new RecordedEvents();
     await store.watch('', events.listener);
     await store.put('1', '', { ifAbsent: true });
     await events.first(1);

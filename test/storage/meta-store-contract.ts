@@ -1,17 +1,12 @@
 /** What every MetaStore does, as tests that each implementation runs unchanged. */
 import type { ExecutionContext, TestFn } from 'ava';
 import fc from 'fast-check';
-import type {
-  MetaEvent,
-  MetaListener,
-  MetaStore,
-  MetaTxn,
-  MetaTxnResult,
-} from '../../storage/meta-store.js';
+import type { MetaEvent, MetaStore, MetaTxn, MetaTxnResult } from '../../storage/meta-store.js';
 import { LeaderEpoch } from '../../storage/leader-epoch.js';
 import { openMetaStore } from '../../storage/open-meta-store.js';
 import { runUntilKilled } from './killed-process.js';
 import { realClock, realIds } from './real-clock.js';
+import { RecordedEvents } from './recorded-events.js';
 
 /** The least that etcd grants; long enough that a busy machine renews in time. */
 const LEASE_TTL_MS = 3000;
@@ -205,7 +200,7 @@ export function testMetaStoreContract(
   test('a watch begins with what there is and then misses nothing, in order', (t) =>
     withStore(t, async (store) => {
       await store.put('w/old', '0', { ifAbsent: true });
-      const events = new Events();
+      const events = new RecordedEvents();
       const watch = await store.watch('w/', events.listener);
       t.deepEqual(
         watch.snapshot.map(({ key, value }) => [key, value]),
@@ -240,7 +235,7 @@ export function testMetaStoreContract(
 
   test('writes of one transaction reach a watch in their order', (t) =>
     withStore(t, async (store) => {
-      const events = new Events();
+      const events = new RecordedEvents();
       const watch = await store.watch('', events.listener);
       const keys = ['c', 'a', 'b'];
       const writes = keys.map((key) => ({ type: 'put' as const, key, value: key }));
@@ -251,7 +246,7 @@ export function testMetaStoreContract(
 
   test('a closed watch delivers nothing more', (t) =>
     withStore(t, async (store) => {
-      const [closed, open] = [new Events(), new Events()];
+      const [closed, open] = [new RecordedEvents(), new RecordedEvents()];
       const watch = await store.watch('k', closed.listener);
       const stillOpen = await store.watch('k', open.listener);
       await store.put('k1', '', { ifAbsent: true });
@@ -312,7 +307,7 @@ export function testMetaStoreContract(
 
   test('a lease holds its key until it is revoked, and others see it go', (t) =>
     withStore(t, async (store) => {
-      const events = new Events();
+      const events = new RecordedEvents();
       const watch = await store.watch('worker/', events.listener);
       const lease = await store.lease('worker/1', 'here', LEASE_TTL_MS);
       t.is((await store.get('worker/1'))?.createRevision, lease?.revision);
@@ -436,22 +431,4 @@ function revisionOf(event: MetaEvent): number {
 
 function keyOf(event: MetaEvent): string {
   return event.type === 'put' ? event.entry.key : event.key;
-}
-
-/** The events of a watch, to be awaited by number. */
-export class Events {
-  readonly seen: MetaEvent[] = [];
-  #wake: () => void = () => undefined;
-
-  readonly listener: MetaListener = (event) => {
-    this.seen.push(event);
-    this.#wake();
-  };
-
-  async first(count: number): Promise<readonly MetaEvent[]> {
-    while (this.seen.length < count) {
-      await new Promise<void>((resolve) => (this.#wake = resolve));
-    }
-    return this.seen.slice(0, count);
-  }
 }
