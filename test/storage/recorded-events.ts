@@ -1,3 +1,4 @@
+/** The events of a watch, written down in order. */
 import type { MetaEvent, MetaListener } from '../../storage/meta-store.js';
 
 /** The events of a watch, to be awaited by number. */
