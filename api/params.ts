@@ -2,10 +2,11 @@
  * Typed job parameters: declared once with help text, given as `--param name=value`. Parsing never
  * guesses: a value that does not fit is an error that names the parameter and what would fit.
  */
+import path from 'node:path';
 import { MillraceError } from '../core/errors.js';
 
 export interface Param<T> {
-  readonly type: 'string' | 'integer' | 'number' | 'boolean' | 'choice';
+  readonly type: 'string' | 'path' | 'integer' | 'number' | 'boolean' | 'choice';
   readonly help: string;
   readonly default?: T;
   readonly choices?: readonly string[];
@@ -38,6 +39,8 @@ export const param = {
     type: 'string',
     optional: true,
   }),
+  /** A file or folder; a relative one is relative to where the job is submitted, not to where it runs. */
+  path: (options: ParamOptions<string>): Param<string> => ({ ...options, type: 'path' }),
   integer: (options: NumberOptions): Param<number> => ({ ...options, type: 'integer' }),
   number: (options: NumberOptions): Param<number> => ({ ...options, type: 'number' }),
   boolean: (options: ParamOptions<boolean>): Param<boolean> => ({ ...options, type: 'boolean' }),
@@ -70,6 +73,7 @@ function parseValue(name: string, p: Param<unknown>, text: string): unknown {
   };
   switch (p.type) {
     case 'string':
+    case 'path':
       return text;
     case 'boolean':
       return text === 'true' ? true : text === 'false' ? false : fail('true or false');
@@ -87,6 +91,24 @@ function parseValue(name: string, p: Param<unknown>, text: string): unknown {
       return fits ? value : fail(`${p.type === 'integer' ? 'a whole number' : 'a number'}${range}`);
     }
   }
+}
+
+/**
+ * The given texts with every path made absolute, defaults included: done once, where the job is submitted.
+ * @param folder absolute path that relative ones are relative to
+ */
+export function resolvePaths(
+  params: Params,
+  given: Readonly<Record<string, string>>,
+  folder: string,
+): Record<string, string> {
+  const resolved = { ...given };
+  for (const [name, { type, default: fallback }] of Object.entries(params)) {
+    if (type !== 'path') continue;
+    const text = Object.hasOwn(given, name) ? given[name] : fallback;
+    if (typeof text === 'string' && text !== '') resolved[name] = path.resolve(folder, text);
+  }
+  return resolved;
 }
 
 /**

@@ -118,6 +118,7 @@ export async function buildJobGraph(options: BundleOptions): Promise<StreamGraph
 
 async function buildModules(options: BundleOptions): Promise<{
   readonly graph: StreamGraph;
+  readonly params: Readonly<Record<string, string>>;
   readonly places: JobPlaces;
   readonly files: ReadonlyMap<string, Uint8Array>;
 }> {
@@ -127,15 +128,20 @@ async function buildModules(options: BundleOptions): Promise<{
   const generator = await GraphGenerator.start(generatorOptions(options, places));
   try {
     await generator.add(compiled);
-    const graph = await generator.build(BUNDLE_ENTRY, places.displayName, options.params);
+    const { graph, params } = await generator.build(
+      BUNDLE_ENTRY,
+      places.displayName,
+      options.params,
+      path.resolve(options.workingFolder),
+    );
     const modules = await findScoreModules(graph, places);
-    if (modules.length === 0) return { graph, places, files: compiled };
+    if (modules.length === 0) return { graph, params, places, files: compiled };
     const compiledModules = await compileModules({ entries: modules, ...places });
     await generator.add(compiledModules);
     for (const { file, output } of modules) {
       await generator.checkScore(`${output}.mjs`, path.relative(places.displayRoot, file));
     }
-    return { graph, places, files: new Map([...compiled, ...compiledModules]) };
+    return { graph, params, places, files: new Map([...compiled, ...compiledModules]) };
   } finally {
     await generator.close();
   }
@@ -147,7 +153,7 @@ async function buildModules(options: BundleOptions): Promise<{
  */
 export async function createBundle(options: BundleOptions): Promise<Bundle> {
   const limits = options.limits ?? BUNDLE_LIMITS;
-  const { graph, places, files: modules } = await buildModules(options);
+  const { graph, params, places, files: modules } = await buildModules(options);
   const files = new Map([...modules, ...(await readAssets(places.jobFolder, limits))]);
   const described = [...files]
     .map(([file, content]) => describeBundleFile(file, content))
@@ -157,7 +163,7 @@ export async function createBundle(options: BundleOptions): Promise<Bundle> {
     formatVersion: BUNDLE_FORMAT_VERSION,
     engineVersion: ENGINE_VERSION,
     jobName: graph.jobName,
-    params: options.params,
+    params,
     streamGraph: graph,
     entry: BUNDLE_ENTRY,
     entrySha256: entry?.sha256 ?? '',

@@ -6,6 +6,7 @@
 import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { isJob } from '../api/job.js';
+import { resolvePaths } from '../api/params.js';
 import { isMillraceError, MillraceError, serializeError } from '../core/errors.js';
 import type { GeneratorReply, GeneratorRequest } from './graph-generator-messages.js';
 
@@ -63,7 +64,8 @@ async function answer(request: GeneratorRequest): Promise<GeneratorReply> {
       `${request.sourceName} doesn't export a job; add: export default job('name', {}, (env) => ...)`,
     );
   }
-  return { kind: 'built', graph: job.build(request.params).graph };
+  const params = resolvePaths(job.params, request.params, request.workingFolder);
+  return { kind: 'built', graph: job.build(params).graph, params };
 }
 
 function reply(message: GeneratorReply): void {

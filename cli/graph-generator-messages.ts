@@ -11,11 +11,21 @@ interface Target {
 
 export type GeneratorRequest = Target &
   (
-    | { readonly kind: 'build'; readonly params: Readonly<Record<string, string>> }
+    | {
+        readonly kind: 'build';
+        readonly params: Readonly<Record<string, string>>;
+        /** Absolute path that relative paths among the parameters are relative to. */
+        readonly workingFolder: string;
+      }
     | { readonly kind: 'checkScore' }
   );
 
 export type GeneratorReply =
-  | { readonly kind: 'built'; readonly graph: StreamGraph }
+  | {
+      readonly kind: 'built';
+      readonly graph: StreamGraph;
+      /** The parameters with absolute paths. */
+      readonly params: Readonly<Record<string, string>>;
+    }
   | { readonly kind: 'checked' }
   | { readonly kind: 'failed'; readonly error: SerializedError };

@@ -87,21 +87,24 @@ export class GraphGenerator {
     module: string,
     sourceName: string,
     params: Readonly<Record<string, string>>,
-  ): Promise<StreamGraph> {
-    const { graph } = await this.#ask('built', {
+    workingFolder: string,
+  ): Promise<{
+    readonly graph: StreamGraph;
+    readonly params: Readonly<Record<string, string>>;
+  }> {
+    const built = await this.#ask('built', {
       kind: 'build',
       file: path.join(this.#folder, module),
       sourceName,
       params,
+      workingFolder,
     });
     const positions = this.#positions();
-    return {
-      ...graph,
-      nodes: graph.nodes.map((node) => ({
-        ...node,
-        declaredAt: positions.restore(node.declaredAt, (source) => source),
-      })),
-    };
+    const nodes = built.graph.nodes.map((node) => ({
+      ...node,
+      declaredAt: positions.restore(node.declaredAt, (source) => source),
+    }));
+    return { graph: { ...built.graph, nodes }, params: built.params };
   }
 
   /** @throws MillraceError JOB_INVALID when the module exports no function `score` */

@@ -23,8 +23,8 @@ export default job(
   'fraud-detection',
   {
     params: {
-      input: param.string({ help: 'file of transactions, one JSON object a line' }),
-      output: param.string({
+      input: param.path({ help: 'file of transactions, one JSON object a line' }),
+      output: param.path({
         help: 'directory for the alerts and the other outputs',
         default: './out/fraud-detection',
       }),

@@ -1,5 +1,6 @@
 import test from 'ava';
 import { isMillraceError, job, param, t as types, type Job } from '../../api/index.js';
+import { resolvePaths } from '../../api/params.js';
 import { describedSink, describedSource, Order, sampleJob } from './sample-job.js';
 
 function messageOf(run: () => unknown): string {
@@ -92,4 +93,21 @@ test('a side output may not be called like the main output', (t) => {
     messageOf(() => clash.build({})),
     /names a side output "main"; rename it/,
   );
+});
+
+test('paths are made absolute where the job is submitted, defaults included', (t) => {
+  const params = {
+    input: param.path({ help: 'input' }),
+    output: param.path({ help: 'output', default: './out' }),
+    label: param.string({ help: 'label' }),
+  };
+  t.deepEqual(resolvePaths(params, { input: 'in.txt', label: 'in.txt' }, '/home/ann'), {
+    input: '/home/ann/in.txt',
+    output: '/home/ann/out',
+    label: 'in.txt',
+  });
+  t.deepEqual(resolvePaths(params, { input: '/data/in.txt' }, '/home/ann'), {
+    input: '/data/in.txt',
+    output: '/home/ann/out',
+  });
 });
