@@ -1,0 +1,178 @@
+/**
+ * A cluster for one measurement: real processes on a temporary folder, one job submitted to it, and
+ * readings of its load. It is always closed, and its folder removed.
+ */
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { RestClient } from '../api/rest/client.js';
+import { TERMINAL_STATUSES, type JobDetails } from '../api/rest/job-dto.js';
+import { createBundle } from '../cli/bundler.js';
+import type { ClusterProcess } from '../cli/cluster-process.js';
+import { startEmbeddedCluster, type EmbeddedCluster } from '../cli/embedded-cluster.js';
+import { systemClock } from '../worker/system-clock.js';
+import type { GcPauses } from './probe.js';
+import { machineMs } from './jobs/tally-sink.js';
+import { foreignCores, readLoad, rssBytesOf } from './machine-load.js';
+import { FOREIGN_CORES_MAX } from './measurement.js';
+
+const PACKAGE_ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const PROBE = new URL('./probe.js', import.meta.url).href;
+const SAMPLE_INTERVAL_MS = 250;
+const JOB_TIMEOUT_MS = 60_000;
+
+export interface BenchClusterOptions {
+  readonly workers: number;
+  readonly slots: number;
+  /** Start CPU profiles this long after each thread's start, ms. */
+  readonly profileAfterMs?: number;
+}
+
+/** Load of all processes over a stretch of time. */
+export interface LoadWindow {
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly cpuSeconds: number;
+  readonly foreignCores: number;
+  readonly noisy: boolean;
+  readonly rssBytesMax: number;
+  /** Sum over all processes, in order of time. */
+  readonly rssBytes: readonly number[];
+}
+
+export class BenchCluster {
+  readonly folder: string;
+  readonly cluster: EmbeddedCluster;
+  readonly client: RestClient;
+
+  private constructor(folder: string, cluster: EmbeddedCluster) {
+    this.folder = folder;
+    this.cluster = cluster;
+    this.client = new RestClient({ address: cluster.rest });
+  }
+
+  /** Runs `measure` on a fresh cluster. */
+  static async with<R>(
+    options: BenchClusterOptions,
+    measure: (cluster: BenchCluster) => Promise<R>,
+  ): Promise<R> {
+    const folder = await mkdtemp(path.join(tmpdir(), 'millrace-bench-'));
+    // Children inherit the environment; they are started before the next measurement changes it.
+    process.env['NODE_OPTIONS'] = `--import ${PROBE}`;
+    process.env['MILLRACE_BENCH_PROBE'] = path.join(folder, 'probe');
+    if (options.profileAfterMs === undefined) delete process.env['MILLRACE_BENCH_PROFILE_AFTER_MS'];
+    else process.env['MILLRACE_BENCH_PROFILE_AFTER_MS'] = String(options.profileAfterMs);
+    try {
+      const { workers, slots } = options;
+      const dataDir = path.join(folder, 'data');
+      const embedded = await startEmbeddedCluster({ workers, slots, dataDir, clock: systemClock });
+      try {
+        return await measure(new BenchCluster(folder, embedded));
+      } finally {
+        await embedded.close();
+      }
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  }
+
+  /** Where the job's tallies go. */
+  get tallyFolder(): string {
+    return path.join(this.folder, 'tally');
+  }
+
+  get probeFolder(): string {
+    return path.join(this.folder, 'probe');
+  }
+
+  get workers(): readonly ClusterProcess[] {
+    return this.cluster.workers;
+  }
+
+  get pids(): readonly number[] {
+    return [this.cluster.coordinatorPid, ...this.workers.map((worker) => worker.pid)];
+  }
+
+  /** @param file name of a job in bench/jobs */
+  async submit(
+    file: string,
+    params: Readonly<Record<string, string>> = {},
+    parallelism = 2,
+  ): Promise<string> {
+    const bundle = await createBundle({
+      file: path.join('bench', 'jobs', file),
+      params: { folder: this.tallyFolder, ...params },
+      workingFolder: PACKAGE_ROOT,
+    });
+    const { bundleId } = await this.client.uploadBundle(bundle.archive);
+    return (await this.client.submitJob({ bundleId, parallelism })).jobId;
+  }
+
+  /** Stops the sources at a barrier and waits until all before it is in the tallies. */
+  async stop(jobId: string): Promise<void> {
+    await this.client.stopWithSavepoint(jobId);
+    const deadlineMs = machineMs() + JOB_TIMEOUT_MS;
+    for (;;) {
+      const job = await this.client.job(jobId);
+      if (job.status === 'FINISHED') return;
+      if (TERMINAL_STATUSES.has(job.status) || machineMs() > deadlineMs) throw unfinished(job);
+      await delay(100);
+    }
+  }
+
+  /** @throws Error when the job is not RUNNING, or was restarted more often than expected */
+  async checkRunning(jobId: string, restarts = 0): Promise<void> {
+    const job = await this.client.job(jobId);
+    if (job.status !== 'RUNNING' || job.restarts > restarts) throw unfinished(job);
+  }
+
+  /** Watches the cluster's load for a while. */
+  async watch(seconds: number): Promise<LoadWindow> {
+    const { pids } = this;
+    const rssBytes: number[] = [];
+    const fromMs = machineMs();
+    const before = readLoad(pids);
+    for (let now = fromMs; now < fromMs + seconds * 1000; now = machineMs()) {
+      rssBytes.push(pids.reduce((sum, pid) => sum + rssBytesOf(pid), 0));
+      await delay(Math.min(SAMPLE_INTERVAL_MS, Math.max(1, fromMs + seconds * 1000 - now)));
+    }
+    const after = readLoad(pids);
+    const foreign = foreignCores(before, after);
+    return {
+      fromMs,
+      toMs: machineMs(),
+      cpuSeconds: after.cpuSeconds - before.cpuSeconds,
+      foreignCores: foreign,
+      noisy: foreign > FOREIGN_CORES_MAX,
+      rssBytesMax: Math.max(...rssBytes),
+      rssBytes,
+    };
+  }
+
+  /** Ends all processes, so that their probes write what they saw. */
+  async close(): Promise<void> {
+    await this.cluster.close();
+  }
+
+  /** Seconds that threads stood in garbage collection during the window; call after close. */
+  async gcSeconds({ fromMs, toMs }: LoadWindow): Promise<number> {
+    const names = (await readdir(this.probeFolder)).filter((name) => name.startsWith('gc-'));
+    let pausedMs = 0;
+    for (const name of names) {
+      const text = await readFile(path.join(this.probeFolder, name), 'utf8');
+      for (const [startMs, durationMs] of (JSON.parse(text) as GcPauses).pauses) {
+        if (startMs >= fromMs && startMs < toMs) pausedMs += durationMs;
+      }
+    }
+    return pausedMs / 1000;
+  }
+}
+
+function unfinished(job: JobDetails): Error {
+  const causes = job.failures.map((failure) => `${failure.code}: ${failure.message}`).join('; ');
+  return new Error(
+    `the measured job is ${job.status} after ${job.restarts} restarts${causes === '' ? '' : ` (${causes})`}; the measurement is void`,
+  );
+}

@@ -1,0 +1,76 @@
+/**
+ * `npm run bench [-- NAME...] [--seconds N] [--repeat N] [--json] [--profile]`: measures a real
+ * cluster on this machine and keeps what it found under bench/results.
+ */
+import { Command, InvalidArgumentError } from 'commander';
+import { BENCHMARKS } from './benchmarks/benchmarks.js';
+import type { Measurement } from './measurement.js';
+import { formatMeasurement, saveResults } from './results.js';
+
+interface Flags {
+  readonly seconds?: number;
+  readonly warmUp: number;
+  readonly repeat: number;
+  readonly json?: boolean;
+  readonly profile?: boolean;
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (!(value > 0)) throw new InvalidArgumentError('give a number above 0');
+  return value;
+}
+
+async function main(): Promise<void> {
+  const command = new Command('bench')
+    .description(
+      `Measures Millrace on this machine: ${BENCHMARKS.map(({ name, description }) => `\n  ${name.padEnd(12)} ${description}`).join('')}`,
+    )
+    .argument('[names...]', 'benchmarks to run; all unless named')
+    .option(
+      '--seconds <n>',
+      "length of the measured part; each benchmark's own unless told",
+      positive,
+    )
+    .option('--warm-up <n>', 'seconds before it', positive, 8)
+    .option('--repeat <n>', 'times each benchmark is run', positive, 1)
+    .option('--json', 'one line of JSON for each measurement')
+    .option('--profile', 'CPU profile of every thread, and what the time went to')
+    .parse();
+  const flags = command.opts<Flags>();
+  const names = command.args;
+  const unknown = names.find((name) => !BENCHMARKS.some((benchmark) => benchmark.name === name));
+  if (unknown !== undefined) {
+    command.error(
+      `error: there is no benchmark "${unknown}"; give ${BENCHMARKS.map(({ name }) => name).join(', ')}`,
+      { exitCode: 2 },
+    );
+  }
+  const chosen = BENCHMARKS.filter(({ name }) => names.length === 0 || names.includes(name));
+  const note = (text: string): void => void process.stderr.write(`${text}\n`);
+  const measured: Measurement[] = [];
+  for (let round = 0; round < flags.repeat; round++) {
+    for (const benchmark of chosen) {
+      const measurements = await benchmark.run({
+        seconds: flags.seconds ?? benchmark.seconds,
+        warmUpSeconds: flags.warmUp,
+        profile: flags.profile === true,
+        note,
+      });
+      for (const measurement of measurements) {
+        measured.push(measurement);
+        const text =
+          flags.json === true ? JSON.stringify(measurement) : formatMeasurement(measurement);
+        process.stdout.write(`${text}\n`);
+      }
+    }
+  }
+  // A profiled run is slower than the truth.
+  if (flags.profile !== true) note(`kept in ${await saveResults(measured)}`);
+  if (measured.some(({ target }) => target?.met === false)) process.exitCode = 1;
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`error: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+});

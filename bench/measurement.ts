@@ -1,0 +1,53 @@
+/** What a benchmark reports: one measurement is one line of JSON. Names are stable; units stand in them. */
+
+export type Topology = '2x1' | '1x2';
+
+export interface RunOptions {
+  /** How long the measured part lasts, s. */
+  readonly seconds: number;
+  readonly warmUpSeconds: number;
+  /** Keep CPU profiles of all processes. */
+  readonly profile: boolean;
+  readonly note: (text: string) => void;
+}
+
+export interface Measurement {
+  readonly benchmark: string;
+  /** Workers x slots of each. */
+  readonly topology: string;
+  readonly engine: 'millrace';
+  readonly recordsPerSecond?: number;
+  readonly recordsPerCpuSecond?: number;
+  /** Of coordinator and workers over the measured part. */
+  readonly cpuSeconds?: number;
+  /** Of all processes together, at its highest. */
+  readonly rssBytesMax?: number;
+  /** Share of CPU time that threads of the workers stood in garbage collection, 0..1. */
+  readonly gcShare?: number;
+  readonly records?: number;
+  readonly checksum?: string;
+  /** Records per second of one thread that does the same work without a runtime. */
+  readonly rawRecordsPerSecond?: number;
+  /** recordsPerSecond / rawRecordsPerSecond. */
+  readonly ratioToRaw?: number;
+  /** recordsPerCpuSecond / the raw loop's records per CPU second. */
+  readonly ratioToRawPerCpu?: number;
+  /** Cores that processes other than ours used during the measured part. */
+  readonly foreignCores: number;
+  /** More than FOREIGN_CORES_MAX were used by others: compare ratios only. */
+  readonly noisy: boolean;
+  /** Figures of their own, with units in their names. */
+  readonly figures?: Readonly<Record<string, number>>;
+  /** The benchmark's target and whether it was met. */
+  readonly target?: { readonly text: string; readonly met: boolean };
+}
+
+export const FOREIGN_CORES_MAX = 0.05;
+
+export interface Benchmark {
+  readonly name: string;
+  readonly description: string;
+  /** Seconds measured unless told. */
+  readonly seconds: number;
+  readonly run: (options: RunOptions) => Promise<readonly Measurement[]>;
+}

@@ -1,0 +1,114 @@
+/**
+ * The raw loop: the work of a benchmark in one thread, without a runtime. It makes exactly the
+ * records that the cluster took, so its sums are what the cluster's must be, and its speed is the
+ * yardstick of the same moment. `node raw-loop-main.js BENCHMARK COUNTS`, with the records of each
+ * split as a JSON array; prints one line of JSON.
+ */
+import { keyGroupOf } from '../core/key-group.js';
+import { keyHash } from '../core/key-codec.js';
+import { PrefixTally } from './jobs/prefix-tally.js';
+import { roll, STATE_USERS, type Rolling } from './jobs/state.js';
+import { SPLITS, transactionsOf, USERS, withFee, withTax } from './jobs/transactions.js';
+import { RECORDS_PER_MS, WINDOW_MS } from './jobs/window.js';
+import type { WindowTotals } from './jobs/window-tally.js';
+
+export interface RawResult {
+  readonly recordsPerSecond: number;
+  readonly recordsPerCpuSecond: number;
+  /** Of the benchmark's own form; equal to what the cluster's tallies add up to. */
+  readonly sums: unknown;
+}
+
+/** A loop over `count` indices from 0; `take` is called in order and leaves sums behind. */
+type RawLoop = (counts: readonly number[]) => unknown;
+
+const MAX_PARALLELISM = 128;
+
+/** Calls `visit` for the indices of a prefix of each split. */
+function eachIndex(counts: readonly number[], visit: (index: number) => void): void {
+  const rounds = Math.max(...counts);
+  for (let round = 0; round < rounds; round++) {
+    for (let split = 0; split < SPLITS; split++) {
+      if (round < (counts[split] ?? 0)) visit(round * SPLITS + split);
+    }
+  }
+}
+
+const LOOPS: Readonly<Record<string, RawLoop>> = {
+  exchange: (counts) => {
+    const generate = transactionsOf({ users: USERS, recordsPerMs: 1 });
+    const tally = new PrefixTally();
+    let groups = 0;
+    eachIndex(counts, (index) => {
+      const record = withTax(generate(index));
+      groups += keyGroupOf(keyHash(record.user_id), MAX_PARALLELISM);
+      tally.add(withFee(record));
+    });
+    return { ...tally.cut(), groups };
+  },
+  window: (counts) => {
+    const generate = transactionsOf({ users: USERS, recordsPerMs: RECORDS_PER_MS });
+    const windows = new Map<number, Map<string, { count: number; sum: number }>>();
+    let latest: Map<string, { count: number; sum: number }> | undefined;
+    let latestStart = -1;
+    eachIndex(counts, (index) => {
+      const { user_id, timestamp, price } = generate(index);
+      const start = Math.floor(timestamp / WINDOW_MS) * WINDOW_MS;
+      if (start !== latestStart || latest === undefined) {
+        latestStart = start;
+        latest = windows.get(start) ?? new Map<string, { count: number; sum: number }>();
+        windows.set(start, latest);
+      }
+      const total = latest.get(user_id);
+      if (total === undefined) latest.set(user_id, { count: 1, sum: price });
+      else {
+        total.count++;
+        total.sum += price;
+      }
+    });
+    return [...windows].map(([start, users]) => {
+      let [count, sum] = [0, 0];
+      for (const total of users.values()) {
+        count += total.count;
+        sum += total.sum;
+      }
+      return [start, count, sum] as const;
+    }) satisfies WindowTotals;
+  },
+  state: (counts) => {
+    const generate = transactionsOf({ users: STATE_USERS, recordsPerMs: 1 });
+    const states = new Map<string, Rolling>();
+    let sum = 0;
+    eachIndex(counts, (index) => {
+      const record = generate(index);
+      const rolling = roll(states.get(record.user_id), record);
+      states.set(record.user_id, rolling);
+      sum += rolling.count;
+    });
+    return { sum };
+  },
+};
+
+const WARM_UP_ROUNDS = 100_000;
+
+function main(): void {
+  const [, , name = '', countsText = '[]'] = process.argv;
+  const loop = LOOPS[name];
+  if (loop === undefined) throw new Error(`there is no raw loop of ${name}`);
+  const counts = JSON.parse(countsText) as number[];
+  loop(counts.map(() => WARM_UP_ROUNDS));
+  const started = performance.now();
+  const cpuBefore = process.cpuUsage();
+  const sums = loop(counts);
+  const cpu = process.cpuUsage(cpuBefore);
+  const seconds = (performance.now() - started) / 1000;
+  const records = counts.reduce((sum, count) => sum + count, 0);
+  const result: RawResult = {
+    recordsPerSecond: records / seconds,
+    recordsPerCpuSecond: records / ((cpu.user + cpu.system) / 1e6),
+    sums,
+  };
+  process.stdout.write(`${JSON.stringify(result)}\n`);
+}
+
+main();

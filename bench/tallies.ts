@@ -1,0 +1,57 @@
+/** Reads what the tally sinks of a job wrote: committed epochs, and the traces of progress. */
+import { readdir, readFile } from 'node:fs/promises';
+import path from 'node:path';
+
+/** The committed epochs of all sink subtasks. */
+export async function readTallies<C>(folder: string): Promise<C[]> {
+  const names = (await readdir(folder)).filter((name) => /^tally-.*\d$/.test(name));
+  return Promise.all(
+    names.map(async (name) => JSON.parse(await readFile(path.join(folder, name), 'utf8')) as C),
+  );
+}
+
+interface Trace {
+  readonly attempt: number;
+  readonly points: readonly (readonly [ms: number, count: number])[];
+}
+
+async function readTraces(folder: string): Promise<Trace[]> {
+  const names = (await readdir(folder).catch(() => [])).filter((name) => name.startsWith('trace-'));
+  return Promise.all(
+    names.map(async (name) => ({
+      attempt: Number(name.slice(name.lastIndexOf('-') + 1)),
+      points: (await readFile(path.join(folder, name), 'utf8'))
+        .split('\n')
+        // The last line is empty, or still being written.
+        .slice(0, -1)
+        .map((line) => line.split(' ').map(Number) as [number, number]),
+    })),
+  );
+}
+
+/** Records that all sink subtasks took per second, between the trace points nearest to the window. */
+export async function rateBetween(folder: string, fromMs: number, toMs: number): Promise<number> {
+  let rate = 0;
+  for (const { points } of await readTraces(folder)) {
+    const within = points.filter(([ms]) => ms >= fromMs && ms <= toMs);
+    const [first, last] = [within[0], within.at(-1)];
+    if (first === undefined || last === undefined || last[0] === first[0]) {
+      throw new Error(`a sink took nothing in the measured time; see its trace in ${folder}`);
+    }
+    rate += ((last[1] - first[1]) * 1000) / (last[0] - first[0]);
+  }
+  return rate;
+}
+
+/** When the first record of any later attempt came out, on the machine's clock; undefined: not yet. */
+export async function firstRecordMs(folder: string, attempt: number): Promise<number | undefined> {
+  const times = (await readTraces(folder))
+    .filter((trace) => trace.attempt >= attempt)
+    .flatMap(({ points }) => points[0]?.[0] ?? []);
+  return times.length === 0 ? undefined : Math.min(...times);
+}
+
+/** Latest attempt that wrote anything. */
+export async function latestAttempt(folder: string): Promise<number> {
+  return Math.max(0, ...(await readTraces(folder)).map((trace) => trace.attempt));
+}
