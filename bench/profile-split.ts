@@ -42,14 +42,14 @@ const RULES: readonly Rule[] = [
   { part: 'probe', url: /probe\.js|perf|observe/ },
 ];
 
-const SPECIAL: Readonly<Record<string, string>> = {
-  '(idle)': 'idle',
-  '(program)': 'native, system',
-  '(garbage collector)': 'GC',
-};
+const SPECIAL: ReadonlyMap<string, string> = new Map([
+  ['(idle)', 'idle'],
+  ['(program)', 'native, system'],
+  ['(garbage collector)', 'GC'],
+]);
 
 function partOf({ functionName, url }: Profiler.ProfileNode['callFrame']): string | undefined {
-  const special = SPECIAL[functionName];
+  const special = SPECIAL.get(functionName);
   if (special !== undefined) return special;
   return RULES.find(
     (rule) => rule.url.test(url) && (rule.name === undefined || rule.name.test(functionName)),

@@ -1,5 +1,19 @@
 /** All benchmarks, in the order in which they run. */
 import type { Benchmark } from '../measurement.js';
+import { backpressure } from './backpressure.js';
 import { exchange } from './exchange.js';
+import { idle } from './idle.js';
+import { latency } from './latency.js';
+import { recovery } from './recovery.js';
+import { state } from './state.js';
+import { window } from './window.js';
 
-export const BENCHMARKS: readonly Benchmark[] = [exchange];
+export const BENCHMARKS: readonly Benchmark[] = [
+  exchange,
+  window,
+  state,
+  latency,
+  recovery,
+  idle,
+  backpressure,
+];

@@ -1,0 +1,38 @@
+/** One-minute windows of 100,000 users: each window that fired must hold exactly its records. */
+import { SPLITS } from '../jobs/transactions.js';
+import type { WindowTotals } from '../jobs/window-tally.js';
+import { RECORDS_PER_MS, WINDOW_MS } from '../jobs/window.js';
+import type { Benchmark } from '../measurement.js';
+import { measureThroughput, type Proof } from './throughput.js';
+
+const RECORDS_PER_WINDOW = RECORDS_PER_MS * WINDOW_MS;
+
+/** Sums by window, in order of time. A window may have been reported over several epochs. */
+function prove(tallies: readonly WindowTotals[]): Proof {
+  const windows = new Map<number, [number, number]>();
+  for (const [start, count, sum] of tallies.flat()) {
+    const [counted, summed] = windows.get(start) ?? [0, 0];
+    windows.set(start, [counted + count, summed + sum]);
+  }
+  const sums = [...windows]
+    .map(([start, [count, sum]]) => [start, count, sum] as const)
+    .sort(([a], [b]) => a - b);
+  return {
+    counts: Array<number>(SPLITS).fill((sums.length * RECORDS_PER_WINDOW) / SPLITS),
+    sums,
+    checksum: sums.reduce((total, [, , sum]) => total + sum, 0).toString(16),
+  };
+}
+
+export const window: Benchmark = {
+  name: 'window',
+  description: '1-minute tumbling sum and count of 100k users, memory backend',
+  seconds: 20,
+  run: async (options) => {
+    const shared = { benchmark: 'window', jobFile: 'window.ts', prove };
+    return [
+      await measureThroughput<WindowTotals>({ ...shared, topology: '2x1' }, options),
+      await measureThroughput<WindowTotals>({ ...shared, topology: '1x2' }, options),
+    ];
+  },
+};
