@@ -18,6 +18,8 @@ export interface SlotDeployment {
   readonly bundleFolder: string;
   /** Text of the manifest of the checkpoint to restore. */
   readonly restoreManifest: string | undefined;
+  /** State in the checkpoint that the job no longer declares is left out instead of refused. */
+  readonly allowNonRestoredState: boolean;
   readonly checkpointStorage: string;
   /** How often metrics are reported, ms. */
   readonly metricsIntervalMs: number;

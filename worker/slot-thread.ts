@@ -180,7 +180,11 @@ async function run(): Promise<void> {
     exchange: new ThreadExchange(),
     scoring: connectScoring(scoringPort),
     modulePathOf: (module) => path.join(bundleFolder, 'modules', `${modules.indexOf(module)}.mjs`),
-    createBackend: (options) => new MemoryStateBackend(options),
+    createBackend: (options) =>
+      new MemoryStateBackend({
+        ...options,
+        allowNonRestoredState: deployment.allowNonRestoredState,
+      }),
     defer: setImmediate,
   });
   await slot.build();

@@ -192,6 +192,7 @@ export class TaskExecutor {
         parallelism: deploy.parallelism,
         bundleFolder,
         restoreManifest: deploy.restore?.manifest,
+        allowNonRestoredState: deploy.restore?.allowNonRestoredState ?? false,
         checkpointStorage: deploy.checkpointStorage,
         metricsIntervalMs,
       },
