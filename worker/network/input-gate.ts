@@ -12,7 +12,13 @@ import {
   type AlignerState,
   type AlignerStep,
 } from './barrier-aligner.js';
-import type { Buffer, CheckpointBarrier, RecordBatch, RecordChunk } from './buffer.js';
+import {
+  isRecords,
+  type Buffer,
+  type CheckpointBarrier,
+  type RecordBatch,
+  type RecordChunk,
+} from './buffer.js';
 import { CREDIT_RETURN_BATCH } from './limits.js';
 import { WatermarkValve } from './watermark-valve.js';
 
@@ -50,7 +56,10 @@ class InputChannel {
   head = 0;
   blocked = false;
   ended = false;
+  /** Chunks taken off the queue whose credits have not been given back. */
   consumed = 0;
+  /** Chunks on the queue; events cost no credit and do not count. */
+  chunks = 0;
 
   constructor(readonly description: InputChannelDescription) {}
 
@@ -111,6 +120,7 @@ export class InputGate {
       return;
     }
     channel.queue.push(buffer);
+    if (isRecords(buffer)) channel.chunks++;
   }
 
   /** The checkpoint will not complete: stop waiting for its barriers. */
@@ -212,9 +222,14 @@ export class InputGate {
     return undefined;
   }
 
+  /**
+   * Credits go back in batches, and at once when no chunk is left: a producer may have no more in flight than
+   * what was just consumed, whatever events stand behind it.
+   */
   #consumed(channel: InputChannel): void {
+    channel.chunks--;
     channel.consumed++;
-    if (channel.consumed >= CREDIT_RETURN_BATCH || channel.size === 0) {
+    if (channel.consumed >= CREDIT_RETURN_BATCH || channel.chunks === 0) {
       this.#returnCredits(channel.description.channel, channel.consumed);
       channel.consumed = 0;
     }
