@@ -12,7 +12,13 @@ import {
   type AlignerState,
   type AlignerStep,
 } from './barrier-aligner.js';
-import type { Buffer, CheckpointBarrier, RecordBatch, RecordChunk } from './buffer.js';
+import {
+  isRecords,
+  type Buffer,
+  type CheckpointBarrier,
+  type RecordBatch,
+  type RecordChunk,
+} from './buffer.js';
 import { CREDIT_RETURN_BATCH } from './limits.js';
 import { WatermarkValve } from './watermark-valve.js';
 
@@ -128,10 +134,10 @@ export class InputGate {
       const channel = this.#channels[position];
       const buffer = channel?.shift();
       invariant(channel !== undefined && buffer !== undefined, 'a picked channel holds a buffer');
+      this.#consumed(channel, buffer);
       switch (buffer.kind) {
         case 'batch':
         case 'chunk':
-          this.#consumed(channel);
           return { kind: 'records', input: channel.description.input, records: buffer };
         case 'watermark':
           this.#emitWatermark(this.#valve.onWatermark(position, buffer.timestamp));
@@ -212,8 +218,10 @@ export class InputGate {
     return undefined;
   }
 
-  #consumed(channel: InputChannel): void {
-    channel.consumed++;
+  #consumed(channel: InputChannel, buffer: Buffer): void {
+    if (isRecords(buffer)) channel.consumed++;
+    if (channel.consumed === 0) return;
+    // Also behind an event: the producer may have no credit left to send the chunk that would do it.
     if (channel.consumed >= CREDIT_RETURN_BATCH || channel.size === 0) {
       this.#returnCredits(channel.description.channel, channel.consumed);
       channel.consumed = 0;
