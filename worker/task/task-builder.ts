@@ -40,6 +40,8 @@ import type { TaskEnvironment, TaskId } from './task-environment.js';
 export interface TaskBuilderOptions {
   readonly jobId: string;
   readonly attempt: number;
+  /** Whose checkpoint is restored; undefined when the job starts afresh. */
+  readonly restoredJobId: string | undefined;
   readonly graph: JobGraph;
   readonly transformations: ReadonlyMap<string, Transformation>;
   readonly environment: TaskEnvironment;
@@ -234,7 +236,7 @@ class OperatorFactory {
 
   create(transformation: Transformation, output: OperatorOutput): StreamOperator | undefined {
     const { functions, node } = transformation;
-    const { environment, graph, jobId, attempt } = this.#options;
+    const { environment, graph, jobId, attempt, restoredJobId } = this.#options;
     const { clock } = environment;
     const { name } = node;
     const context: SourceContext = {
@@ -311,7 +313,12 @@ class OperatorFactory {
         return new SinkOperator({
           name,
           sink: functions.sink,
-          context: { ...context, jobId, attempt },
+          context: {
+            ...context,
+            jobId,
+            attempt,
+            ...(restoredJobId === undefined ? {} : { restoredJobId }),
+          },
           restored: this.#restored?.get(name)?.committables,
         });
     }
