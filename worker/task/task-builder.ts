@@ -23,7 +23,11 @@ import type { AlignerEvent, AlignerState, AlignerStep } from '../network/barrier
 import { InputGate } from '../network/input-gate.js';
 import { RecordWriter } from '../network/record-writer.js';
 import { ResultSubpartition, type SendBuffer } from '../network/result-subpartition.js';
-import { pendingCommittableSchema, splitStateSchema } from '../operators/operator-state.js';
+import {
+  pendingCommittableSchema,
+  splitStateSchema,
+  watermarkStateSchema,
+} from '../operators/operator-state.js';
 import type { OperatorOutput, StreamOperator } from '../operators/operator.js';
 import { ProcessOperator } from '../operators/process-operator.js';
 import { ScoreOperator } from '../operators/score-operator.js';
@@ -127,6 +131,7 @@ function stateCodecs(chain: OperatorChain, vertex: JobVertex): Map<string, Recor
 function stateSchemaOf({ functions }: Transformation): Schema<unknown> | undefined {
   if (functions.kind === 'source') return splitStateSchema(functions.source.splitSchema);
   if (functions.kind === 'sink') return pendingCommittableSchema(functions.sink.committableSchema);
+  if (functions.kind === 'window' && functions.allowedLatenessMs > 0) return watermarkStateSchema;
   return undefined;
 }
 
@@ -288,6 +293,7 @@ class OperatorFactory {
           selectKey: selectKeyOf(transformation),
           backend,
           output,
+          restoredWatermark: this.#restored?.get(name)?.watermark ?? -Infinity,
         });
         this.#restoreKeyed(name, backend);
         return operator;
