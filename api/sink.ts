@@ -11,6 +11,8 @@ export interface SinkContext extends SourceContext {
   readonly jobId: string;
   /** Execution attempt: what an older attempt left uncommitted belongs to nobody. */
   readonly attempt: number;
+  /** The job whose checkpoint or savepoint this attempt restored, which may be this one; absent: none. */
+  readonly restoredJobId?: string;
 }
 
 export interface SinkWriter<T, C> {

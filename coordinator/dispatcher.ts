@@ -153,7 +153,12 @@ export class Dispatcher implements WorkerListener {
       const { jobId, attempt: number } = attempt;
       this.#services.scheduler.release(worker.workerId, jobId, number, message.value.slice);
     }
-    this.#masters.get(attempt.jobId)?.receive(worker, attempt, message);
+    const master = this.#masters.get(attempt.jobId);
+    if (master !== undefined) return master.receive(worker, attempt, message);
+    // A worker that was away while the job ended, and the coordinator that knew of it, too.
+    if (message.$case !== 'metrics') return;
+    const value = { jobId: attempt.jobId, attempt: attempt.attempt };
+    this.#services.registry.send(worker.workerId, { $case: 'cancelAttempt', value });
   }
 
   /** Stops deciding about jobs; they go on under the next coordinator. */

@@ -16,6 +16,8 @@ import {
 
 const RECONNECT_MIN_MS = 50;
 const RECONNECT_MAX_MS = 1000;
+/** A coordinator that takes the stream and never answers is tried again. */
+const REGISTER_TIMEOUT_MS = 10_000;
 const FETCH_BUNDLE_TIMEOUT_MS = 60_000;
 const MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
 
@@ -73,6 +75,10 @@ export class SessionClient {
     });
     stream.on('error', (error: ServiceError) => lost(error.details));
     stream.on('end', () => lost('the coordinator closed the session'));
+    this.#cancelTimer = this.#options.clock.setTimer(REGISTER_TIMEOUT_MS, () => {
+      stream.cancel();
+      lost(`no answer from the coordinator for ${REGISTER_TIMEOUT_MS} ms`);
+    });
     stream.write({ message: { $case: 'register', value: this.#options.register } });
   }
 

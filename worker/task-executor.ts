@@ -3,7 +3,7 @@
  * loader -> task). It carries out commands and passes on reports, each with its attempt; commands of
  * an older epoch than the session's are refused. It must never decide anything about a job.
  */
-import { parseBundleManifest } from '../core/bundle.js';
+import { BUNDLE_MANIFEST, parseBundleManifest } from '../core/bundle.js';
 import type { Clock } from '../core/clock.js';
 import { serializeError, toMillraceError, type MillraceError } from '../core/errors.js';
 import { createJobGraph } from '../core/job-graph.js';
@@ -136,11 +136,13 @@ export class TaskExecutor {
     if (attempt === undefined || attempt.epoch < this.#epoch) return;
     try {
       const folder = await this.#options.bundles.load(deploy.bundleId);
+      const manifest = await readFile(path.join(folder, BUNDLE_MANIFEST), 'utf8');
+      // From here on nothing is waited for: a cancel finds the slot, or was seen here.
       if (attempt.attempt <= (this.#canceled.get(attempt.jobId) ?? -1)) {
         this.#released(attempt, slice);
         return;
       }
-      const running = await this.#attemptOf(attempt, deploy, folder);
+      const running = this.#attemptOf(attempt, deploy, manifest);
       this.#startSlot(running, deploy, folder);
     } catch (error) {
       this.#slotFailed(attempt, slice, serializeError(error));
@@ -148,14 +150,11 @@ export class TaskExecutor {
     }
   }
 
-  async #attemptOf(attempt: Attempt, deploy: DeploySlot, folder: string): Promise<RunningAttempt> {
+  #attemptOf(attempt: Attempt, deploy: DeploySlot, manifest: string): RunningAttempt {
     const key = attemptKey(attempt);
     const known = this.#attempts.get(key);
     if (known !== undefined) return known;
-    const text = await readFile(path.join(folder, 'manifest.json'), 'utf8');
-    const graph = createJobGraph(parseBundleManifest(text).streamGraph, deploy.parallelism);
-    const raced = this.#attempts.get(key);
-    if (raced !== undefined) return raced;
+    const graph = createJobGraph(parseBundleManifest(manifest).streamGraph, deploy.parallelism);
     const { workerId } = this.#options;
     const onBroken = (error: MillraceError): void => {
       const slice = this.#attempts.get(key)?.slots.keys().next().value;
@@ -202,7 +201,8 @@ export class TaskExecutor {
       onMessage: (message) => this.#receive(running, slice, message),
       onReleased: () => {
         slots.delete(slice);
-        if (slots.size === 0) this.#detach(attemptKey(attempt), running);
+        const key = attemptKey(attempt);
+        if (slots.size === 0 && this.#attempts.get(key) === running) this.#detach(key, running);
         this.#released(attempt, slice);
       },
     });

@@ -19,11 +19,18 @@ export class FileCommitter implements Committer<FileCommittable> {
   readonly #directory: string;
   readonly #self: PendingOwner;
   readonly #owner: OutputOwner;
+  readonly #restoredJobId: string | undefined;
 
-  constructor(directory: string, self: PendingOwner, owner: OutputOwner) {
+  constructor(
+    directory: string,
+    self: PendingOwner,
+    owner: OutputOwner,
+    restoredJobId: string | undefined,
+  ) {
     this.#directory = directory;
     this.#self = self;
     this.#owner = owner;
+    this.#restoredJobId = restoredJobId;
   }
 
   async commit(committables: readonly FileCommittable[]): Promise<void> {
@@ -35,7 +42,7 @@ export class FileCommitter implements Committer<FileCommittable> {
   }
 
   async recover(pending: readonly FileCommittable[]): Promise<void> {
-    await this.#owner.takeOver();
+    await this.#owner.takeOver(this.#restoredJobId);
     const jobs = await this.#owner.jobs();
     const kept = new Set(pending.map((committable) => committable.pending));
     const folder = pendingFolder(this.#directory);

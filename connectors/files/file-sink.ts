@@ -74,7 +74,8 @@ export function fileSink<T>(options: FileSinkOptions<T>): Sink<T, FileCommittabl
     createCommitter(context) {
       const directory = resolve(path);
       const self = selfOf(context);
-      return Promise.resolve(new FileCommitter(directory, self, new OutputOwner(directory, self)));
+      const owner = new OutputOwner(directory, self);
+      return Promise.resolve(new FileCommitter(directory, self, owner, context.restoredJobId));
     },
   };
 }

@@ -39,11 +39,19 @@ export class OutputOwner {
     throw this.#refusal(jobs.at(-1));
   }
 
-  /** Makes the job the owner after a restore; it can't be one again once another job took over. */
-  async takeOver(): Promise<void> {
+  /**
+   * Makes the job the owner after a restart; it can't be one again once another job took over.
+   * @param restoredJobId whose checkpoint was restored: only then does output of that job go on here
+   * @throws MillraceError OUTPUT_FAILED when the directory belongs to a job that was not restored
+   */
+  async takeOver(restoredJobId: string | undefined): Promise<void> {
     const jobs = await this.jobs();
-    if (jobs.at(-1) === this.#self.jobId) return;
-    if (jobs.includes(this.#self.jobId)) throw this.#refusal(jobs.at(-1));
+    const owner = jobs.at(-1);
+    if (owner === this.#self.jobId) return;
+    const continues = restoredJobId !== undefined && jobs.includes(restoredJobId);
+    if (jobs.includes(this.#self.jobId) || (owner !== undefined && !continues)) {
+      throw this.#refusal(owner);
+    }
     await this.#write([...jobs, this.#self.jobId]);
     await this.check();
   }

@@ -92,6 +92,15 @@ test('a worker that dies takes its attempt with it, and the job goes on from its
   t.is((await fixture.client.workers()).workers.length, 1);
 });
 
+test('a worker that still runs a job which no coordinator runs any more is told to end it', async (t) => {
+  const fixture = await CoordinatorFixture.start(t);
+  const worker = await fixture.worker('w1');
+  const attempt = { jobId: '0123456789abcdef', attempt: 4, epoch: 1 };
+  worker.send({ $case: 'metrics', value: { attempt, operators: [], tasks: [] } });
+  const { jobId } = attempt;
+  t.deepEqual(await worker.next('cancelAttempt'), { jobId, attempt: 4 });
+});
+
 test('the next attempt waits until every slot of the failed one is released', async (t) => {
   const fixture = await CoordinatorFixture.start(t);
   const worker = await fixture.worker('w1', 4);

@@ -121,21 +121,25 @@ export class ExchangeServer {
       exchange.addConsumer(subscription.consumerWorkerId, new CallSink(call));
       return;
     }
-    const waiting = this.#waiting.get(key) ?? [];
     const entry: WaitingSubscription = {
       subscription,
       call,
       cancelTimeout: this.#clock.setTimer(DEPLOYMENT_TIMEOUT_MS, () => {
-        this.#waiting.set(
-          key,
-          (this.#waiting.get(key) ?? []).filter((other) => other !== entry),
-        );
+        this.#forget(key, entry);
         refuse(call, `attempt ${key} was not deployed within ${DEPLOYMENT_TIMEOUT_MS} ms`);
       }),
     };
-    waiting.push(entry);
-    this.#waiting.set(key, waiting);
-    call.on('cancelled', entry.cancelTimeout);
+    this.#waiting.set(key, [...(this.#waiting.get(key) ?? []), entry]);
+    call.on('cancelled', () => {
+      entry.cancelTimeout();
+      this.#forget(key, entry);
+    });
+  }
+
+  #forget(key: string, entry: WaitingSubscription): void {
+    const waiting = (this.#waiting.get(key) ?? []).filter((other) => other !== entry);
+    if (waiting.length > 0) this.#waiting.set(key, waiting);
+    else this.#waiting.delete(key);
   }
 }
 

@@ -138,10 +138,10 @@ export class InputGate {
       const channel = this.#channels[position];
       const buffer = channel?.shift();
       invariant(channel !== undefined && buffer !== undefined, 'a picked channel holds a buffer');
+      if (isRecords(buffer)) this.#consumed(channel);
       switch (buffer.kind) {
         case 'batch':
         case 'chunk':
-          this.#consumed(channel);
           return { kind: 'records', input: channel.description.input, records: buffer };
         case 'watermark':
           this.#emitWatermark(this.#valve.onWatermark(position, buffer.timestamp));

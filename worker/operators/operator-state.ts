@@ -23,6 +23,15 @@ export interface SplitState {
   readonly watermark: number;
 }
 
+/** Of a window operator that keeps fired windows for late records: up to where it has fired. */
+export interface WatermarkState {
+  readonly watermark: number;
+}
+
+export const watermarkStateSchema: Schema<WatermarkState> = recordSchema({
+  watermark: float64Schema,
+});
+
 export function pendingCommittableSchema(committable: Schema<unknown>): Schema<PendingCommittable> {
   return recordSchema({ checkpointId: float64Schema, committable });
 }

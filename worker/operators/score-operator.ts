@@ -33,14 +33,18 @@ export interface ScoreOperatorOptions {
   readonly runInMailbox: (task: () => void) => void;
 }
 
+interface Batch {
+  readonly kind: 'batch';
+  readonly records: readonly unknown[];
+  readonly timestamps: readonly number[];
+  readonly chunk: Uint8Array;
+  /** Undefined until its call has come back. */
+  scores: readonly unknown[] | undefined;
+}
+
 /** What waits in order: a batch with its results once they are there, or a mark between batches. */
 type Entry =
-  | {
-      readonly kind: 'batch';
-      readonly records: readonly unknown[];
-      readonly timestamps: readonly number[];
-      scores: readonly unknown[] | undefined;
-    }
+  | Batch
   | { readonly kind: 'watermark'; readonly timestamp: number }
   | { readonly kind: 'status'; readonly idle: boolean };
 
@@ -52,9 +56,12 @@ export class ScoreOperator implements StreamOperator {
   readonly #inputSchema: string;
   readonly #outputSchema: string;
   readonly #queue: Entry[] = [];
+  /** Batches that wait for their call: one chunk of input may hold more than are allowed at once. */
+  readonly #unsent: Batch[] = [];
   readonly #waiting: (() => void)[] = [];
   #records: unknown[] = [];
   #timestamps: number[] = [];
+  /** Calls that have not come back. */
   #inFlight = 0;
   #cancelTimer: (() => void) | undefined;
 
@@ -138,49 +145,64 @@ export class ScoreOperator implements StreamOperator {
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
     if (this.#records.length === 0) return;
-    const entry: Entry = {
+    const batch: Batch = {
       kind: 'batch',
       records: this.#records,
       timestamps: this.#timestamps,
+      chunk: this.#builder.finish(),
       scores: undefined,
     };
     this.#records = [];
     this.#timestamps = [];
-    this.#queue.push(entry);
-    this.#inFlight++;
+    this.#queue.push(batch);
+    this.#unsent.push(batch);
+    this.#send();
+  }
+
+  #send(): void {
+    while (this.#inFlight < this.#options.concurrency) {
+      const batch = this.#unsent.shift();
+      if (batch === undefined) return;
+      this.#inFlight++;
+      this.#call(batch);
+    }
+  }
+
+  #call(batch: Batch): void {
     const { service, modulePath, timeoutMs, runInMailbox } = this.#options;
     service
       .score({
         modulePath,
         inputSchema: this.#inputSchema,
         outputSchema: this.#outputSchema,
-        chunk: this.#builder.finish(),
+        chunk: batch.chunk,
         timeoutMs,
       })
       .then(
-        (chunk) => runInMailbox(() => this.#scored(entry, chunk)),
+        (chunk) => runInMailbox(() => this.#scored(batch, chunk)),
         (error: unknown) =>
           runInMailbox(() => {
-            throw userCodeError(error, this.name, 'score', entry.records[0]);
+            throw userCodeError(error, this.name, 'score', batch.records[0]);
           }),
       );
   }
 
-  #scored(entry: Extract<Entry, { kind: 'batch' }>, chunk: Uint8Array): void {
+  #scored(batch: Batch, chunk: Uint8Array): void {
     const { values, count } = this.#results.decode(chunk, {
       values: [],
       timestamps: new Float64Array(0),
       count: 0,
     });
-    if (count !== entry.records.length) {
+    if (count !== batch.records.length) {
       throw new MillraceError(
         'SCORE_FAILED',
-        `"${this.name}" got ${count} results for ${entry.records.length} records; score() must return one per record`,
+        `"${this.name}" got ${count} results for ${batch.records.length} records; score() must return one per record`,
         { location: { operator: this.name } },
       );
     }
-    entry.scores = values;
+    batch.scores = values;
     this.#inFlight--;
+    this.#send();
     this.#emitReady();
   }
 

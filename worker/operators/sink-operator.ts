@@ -22,6 +22,11 @@ export class SinkOperator implements StreamOperator {
   readonly #pending: PendingCommittable[];
   #writer: SinkWriter<unknown, unknown> | undefined;
   #committer: Committer<unknown> | undefined;
+  /**
+   * Resolves once every epoch that was cut is pending. Rejected for good when one could not be
+   * prepared: a checkpoint without its records would lose them.
+   */
+  #prepared: Promise<void> = Promise.resolve();
   /** Commits run one after another, in the order of their checkpoints. */
   #commits: Promise<void> = Promise.resolve();
 
@@ -69,15 +74,15 @@ export class SinkOperator implements StreamOperator {
   }
 
   snapshot(checkpointId: number): OperatorSnapshot {
-    const writer = this.#writer;
-    const earlier = [...this.#pending];
-    if (writer === undefined) return { operator: { entries: earlier } };
-    const prepared = writer.prepareCommit(checkpointId).then((committables) => {
-      const entries = committables.map((committable) => ({ checkpointId, committable }));
-      this.#pending.push(...entries);
-      return [...earlier, ...entries];
+    const cut = this.#writer?.prepareCommit(checkpointId) ?? Promise.resolve([]);
+    const prepared = Promise.all([cut, this.#prepared]).then(([committables]) => {
+      this.#pending.push(...committables.map((committable) => ({ checkpointId, committable })));
     });
-    return { operator: { entries: prepared } };
+    this.#prepared = prepared;
+    const entries = prepared.then(() => [...this.#pending]);
+    // Whoever writes the checkpoint may give it up before it comes to these.
+    entries.catch(() => undefined);
+    return { operator: { entries } };
   }
 
   notifyCheckpointComplete(checkpointId: number): Promise<void> {

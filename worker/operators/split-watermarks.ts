@@ -15,6 +15,8 @@ export class SplitWatermarks {
   readonly #idleTimeoutMs: number;
   readonly #monotonic: () => number;
   readonly #splits = new Map<string, SplitWatermark>();
+  /** Of any split: a reader that has none is idle after the same time. */
+  #lastRecordMs: number;
   #selected: SplitWatermark | undefined;
   #selectedId: string | undefined;
   #current = -Infinity;
@@ -27,6 +29,7 @@ export class SplitWatermarks {
     this.#maxOutOfOrdernessMs = options.maxOutOfOrdernessMs;
     this.#idleTimeoutMs = options.idleTimeoutMs ?? Infinity;
     this.#monotonic = options.monotonic;
+    this.#lastRecordMs = options.monotonic();
   }
 
   /** Time goes on from the least watermark of those who read the restored splits. */
@@ -48,6 +51,8 @@ export class SplitWatermarks {
     }
     this.#selected = split;
     this.#selectedId = splitId;
+    // One poll may read several splits, and the caller touches only the one it left off at.
+    this.touch();
   }
 
   /** Counts a record of the selected split; true when it is behind the split's watermark. */
@@ -64,7 +69,8 @@ export class SplitWatermarks {
   /** The reader gave records of the selected split just now. */
   touch(): void {
     if (this.#selected === undefined) return;
-    this.#selected.lastRecordMs = this.#monotonic();
+    this.#lastRecordMs = this.#monotonic();
+    this.#selected.lastRecordMs = this.#lastRecordMs;
     this.#selected.idle = false;
   }
 
@@ -78,7 +84,7 @@ export class SplitWatermarks {
     return this.#splits.get(splitId)?.maxTimestamp ?? -Infinity;
   }
 
-  /** The source's watermark now, and whether every split is idle. */
+  /** The source's watermark now, and whether every split is idle or there has long been none. */
   advance(): { readonly watermark: number; readonly idle: boolean } {
     const now = this.#monotonic();
     let least = Infinity;
@@ -90,6 +96,7 @@ export class SplitWatermarks {
       least = Math.min(least, split.maxTimestamp - this.#maxOutOfOrdernessMs - 1);
     }
     if (active > 0 && least > this.#current) this.#current = least;
-    return { watermark: this.#current, idle: this.#splits.size > 0 && active === 0 };
+    const silent = this.#splits.size > 0 || now - this.#lastRecordMs >= this.#idleTimeoutMs;
+    return { watermark: this.#current, idle: active === 0 && silent };
   }
 }

@@ -19,17 +19,20 @@ export interface WindowOperatorOptions {
   readonly selectKey: (record: unknown) => Key;
   readonly backend: KeyedStateBackend;
   readonly output: OperatorOutput;
+  /** Up to where windows had fired in the restored checkpoint: those fire no second time. */
+  readonly restoredWatermark: number;
 }
 
 export class WindowOperator implements StreamOperator {
   readonly name: string;
   readonly #options: WindowOperatorOptions;
   readonly #contents: WindowState<unknown>;
-  #watermark = -Infinity;
+  #watermark: number;
 
   constructor(options: WindowOperatorOptions) {
     this.name = options.name;
     this.#options = options;
+    this.#watermark = options.restoredWatermark;
     this.#contents = options.backend.windowState('windowContents', options.aggregate.accumulator);
   }
 
@@ -68,7 +71,7 @@ export class WindowOperator implements StreamOperator {
   processWatermark(timestamp: number): void {
     const { sizeMs, allowedLatenessMs, output } = this.#options;
     const previous = this.#watermark;
-    this.#watermark = timestamp;
+    this.#watermark = Math.max(previous, timestamp);
     for (const start of this.#contents.windows()) {
       const lastMs = start + sizeMs - 1;
       if (lastMs > timestamp) break;
@@ -93,7 +96,10 @@ export class WindowOperator implements StreamOperator {
   }
 
   snapshot(checkpointId: number): OperatorSnapshot {
-    return { keyed: this.#options.backend.snapshot(checkpointId) };
+    const keyed = this.#options.backend.snapshot(checkpointId);
+    // Without lateness a fired window is gone, and nothing could fire it again.
+    if (this.#options.allowedLatenessMs === 0) return { keyed };
+    return { keyed, operator: { entries: [{ watermark: this.#watermark }] } };
   }
 
   notifyCheckpointComplete(): Promise<void> {

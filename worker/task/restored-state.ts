@@ -12,6 +12,7 @@ import {
   decodeEntries,
   pendingCommittableSchema,
   splitStateSchema,
+  watermarkStateSchema,
   type PendingCommittable,
   type SplitState,
 } from '../operators/operator-state.js';
@@ -22,6 +23,8 @@ export interface RestoredOperator {
   readonly keyedFiles: readonly Uint8Array[];
   readonly splits: readonly SplitState[];
   readonly committables: readonly PendingCommittable[];
+  /** Up to where every subtask of a window operator had fired; -Infinity: not known. */
+  readonly watermark: number;
 }
 
 interface OwnedFile {
@@ -54,6 +57,7 @@ export async function readRestoredState(
     const entriesOf = files.filter(({ file }) => file.kind === 'operator');
     const splits: SplitState[] = [];
     const committables: PendingCommittable[] = [];
+    const watermarks: number[] = [];
     if (functions?.kind === 'source') {
       const schema = splitStateSchema(functions.source.splitSchema);
       for (const { file } of entriesOf) {
@@ -65,11 +69,17 @@ export async function readRestoredState(
         if (owned.subtask % vertex.parallelism !== subtask) continue;
         committables.push(...decodeEntries(schema, await storage.read(owned.file), name));
       }
+    } else if (functions?.kind === 'window') {
+      for (const { file } of entriesOf) {
+        const entries = decodeEntries(watermarkStateSchema, await storage.read(file), name);
+        watermarks.push(...entries.map(({ watermark }) => watermark));
+      }
     }
     restored.set(name, {
       keyedFiles: await Promise.all(keyed.map(({ file }) => storage.read(file))),
       splits,
       committables,
+      watermark: watermarks.length === 0 ? -Infinity : Math.min(...watermarks),
     });
   }
   return restored;

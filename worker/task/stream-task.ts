@@ -118,6 +118,7 @@ export class StreamTask {
   fail(error: unknown): void {
     if (this.#state === 'ended') return;
     this.#state = 'ended';
+    this.#nextProcessingTime = undefined;
     const located = locateError(toMillraceError(error), {
       subtask: this.id.subtask,
       ...(isMillraceError(error) && error.location?.operator !== undefined
@@ -162,6 +163,9 @@ export class StreamTask {
   }
 
   #step(): boolean {
+    // Asked for anew below. A task that waits for credits or a promise is woken by those, and an
+    // alarm that is overdue would only make its slot spin.
+    this.#nextProcessingTime = undefined;
     const mail = this.#mailbox.shift();
     if (mail !== undefined) {
       mail();

@@ -23,7 +23,11 @@ import type { AlignerEvent, AlignerState, AlignerStep } from '../network/barrier
 import { InputGate } from '../network/input-gate.js';
 import { RecordWriter } from '../network/record-writer.js';
 import { ResultSubpartition, type SendBuffer } from '../network/result-subpartition.js';
-import { pendingCommittableSchema, splitStateSchema } from '../operators/operator-state.js';
+import {
+  pendingCommittableSchema,
+  splitStateSchema,
+  watermarkStateSchema,
+} from '../operators/operator-state.js';
 import type { OperatorOutput, StreamOperator } from '../operators/operator.js';
 import { ProcessOperator } from '../operators/process-operator.js';
 import { ScoreOperator } from '../operators/score-operator.js';
@@ -40,6 +44,8 @@ import type { TaskEnvironment, TaskId } from './task-environment.js';
 export interface TaskBuilderOptions {
   readonly jobId: string;
   readonly attempt: number;
+  /** Whose checkpoint is restored; undefined when the job starts afresh. */
+  readonly restoredJobId: string | undefined;
   readonly graph: JobGraph;
   readonly transformations: ReadonlyMap<string, Transformation>;
   readonly environment: TaskEnvironment;
@@ -125,6 +131,7 @@ function stateCodecs(chain: OperatorChain, vertex: JobVertex): Map<string, Recor
 function stateSchemaOf({ functions }: Transformation): Schema<unknown> | undefined {
   if (functions.kind === 'source') return splitStateSchema(functions.source.splitSchema);
   if (functions.kind === 'sink') return pendingCommittableSchema(functions.sink.committableSchema);
+  if (functions.kind === 'window' && functions.allowedLatenessMs > 0) return watermarkStateSchema;
   return undefined;
 }
 
@@ -234,7 +241,7 @@ class OperatorFactory {
 
   create(transformation: Transformation, output: OperatorOutput): StreamOperator | undefined {
     const { functions, node } = transformation;
-    const { environment, graph, jobId, attempt } = this.#options;
+    const { environment, graph, jobId, attempt, restoredJobId } = this.#options;
     const { clock } = environment;
     const { name } = node;
     const context: SourceContext = {
@@ -286,6 +293,7 @@ class OperatorFactory {
           selectKey: selectKeyOf(transformation),
           backend,
           output,
+          restoredWatermark: this.#restored?.get(name)?.watermark ?? -Infinity,
         });
         this.#restoreKeyed(name, backend);
         return operator;
@@ -311,7 +319,12 @@ class OperatorFactory {
         return new SinkOperator({
           name,
           sink: functions.sink,
-          context: { ...context, jobId, attempt },
+          context: {
+            ...context,
+            jobId,
+            attempt,
+            ...(restoredJobId === undefined ? {} : { restoredJobId }),
+          },
           restored: this.#restored?.get(name)?.committables,
         });
     }

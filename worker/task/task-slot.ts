@@ -219,9 +219,10 @@ export class TaskSlot {
   }
 
   #builderOptions(): Parameters<typeof buildTask>[0] {
-    const { clock, storage, reports, exchange, slice } = this.#options;
+    const { clock, storage, reports, exchange, slice, restore } = this.#options;
     return {
       ...this.#options,
+      restoredJobId: restore?.jobId,
       environment: { clock, storage, reports, wake: this.wake },
       isLocal: (_vertex, subtask) => subtask === slice,
       send: (channel, buffer) => {

@@ -132,12 +132,31 @@ test('a second job is refused the directory of a first', async (t) => {
   await t.notThrowsAsync(prepare(directory, 3, { ...sinkContext(1, 'job-2'), operator: 'other' }));
 });
 
+test('a job that was refused a directory is refused again when it restarts, with or without a checkpoint', async (t) => {
+  const directory = await temporaryFolder(t);
+  const first = await prepare(directory, 3);
+  const sink = fileSink({ path: directory, format: jsonLines(schema) });
+  const fresh = sinkContext(2, 'job-2');
+  for (const context of [
+    fresh,
+    { ...fresh, restoredJobId: 'job-2' },
+    { ...fresh, restoredJobId: 'job-0' },
+  ]) {
+    const committer = await sink.createCommitter(context);
+    await t.throwsAsync(committer.recover([]), {
+      message: /^OUTPUT_FAILED: output of operator 'out' in .* belongs to job job-1/,
+    });
+  }
+  await first.committer.commit(first.committables);
+  t.is((await readNumbers(directory)).length, 3);
+});
+
 test('a job that restores takes the directory over, under names of its own; the first is then refused', async (t) => {
   const directory = await temporaryFolder(t);
   const first = await prepare(directory, 3);
   first.writer.write(record(99), 0);
   const sink = fileSink({ path: directory, format: jsonLines(schema) });
-  const context = sinkContext(1, 'job-2');
+  const context = { ...sinkContext(1, 'job-2'), restoredJobId: 'job-1' };
   const committer = await sink.createCommitter(context);
   await committer.commit(first.committables);
   await committer.recover(first.committables);

@@ -96,3 +96,14 @@ test('watermarks of a channel that is not read do not pile up', (t) => {
   }
   t.deepEqual(drain(gate), ['watermark 1000']);
 });
+
+test('a channel that has run empty returns its credits, also when an event came last', (t) => {
+  for (const last of [{ kind: 'watermark', timestamp: 5 }, barrier(1)] as const) {
+    const { gate, returned } = gateOf(2);
+    gate.onBuffer(10, records(1));
+    gate.onBuffer(10, records(2));
+    gate.onBuffer(10, last);
+    drain(gate);
+    t.deepEqual(returned, [[10, 2]], last.kind);
+  }
+});

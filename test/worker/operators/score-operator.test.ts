@@ -125,6 +125,20 @@ test('with as many batches in flight as allowed the operator is suspended until 
   t.is(operator.suspended(), undefined);
 });
 
+test('records beyond what may be in flight wait for their turn, and all come out in order', async (t) => {
+  const { service, output, operator, mail } = harness({ batchSize: 1, concurrency: 2 });
+  for (const record of [1, 2, 3, 4]) operator.processElement(record, 0);
+  const drained = operator.drain();
+  for (let answered = 0; answered < 4; answered++) {
+    t.is(service.calls.length, Math.min(4, answered + 2));
+    const arrived = mail();
+    service.calls[answered]?.answer([(answered + 1) * 10]);
+    await arrived;
+  }
+  await drained;
+  t.deepEqual(output.takeValues(), ['1=10', '2=20', '3=30', '4=40']);
+});
+
 test('drain resolves when all that was taken in has come out', async (t) => {
   const { service, output, operator, mail } = harness();
   operator.processElement(1, 0);

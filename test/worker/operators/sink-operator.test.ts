@@ -16,6 +16,8 @@ class RecordedSink implements Sink<unknown, unknown> {
   readonly committableSchema = types.string;
   readonly calls: string[] = [];
   failCommit = false;
+  /** What `prepareCommit` waits for, by checkpoint. */
+  readonly preparing = new Map<number, Promise<void>>();
   #epoch: unknown[] = [];
 
   createWriter(): Promise<SinkWriter<unknown, unknown>> {
@@ -24,10 +26,11 @@ class RecordedSink implements Sink<unknown, unknown> {
         this.#epoch.push(record);
       },
       whenWritable: () => undefined,
-      prepareCommit: (checkpointId) => {
+      prepareCommit: async (checkpointId) => {
         const epoch = this.#epoch;
         this.#epoch = [];
-        return Promise.resolve(epoch.length === 0 ? [] : [`${checkpointId}:${epoch.join('+')}`]);
+        await this.preparing.get(checkpointId);
+        return epoch.length === 0 ? [] : [`${checkpointId}:${epoch.join('+')}`];
       },
       close: () => Promise.resolve(),
     });
@@ -100,6 +103,33 @@ test('the epoch of an aborted checkpoint is committed with the next one', async 
   );
   await operator.notifyCheckpointComplete(2);
   t.deepEqual(sink.calls, ['commit 1:a 2:b']);
+});
+
+test('an epoch that is still being prepared when the next is cut rides with it', async (t) => {
+  const sink = new RecordedSink();
+  const operator = await open(sink);
+  let release: () => void = () => undefined;
+  sink.preparing.set(1, new Promise((resolve) => (release = resolve)));
+  operator.processElement('a', 0);
+  const first = entriesOf(operator, 1);
+  operator.processElement('b', 0);
+  const second = entriesOf(operator, 2);
+  release();
+  t.deepEqual(
+    (await second).map(({ committable }) => committable),
+    ['1:a', '2:b'],
+  );
+  t.deepEqual(await first, [{ checkpointId: 1, committable: '1:a' }]);
+});
+
+test('after an epoch that could not be prepared no later checkpoint is taken without it', async (t) => {
+  const sink = new RecordedSink();
+  const operator = await open(sink);
+  sink.preparing.set(1, Promise.reject(new Error('the disk is full')));
+  operator.processElement('a', 0);
+  await t.throwsAsync(entriesOf(operator, 1), { message: 'the disk is full' });
+  operator.processElement('b', 0);
+  await t.throwsAsync(entriesOf(operator, 2), { message: 'the disk is full' });
 });
 
 test('a later epoch waits for its own checkpoint', async (t) => {

@@ -195,6 +195,21 @@ test('a split that stays silent turns idle, and active again with its next recor
   t.deepEqual(output.take(), [{ kind: 'status', idle: true }]);
 });
 
+test('a subtask without splits turns idle, so that it does not hold the others back', async (t) => {
+  const { operator, output, clock } = await open(numbers({ a: [100] }, false), {
+    idleTimeoutMs: 1000,
+    subtask: 1,
+    parallelism: 2,
+  });
+  operator.poll();
+  clock.advance(999);
+  operator.advanceProcessingTime(clock.now());
+  t.deepEqual(output.take(), []);
+  clock.advance(101);
+  operator.advanceProcessingTime(clock.now());
+  t.deepEqual(output.take(), [{ kind: 'status', idle: true }]);
+});
+
 test('a timestamp that is no number fails with the record', async (t) => {
   const { operator } = await open(numbers({ a: [Number.NaN] }));
   const error = t.throws(() => operator.poll());
