@@ -27,6 +27,7 @@ class ProgressLines {
   #status: string | undefined;
   #waitingFor: string | null = null;
   #failures = 0;
+  #toldLast: string | undefined;
   #checkpoint = 0;
   #records = 0;
   #recordsAtMs: number;
@@ -38,6 +39,10 @@ class ProgressLines {
 
   showJob(job: JobDetails): void {
     for (const failure of job.failures.slice(this.#failures)) {
+      // Several subtasks often fail of one cause, which is told once; REST has them all.
+      const told = `${failure.attempt} ${failure.code} ${failure.operator}`;
+      if (this.#toldLast === told) continue;
+      this.#toldLast = told;
       this.#context.note(`failure: ${failure.message}\n`);
       for (const frame of userFrames(failure.stack ?? '')) this.#context.note(`${frame}\n`);
     }
