@@ -157,7 +157,8 @@ for (const { what, files, message } of [
   throw new Error('no verdict');
 }\n`,
     }),
-    message: /^failure: SCORE_FAILED: .*no verdict.*\n\s+at (?:\S+ \()?judge\.ts:\d+:\d+/,
+    message:
+      /^failure: SCORE_FAILED: scoring module '\.\/judge\.ts' .*no verdict.*\n\s+at (?:\S+ \()?judge\.ts:\d+:\d+/,
   },
   {
     what: 'a scoring call that never ends',
@@ -165,7 +166,7 @@ for (const { what, files, message } of [
       'job.ts': brokenJob({ before: scored('./judge.ts', 300), output }),
       'judge.ts': 'export function score(): number[] { for (;;); }\n',
     }),
-    message: /^failure: SCORE_TIMEOUT: .*300 ms/,
+    message: /^failure: SCORE_TIMEOUT: scoring module '\.\/judge\.ts' .*300 ms/,
   },
   {
     what: 'a scoring call that never answers',
@@ -174,7 +175,7 @@ for (const { what, files, message } of [
       'judge.ts':
         'export function score(): Promise<number[]> { return new Promise(() => undefined); }\n',
     }),
-    message: /^failure: SCORE_TIMEOUT: .*300 ms/,
+    message: /^failure: SCORE_TIMEOUT: scoring module '\.\/judge\.ts' .*300 ms/,
   },
   {
     what: 'a value that no schema describes',
