@@ -182,7 +182,7 @@ for (const { what, files, message } of [
     files: brokenFiles({
       before: ".map('wrap', (row) => ({ ...row, again: () => row }))",
     }),
-    message: /^failure: SCHEMA_MISMATCH: .*again/,
+    message: /^failure: SCHEMA_MISMATCH: .*again.*\n {4}in operator "wrap"$/,
   },
   {
     what: 'a record that its schema does not fit',

@@ -75,7 +75,7 @@ test('a port in use is named, and nothing stays', async (t) => {
   }
 });
 
-test('a worker finds its ports in use, or no coordinator', async (t) => {
+test('a worker finds its ports in use', async (t) => {
   const cluster = await TestCluster.start(t, { workers: 0, slots: 1 });
   const taken = cluster.cluster.rest.split(':')[1] ?? '';
   for (const flag of ['--data-port', '--http-port']) {
