@@ -25,12 +25,19 @@ function isEngineCode(line: string): boolean {
   return ENGINE_FOLDERS.some((folder) => line.includes(`${ENGINE_ROOT}${folder}${sep}`));
 }
 
+/** Code that the engine generates at run time has no file, or one of this scheme. */
+const GENERATED_CODE = /<anonymous>:\d|\bmillrace:/;
+/** Where a worker keeps a bundle: the user knows the files below it by their own paths. */
+const BUNDLE_FOLDER = /(?:file:\/\/)?[^\s()]*[/\\]bundles[/\\][0-9a-f]{64}[/\\]/;
+
 /** Frames of a stack trace that are the user's: not the engine's, a package's or Node's. */
 export function userFrames(stack: string): readonly string[] {
   return stack
     .split('\n')
     .filter((line) => /^\s+at .*:\d+/.test(line))
     .filter((line) => !/node:|[/\\]node_modules[/\\]/.test(line) && !isEngineCode(line))
+    .filter((line) => !GENERATED_CODE.test(line))
+    .map((line) => line.replace(BUNDLE_FOLDER, ''))
     .slice(0, FRAMES_MAX)
     .map((line) => `    ${line.trim()}`);
 }

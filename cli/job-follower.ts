@@ -4,7 +4,7 @@
  * new one takes over) is waited for; the job itself is never touched.
  */
 import type { RestClient } from '../api/rest/client.js';
-import { TERMINAL_STATUSES, type JobDetails } from '../api/rest/job-dto.js';
+import { TERMINAL_STATUSES, type JobDetails, type JobFailure } from '../api/rest/job-dto.js';
 import { isMillraceError } from '../core/errors.js';
 import { pause, type CliContext } from './cli-context.js';
 import { userFrames } from './error-report.js';
@@ -26,7 +26,8 @@ class ProgressLines {
   readonly #context: CliContext;
   #status: string | undefined;
   #waitingFor: string | null = null;
-  #failures = 0;
+  /** Attempt and code of the failures that were told. */
+  #told: ReadonlySet<string> = new Set();
   #checkpoint = 0;
   #records = 0;
   #recordsAtMs: number;
@@ -37,11 +38,7 @@ class ProgressLines {
   }
 
   showJob(job: JobDetails): void {
-    for (const failure of job.failures.slice(this.#failures)) {
-      this.#context.note(`failure: ${failure.message}\n`);
-      for (const frame of userFrames(failure.stack ?? '')) this.#context.note(`${frame}\n`);
-    }
-    this.#failures = Math.max(this.#failures, job.failures.length);
+    this.#showFailures(job.failures);
     if (job.status !== this.#status || job.waitingFor !== this.#waitingFor) {
       this.#status = job.status;
       this.#waitingFor = job.waitingFor;
@@ -56,6 +53,24 @@ class ProgressLines {
       this.#records = records;
       this.#recordsAtMs += sinceMs;
     }
+  }
+
+  /** The list holds the latest ones only, so it can't be counted through. */
+  #showFailures(failures: readonly JobFailure[]): void {
+    const listed = new Set<string>();
+    for (const { attempt, code, message, operator, stack } of failures) {
+      // Several subtasks often fail of one cause, which is told once; REST has them all.
+      const cause = `${attempt} ${code}`;
+      const isTold = this.#told.has(cause) || listed.has(cause);
+      listed.add(cause);
+      if (isTold) continue;
+      this.#context.note(`failure: ${message}\n`);
+      if (operator !== null && !message.includes(operator)) {
+        this.#context.note(`    in operator "${operator}"\n`);
+      }
+      for (const frame of userFrames(stack ?? '')) this.#context.note(`${frame}\n`);
+    }
+    this.#told = listed;
   }
 
   async showCheckpoints(client: RestClient, jobId: string): Promise<void> {

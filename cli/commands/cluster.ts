@@ -19,6 +19,8 @@ export async function runCluster(
   options: ClusterCommandOptions,
 ): Promise<ExitCode> {
   const data = options.data ?? DEFAULT_DATA_FOLDER;
+  // Asked for first, so that Ctrl-C during the start ends what was started in order, too.
+  const { interrupted } = context;
   let coordinatorEnded = (): void => undefined;
   const lost = new Promise<void>((resolve) => {
     coordinatorEnded = resolve;
@@ -40,6 +42,7 @@ export async function runCluster(
     },
   });
   try {
+    if (interrupted.aborted) return EXIT.interrupted;
     if (options.json === true) {
       const document = {
         rest: cluster.rest,
@@ -56,11 +59,10 @@ export async function runCluster(
           'Ctrl-C ends the cluster\n',
       );
     }
-    const interrupted = new Promise<void>((resolve) => {
-      if (context.interrupted.aborted) resolve();
-      else context.interrupted.addEventListener('abort', () => resolve(), { once: true });
+    const ended = new Promise<void>((resolve) => {
+      interrupted.addEventListener('abort', () => resolve(), { once: true });
     });
-    return await Promise.race([interrupted.then(() => EXIT.done), lost.then(() => EXIT.failed)]);
+    return await Promise.race([ended.then(() => EXIT.done), lost.then(() => EXIT.failed)]);
   } finally {
     await cluster.close();
   }

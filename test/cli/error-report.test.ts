@@ -32,6 +32,17 @@ test('frames of user code are shown, those of Node, packages and the engine are 
   );
 });
 
+test('frames of a bundle are shown by the paths of its author, generated code is not', (t) => {
+  const bundle = `/data/workers/1/bundles/${'0a'.repeat(32)}`;
+  const stack = [
+    'Error: it threw',
+    `    at score (${bundle}/lib/price.ts:3:9)`,
+    '    at ChainOutput.collect (<anonymous>:8:7)',
+    '    at Object.append (millrace:record-codec:35:58)',
+  ].join('\n');
+  t.deepEqual(userFrames(stack), ['    at score (lib/price.ts:3:9)']);
+});
+
 test('an unexpected error says that it is ours; --verbose shows stacks with their causes', (t) => {
   const error = new TypeError('x is not a function', { cause: new Error('the cause') });
   t.regex(reportError(error, quiet), /^error: INTERNAL: x is not a function; this is a fault of/);

@@ -106,6 +106,8 @@ async function start(
 }
 
 interface WorkerKills {
+  /** Whether enough slots stay for the job, so that no new worker has to be waited for. */
+  readonly slotsToSpare: boolean;
   readonly kills: number;
   readonly workers: number;
   readonly slots: number;
@@ -113,10 +115,10 @@ interface WorkerKills {
 }
 
 for (const plan of [
-  { kills: 4, workers: 3, slots: 1, parallelism: 2 },
-  { kills: 3, workers: 2, slots: 2, parallelism: 4 },
+  { kills: 4, workers: 3, slots: 1, parallelism: 2, slotsToSpare: true },
+  { kills: 3, workers: 2, slots: 2, parallelism: 4, slotsToSpare: false },
 ] satisfies readonly WorkerKills[]) {
-  const { kills, workers, slots, parallelism } = plan;
+  const { kills, workers, slots, parallelism, slotsToSpare } = plan;
   const title = `${kills} workers of ${workers} killed under ${parallelism} subtasks`;
   test.serial(`exactly once: ${title} (${REPLAY})`, async (t) => {
     const random = randomOf(title);
@@ -141,7 +143,7 @@ for (const plan of [
       t.log(
         `${standstillMs} ms from kill to record, ${Math.round(performance.now() - startedAt)} ms in all`,
       );
-      t.true(standstillMs < RECOVERY_MAX_MS);
+      t.true(!slotsToSpare || standstillMs < RECOVERY_MAX_MS, 'records flow again soon');
     }
     await finish(t, run, kills);
   });

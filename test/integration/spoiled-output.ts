@@ -13,23 +13,28 @@ function altered(line: string): string {
   return line.replace(/\d(?=\D*$)/, (digit) => String((Number(digit) + 1) % 10));
 }
 
-/** Two records that have exchanged their last fields. */
-function swapped(a: string, b: string): readonly string[] {
-  const cutA = a.lastIndexOf(',"');
-  const cutB = b.lastIndexOf(',"');
-  return [a.slice(0, cutA) + b.slice(cutB), b.slice(0, cutB) + a.slice(cutA)];
+/** The first record and one that ends otherwise have exchanged their last fields. */
+function swapped([first = '', ...rest]: readonly string[]): string[] {
+  const cut = first.lastIndexOf(',"');
+  const end = first.slice(cut);
+  const partner = rest.findIndex((line) => !line.endsWith(end));
+  const other = rest[partner] ?? '';
+  const otherCut = other.lastIndexOf(',"');
+  const exchanged = other.slice(0, otherCut) + end;
+  return [first.slice(0, cut) + other.slice(otherCut), ...rest.with(partner, exchanged)];
 }
 
-function spoil(mistake: Mistake, [first = '', second = '', ...rest]: readonly string[]): string[] {
+function spoil(mistake: Mistake, lines: readonly string[]): string[] {
+  const [first = '', ...rest] = lines;
   switch (mistake) {
     case 'drop':
-      return [second, ...rest];
+      return rest;
     case 'duplicate':
-      return [first, first, second, ...rest];
+      return [first, first, ...rest];
     case 'swap':
-      return [...swapped(first, second), ...rest];
+      return swapped(lines);
     case 'alter':
-      return [altered(first), second, ...rest];
+      return [altered(first), ...rest];
   }
 }
 
@@ -44,9 +49,9 @@ export async function spoiledCopy(output: string, name: string, mistake: Mistake
     if (!/^part-.*\.ndjson$/.test(file)) continue;
     const target = path.join(copy, name, file);
     const lines = (await readFile(target, 'utf8')).trimEnd().split('\n');
-    if (lines.length < 2) continue;
+    if (new Set(lines.map((line) => line.slice(line.lastIndexOf(',"')))).size < 2) continue;
     await writeFile(target, `${spoil(mistake, lines).join('\n')}\n`);
     return copy;
   }
-  throw new Error(`there is no committed file of two records in ${output}/${name}`);
+  throw new Error(`there is no committed file of different records in ${output}/${name}`);
 }

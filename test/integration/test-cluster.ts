@@ -2,13 +2,14 @@
  * A real cluster of a test: coordinator and workers as processes, jobs submitted through the real
  * command, everything below one temporary folder. Nothing of it outlives the test.
  */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { RestClient } from '../../api/rest/client.js';
 import { startEmbeddedCluster, type EmbeddedCluster } from '../../cli/embedded-cluster.js';
 import type { Clock } from '../../core/clock.js';
 import { runMillrace } from '../cli/command-line.js';
-import { jobFolder } from '../cli/job-folder.js';
 
 export const clock: Clock = {
   now: () => Date.now(),
@@ -26,6 +27,8 @@ export interface TestClusterOptions {
   readonly workers: number;
   readonly slots: number;
   readonly meta?: string;
+  /** The cluster's data folder; one of the test's own unless told. */
+  readonly dataDir?: string;
   readonly coordinatorFlags?: readonly string[];
 }
 
@@ -42,29 +45,37 @@ export class TestCluster {
 
   private constructor(
     readonly cluster: EmbeddedCluster,
-    /** For the test's own files; the cluster's are in its folder `data`. */
+    /** For the test's own files. */
     readonly folder: string,
   ) {
     this.client = new RestClient({ address: cluster.rest });
   }
 
+  /** For one test: ends with it. */
   static async start(t: ExecutionContext, options: TestClusterOptions): Promise<TestCluster> {
-    const folder = await jobFolder(t, {});
+    const started = await TestCluster.open(options);
+    t.teardown(() => started.close());
+    return started;
+  }
+
+  /** For a file of tests, which must close it. */
+  static async open(options: TestClusterOptions): Promise<TestCluster> {
+    const folder = await mkdtemp(path.join(tmpdir(), 'millrace-cluster-'));
     const cluster = await startEmbeddedCluster({
       ...options,
-      dataDir: path.join(folder, 'data'),
+      dataDir: options.dataDir ?? path.join(folder, 'data'),
       clock,
       workerFlags: [
         ...['--metrics-interval-ms', String(METRICS_INTERVAL_MS)],
         ...['--scoring-threads', '1'],
       ],
     });
-    t.teardown(() => cluster.close());
     return new TestCluster(cluster, folder);
   }
 
-  get dataFolder(): string {
-    return path.join(this.folder, 'data');
+  async close(): Promise<void> {
+    await this.cluster.close();
+    await rm(this.folder, { recursive: true, force: true });
   }
 
   /** Command line of `millrace submit` for this cluster. */

@@ -36,7 +36,7 @@ function encodeResults(
     const got = Array.isArray(results) ? `${String(results.length)} results` : typeof results;
     throw new MillraceError(
       'SCORE_FAILED',
-      `scoring module '${module.path}' returned ${got} for ${String(count)} records; return an array with one result per record, in their order`,
+      `scoring module '${module.name}' returned ${got} for ${String(count)} records; return an array with one result per record, in their order`,
     );
   }
   const builder = module.output.builder(count);
@@ -69,7 +69,7 @@ async function failedRecord(
   }
   return new MillraceError(
     'SCORE_FAILED',
-    `scoring module '${module.path}' failed on a batch of ${String(records.length)} records but on none of them alone: ${messageOf(error)}; make score() independent of what else is in the batch`,
+    `scoring module '${module.name}' failed on a batch of ${String(records.length)} records but on none of them alone: ${messageOf(error)}; make score() independent of what else is in the batch`,
     { cause: error },
   );
 }
@@ -97,7 +97,7 @@ function recordError(
   const record = recordText(value);
   return new MillraceError(
     'SCORE_FAILED',
-    `scoring module '${module.path}' ${what} on record ${String(index)} of ${String(count)}, ${record}: ${messageOf(cause)}; correct the module, or filter such records before scoring`,
+    `scoring module '${module.name}' ${what} on record ${String(index)} of ${String(count)}, ${record}: ${messageOf(cause)}; correct the module, or filter such records before scoring`,
     { cause, location: { record } },
   );
 }

@@ -7,7 +7,8 @@ import { schemaFromJson } from '../../core/schema-json.js';
 import type { ScoringTask } from './scoring-task.js';
 
 export interface ScoringModule {
-  readonly path: string;
+  /** As the job names it. */
+  readonly name: string;
   readonly score: ScoreFunction<unknown, unknown>;
   readonly input: RecordCodec<unknown>;
   readonly output: RecordCodec<unknown>;
@@ -15,15 +16,15 @@ export interface ScoringModule {
 
 /** @throws MillraceError SCORE_FAILED when the module can't be loaded or exports no `score` */
 export async function loadScoringModule(task: ScoringTask): Promise<ScoringModule> {
-  const { modulePath: path, inputSchema, outputSchema } = task;
+  const { modulePath, moduleName: name, inputSchema, outputSchema } = task;
   let exported: Readonly<Record<string, unknown>>;
   try {
-    exported = (await import(pathToFileURL(path).href)) as Readonly<Record<string, unknown>>;
+    exported = (await import(pathToFileURL(modulePath).href)) as Readonly<Record<string, unknown>>;
   } catch (cause) {
     const message = cause instanceof Error ? cause.message : String(cause);
     throw new MillraceError(
       'SCORE_FAILED',
-      `scoring module '${path}' can't be loaded: ${message}; check that the job names an existing module and that it imports cleanly`,
+      `scoring module '${name}' can't be loaded: ${message}; check that the job names an existing module and that it imports cleanly`,
       { cause },
     );
   }
@@ -31,11 +32,11 @@ export async function loadScoringModule(task: ScoringTask): Promise<ScoringModul
   if (typeof score !== 'function') {
     throw new MillraceError(
       'SCORE_FAILED',
-      `scoring module '${path}' exports no function 'score'; add 'export function score(records)' that returns one result per record`,
+      `scoring module '${name}' exports no function 'score'; add 'export function score(records)' that returns one result per record`,
     );
   }
   return {
-    path,
+    name,
     score: score as ScoreFunction<unknown, unknown>,
     input: compileRecordCodec(schemaFromJson(JSON.parse(inputSchema))),
     output: compileRecordCodec(schemaFromJson(JSON.parse(outputSchema))),

@@ -135,11 +135,11 @@ export class ScoringPool implements ScoringService {
         timeout(request, 'did not return', request.timeoutMs),
       );
     });
-    const { modulePath, inputSchema, outputSchema } = request;
+    const { modulePath, moduleName, inputSchema, outputSchema } = request;
     const chunk = ownChunk(request.chunk);
     try {
       const reply = await this.#threads.run(
-        { id, modulePath, inputSchema, outputSchema, chunk },
+        { id, modulePath, moduleName, inputSchema, outputSchema, chunk },
         { signal: abort.signal, transferList: [chunk.buffer as ArrayBuffer] },
       );
       if (reply instanceof Uint8Array) return reply;
@@ -159,7 +159,7 @@ export class ScoringPool implements ScoringService {
     const message = error instanceof Error ? error.message : String(error);
     return new MillraceError(
       'SCORE_FAILED',
-      `scoring module '${request.modulePath}' ended its thread: ${message}; it must not exit the process, run out of memory or throw outside of score()`,
+      `scoring module '${request.moduleName}' ended its thread: ${message}; it must not exit the process, run out of memory or throw outside of score()`,
       { cause: error },
     );
   }
@@ -168,7 +168,7 @@ export class ScoringPool implements ScoringService {
 function timeout(request: ScoringRequest, what: string, timeoutMs: number): MillraceError {
   return new MillraceError(
     'SCORE_TIMEOUT',
-    `scoring module '${request.modulePath}' ${what} within ${String(timeoutMs)} ms and its thread was ended; find what it waits for, or raise the timeout`,
+    `scoring module '${request.moduleName}' ${what} within ${String(timeoutMs)} ms and its thread was ended; find what it waits for, or raise the timeout`,
   );
 }
 

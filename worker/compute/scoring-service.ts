@@ -6,6 +6,8 @@
 export interface ScoringRequest {
   /** Absolute path of the compiled scoring module; it exports `score`. */
   readonly modulePath: string;
+  /** As the job names the module: what messages call it. */
+  readonly moduleName: string;
   /** SchemaJson of the records and of the results, as JSON text. */
   readonly inputSchema: string;
   readonly outputSchema: string;

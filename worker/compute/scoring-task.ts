@@ -4,6 +4,7 @@ import type { SerializedError } from '../../core/errors.js';
 export interface ScoringTask {
   readonly id: number;
   readonly modulePath: string;
+  readonly moduleName: string;
   /** SchemaJson as JSON text. */
   readonly inputSchema: string;
   readonly outputSchema: string;

@@ -42,7 +42,7 @@ async function load(request: ScoringRequest): Promise<LoadedModule> {
   if (typeof module.score !== 'function') {
     throw new MillraceError(
       'SCORE_FAILED',
-      `${request.modulePath} exports no function "score"; export const score: ScoreFunction<...>`,
+      `${request.moduleName} exports no function "score"; export const score: ScoreFunction<...>`,
     );
   }
   return {

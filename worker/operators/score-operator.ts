@@ -18,6 +18,8 @@ import { userCodeError } from './user-code.js';
 export interface ScoreOperatorOptions {
   readonly name: string;
   readonly modulePath: string;
+  /** As the job names the module. */
+  readonly moduleName: string;
   readonly input: Schema<unknown>;
   readonly result: Schema<unknown>;
   readonly select: (record: unknown) => unknown;
@@ -169,10 +171,11 @@ export class ScoreOperator implements StreamOperator {
   }
 
   #call(batch: Batch): void {
-    const { service, modulePath, timeoutMs, runInMailbox } = this.#options;
+    const { service, modulePath, moduleName, timeoutMs, runInMailbox } = this.#options;
     service
       .score({
         modulePath,
+        moduleName,
         inputSchema: this.#inputSchema,
         outputSchema: this.#outputSchema,
         chunk: batch.chunk,

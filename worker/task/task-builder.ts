@@ -302,6 +302,7 @@ class OperatorFactory {
         return new ScoreOperator({
           name,
           modulePath: this.#options.modulePathOf(functions.module),
+          moduleName: functions.module,
           input: functions.input,
           result: functions.output,
           select: functions.select,

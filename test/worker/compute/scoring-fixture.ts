@@ -41,6 +41,7 @@ export function requestOf(
   const timestamps = new Float64Array(records.length);
   return {
     modulePath: path,
+    moduleName: path,
     inputSchema,
     outputSchema,
     chunk: input.encode(records, timestamps),

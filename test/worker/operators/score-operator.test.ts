@@ -42,6 +42,7 @@ function harness(options: { batchSize?: number; concurrency?: number } = {}) {
   const operator = new ScoreOperator({
     name: 'risk',
     modulePath: '/model.js',
+    moduleName: './model.js',
     input: types.int32,
     result: types.int32,
     select: (record) => record,
