@@ -78,7 +78,8 @@ export class CheckpointCoordinator {
   }
 
   trigger({ attempt, checkpointId, prefix, stopAfter }: EffectOf<'triggerCheckpoint'>): void {
-    const value = { attempt, checkpointId, prefix, stopAfter };
+    const triggeredAtMs = this.#options.services.clock.now();
+    const value = { attempt, checkpointId, prefix, stopAfter, triggeredAtMs };
     this.#options.broadcast({ $case: 'triggerCheckpoint', value });
   }
 

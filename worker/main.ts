@@ -3,12 +3,11 @@
  * itself on standard output and ends with it. Nothing else reads the environment.
  */
 import { randomBytes } from 'node:crypto';
-import { hostname } from 'node:os';
+import { availableParallelism, hostname } from 'node:os';
 import path from 'node:path';
-import { availableParallelism } from 'node:os';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { pino } from 'pino';
-import { serializeError, toMillraceError } from '../core/errors.js';
+import { serializeError, toMillraceError, type ErrorCode } from '../core/errors.js';
 import { ENGINE_VERSION } from '../core/version.js';
 import { systemClock } from './system-clock.js';
 import { startWorker } from './worker.js';
@@ -24,6 +23,7 @@ interface Flags {
   readonly slotHeapMb?: number;
   readonly scoringThreads: number;
   readonly metricsIntervalMs: number;
+  readonly connectTimeoutMs: number;
   readonly coordinatorLostTimeoutMs: number;
   readonly logLevel: string;
   readonly exitWithStdin?: boolean;
@@ -39,6 +39,20 @@ function wholeNumber(min: number, max: number): (text: string) => number {
   };
 }
 
+function hostAndPort(text: string): string {
+  const port = /^.+:(\d{1,5})$/.exec(text)?.[1];
+  if (port === undefined || Number(port) < 1 || Number(port) > 65_535) {
+    throw new InvalidArgumentError('give HOST:PORT, such as 127.0.0.1:6123');
+  }
+  return text;
+}
+
+/** 2: used wrongly; 3: the coordinator can't be reached; 1: anything else. */
+function exitCodeOf(code: ErrorCode): number {
+  if (code === 'USAGE') return 2;
+  return code === 'CLUSTER_UNREACHABLE' ? 3 : 1;
+}
+
 function announce(line: unknown): void {
   process.stdout.write(`${JSON.stringify(line)}\n`);
 }
@@ -47,7 +61,12 @@ async function main(): Promise<void> {
   const flags = new Command('millrace worker')
     .description('Runs task slots for a coordinator')
     .version(ENGINE_VERSION)
-    .requiredOption('--coordinator <host:port>', "the coordinator's address for workers")
+    .exitOverride()
+    .requiredOption(
+      '--coordinator <host:port>',
+      "the coordinator's address for workers",
+      hostAndPort,
+    )
     .option('--slots <n>', 'task slots', wholeNumber(1, 1024), 2)
     .option('--host <host>', 'address to listen on, and for peers to reach', '127.0.0.1')
     .option('--data-port <port>', 'port of the exchange; 0: any', wholeNumber(0, 65_535), 0)
@@ -66,6 +85,12 @@ async function main(): Promise<void> {
       'how often metrics are reported',
       wholeNumber(50, 60_000),
       500,
+    )
+    .option(
+      '--connect-timeout-ms <ms>',
+      'how long to try to reach the coordinator at the start',
+      wholeNumber(100, 86_400_000),
+      30_000,
     )
     .option(
       '--coordinator-lost-timeout-ms <ms>',
@@ -88,6 +113,7 @@ async function main(): Promise<void> {
     bundleFolder: path.resolve(flags.data, 'bundles'),
     slotHeapMb: flags.slotHeapMb,
     scoringThreads: flags.scoringThreads,
+    connectTimeoutMs: flags.connectTimeoutMs,
     coordinatorLostTimeoutMs: flags.coordinatorLostTimeoutMs,
     metricsIntervalMs: flags.metricsIntervalMs,
     machine: { pid: process.pid, hostname: hostname() },
@@ -117,8 +143,9 @@ async function main(): Promise<void> {
 }
 
 main().catch((error: unknown) => {
+  if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : 2);
   const failure = toMillraceError(error);
   announce({ failed: serializeError(failure) });
   process.stderr.write(`error: ${failure.message}\n`);
-  process.exit(1);
+  process.exit(exitCodeOf(failure.code));
 });

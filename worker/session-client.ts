@@ -35,6 +35,8 @@ export interface SessionClientOptions {
   readonly onRefused: (error: MillraceError) => void;
   /** The stream broke; it is being opened again. */
   readonly onDisconnected: (reason: string) => void;
+  /** There was no session and none could be opened; it is tried again. */
+  readonly onUnreachable: (reason: string) => void;
 }
 
 export class SessionClient {
@@ -159,6 +161,7 @@ export class SessionClient {
     this.#registered = undefined;
     if (this.#closed) return;
     if (wasConnected) this.#options.onDisconnected(reason);
+    else this.#options.onUnreachable(reason);
     this.#cancelTimer = this.#options.clock.setTimer(this.#pauseMs, () => this.connect());
     this.#pauseMs = Math.min(RECONNECT_MAX_MS, this.#pauseMs * 2);
   }

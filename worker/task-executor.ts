@@ -76,10 +76,10 @@ export class TaskExecutor {
         this.#finish(command.value.attempt);
         break;
       case 'triggerCheckpoint': {
-        const { attempt, checkpointId, prefix, stopAfter } = command.value;
+        const { attempt, checkpointId, prefix, stopAfter, triggeredAtMs } = command.value;
         this.#send(attempt, {
           kind: 'trigger',
-          barrier: { kind: 'barrier', checkpointId, prefix, stopAfter },
+          barrier: { kind: 'barrier', checkpointId, prefix, stopAfter, triggeredAtMs },
         });
         break;
       }

@@ -3,6 +3,7 @@
  * message for the coordinator. It keeps the last report of each task and derives nothing else.
  */
 import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client';
+import { MAX_WATERMARK } from '../core/watermark.js';
 import type { Attempt, TaskMetrics } from '../proto/gen/millrace/v1/control.js';
 import type { FromSlot, TaskMetricsReport } from './slot-messages.js';
 
@@ -112,7 +113,8 @@ export class WorkerMetrics {
     this.#busy.set(labels, busy);
     this.#backPressured.set(labels, backPressured);
     this.#idle.set(labels, idle);
-    if (Number.isFinite(watermark)) {
+    // After the last watermark there is no time to be behind.
+    if (Number.isFinite(watermark) && watermark < MAX_WATERMARK) {
       this.#watermark.set(labels, watermark);
       this.#lag.set(labels, this.#now() - watermark);
     }

@@ -27,6 +27,8 @@ export interface WorkerOptions {
   readonly bundleFolder: string;
   readonly slotHeapMb: number | undefined;
   readonly scoringThreads: number;
+  /** How long to try to register before giving up, ms. */
+  readonly connectTimeoutMs: number;
   /** How long tasks go on without a coordinator before they are ended, ms. */
   readonly coordinatorLostTimeoutMs: number;
   readonly metricsIntervalMs: number;
@@ -60,6 +62,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     onThreadError: (error) => log.error(toMillraceError(error, 'SCORE_FAILED').message),
   });
   let cancelLost: (() => void) | undefined;
+  let lastReason = 'no answer';
 
   return new Promise((resolve, reject) => {
     let refuse: (error: MillraceError) => void = () => undefined;
@@ -80,13 +83,19 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
         host: options.machine.hostname,
       },
       onRegistered: ({ epoch }) => {
+        cancelConnect();
         cancelLost?.();
         executor.setEpoch(epoch);
         log.info({ epoch, coordinator: options.coordinator }, 'registered');
         resolve(worker);
       },
       onCommand: (command) => executor.execute(command),
+      onUnreachable: (reason) => {
+        if (reason !== lastReason) log.warn({ reason }, `no coordinator at ${options.coordinator}`);
+        lastReason = reason;
+      },
       onRefused: (error) => {
+        cancelConnect();
         log.error(error.message);
         refuse(error);
         worker.close().then(() => reject(error), reject);
@@ -116,6 +125,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       workerId,
       refused,
       close: async () => {
+        cancelConnect();
         cancelLost?.();
         session.close();
         await executor.cancelAll();
@@ -124,6 +134,13 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
         await http.close();
       },
     };
+    const cancelConnect = clock.setTimer(options.connectTimeoutMs, () => {
+      const error = new MillraceError(
+        'CLUSTER_UNREACHABLE',
+        `no coordinator answered at ${options.coordinator} within ${options.connectTimeoutMs} ms (${lastReason}); start one with \`millrace coordinator\` or correct --coordinator`,
+      );
+      worker.close().then(() => reject(error), reject);
+    });
     session.connect();
   });
 }

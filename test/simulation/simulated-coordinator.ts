@@ -202,7 +202,13 @@ export class SimulatedCoordinator implements Session {
       case 'triggerCheckpoint': {
         const { attempt, checkpointId, prefix, stopAfter } = effect;
         loop.note(`${this.process.id} triggers checkpoint ${checkpointId}`);
-        const barrier = { kind: 'barrier', checkpointId, prefix, stopAfter } as const;
+        const barrier = {
+          kind: 'barrier',
+          checkpointId,
+          prefix,
+          stopAfter,
+          triggeredAtMs: 0,
+        } as const;
         return this.#toAttempt({ kind: 'trigger', attempt, barrier });
       }
       case 'writeManifest':

@@ -41,6 +41,7 @@ test('a coordinator that takes the session and never answers is tried again', as
     onRegistered: () => t.fail(),
     onCommand: () => t.fail(),
     onRefused: () => t.fail(),
+    onUnreachable: () => undefined,
     onDisconnected: () => t.fail(),
   });
   t.teardown(() => client.close());

@@ -110,6 +110,7 @@ export async function runJob(job: Job, options: RunJobOptions = {}): Promise<Run
               kind: 'barrier',
               checkpointId: FINAL_CHECKPOINT,
               prefix: 'final/',
+              triggeredAtMs: (options.clock ?? systemClock).now(),
               stopAfter: true,
             });
           }

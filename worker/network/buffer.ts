@@ -31,6 +31,8 @@ export interface WatermarkStatus {
 export interface CheckpointBarrier {
   readonly kind: 'barrier';
   readonly checkpointId: number;
+  /** When the coordinator triggered the checkpoint, ms since the epoch by its clock. */
+  readonly triggeredAtMs: number;
   /** Blob key prefix of the checkpoint's files, with a slash at the end. */
   readonly prefix: string;
   /** Sources emit nothing after this barrier. */

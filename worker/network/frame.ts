@@ -7,6 +7,8 @@ import { MillraceError } from '../../core/errors.js';
 import type { Buffer as ChannelBuffer } from './buffer.js';
 
 const HEADER_BYTES = 12;
+/** Of a barrier before its prefix: id, time of the trigger, flag. */
+const BARRIER_BYTES = 17;
 const KIND = { chunk: 0, watermark: 1, watermarkStatus: 2, barrier: 3, endOfData: 4 } as const;
 /** Field 1, length-delimited. */
 const BUFFERS_TAG = 0x0a;
@@ -20,7 +22,7 @@ function payloadBytes(buffer: ChannelBuffer): number {
     case 'watermarkStatus':
       return 1;
     case 'barrier':
-      return 9 + Buffer.byteLength(buffer.prefix);
+      return BARRIER_BYTES + Buffer.byteLength(buffer.prefix);
     case 'endOfData':
       return 0;
     case 'batch':
@@ -85,8 +87,9 @@ function writeBuffer(
       break;
     case 'barrier':
       frame.writeDoubleLE(buffer.checkpointId, at);
-      frame[at + 8] = buffer.stopAfter ? 1 : 0;
-      frame.write(buffer.prefix, at + 9);
+      frame.writeDoubleLE(buffer.triggeredAtMs, at + 8);
+      frame[at + 16] = buffer.stopAfter ? 1 : 0;
+      frame.write(buffer.prefix, at + BARRIER_BYTES);
       break;
     case 'endOfData':
     case 'batch':
@@ -153,12 +156,13 @@ function readBuffer(
       if (size !== 1) corrupt('watermark status');
       return { kind: 'watermarkStatus', idle: frame[at] === 1 };
     case KIND.barrier:
-      if (size < 9) corrupt('barrier');
+      if (size < BARRIER_BYTES) corrupt('barrier');
       return {
         kind: 'barrier',
         checkpointId: frame.readDoubleLE(at),
-        stopAfter: frame[at + 8] === 1,
-        prefix: frame.toString('utf8', at + 9, at + size),
+        triggeredAtMs: frame.readDoubleLE(at + 8),
+        stopAfter: frame[at + 16] === 1,
+        prefix: frame.toString('utf8', at + BARRIER_BYTES, at + size),
       };
     case KIND.endOfData:
       return { kind: 'endOfData' };

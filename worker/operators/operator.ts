@@ -30,7 +30,13 @@ export interface StreamOperator {
   open(): Promise<void>;
   /** Absent for sources. */
   processElement?(value: unknown, timestamp: number): void;
+  /** Time advances. What that sets off may be more than one piece of work: `proceed` does the rest. */
   processWatermark(timestamp: number): void;
+  /**
+   * Does a bounded piece of what an earlier call has left to do; true while there is more. The task asks before it
+   * takes further input, and only while its outputs have room.
+   */
+  proceed(): boolean;
   processWatermarkStatus(idle: boolean): void;
   /** A promise while the operator wants no more records. */
   suspended(): Promise<void> | undefined;

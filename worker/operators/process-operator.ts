@@ -13,6 +13,13 @@ type Descriptors = Readonly<Record<string, StateDescriptor>>;
 type Process = ProcessFunction<Key, unknown, Descriptors, unknown, SideOutputs>;
 type Context = TimerContext<Key, Descriptors, unknown, SideOutputs>;
 
+/** Timers fired in one piece of work: a watermark that sets off many fires them over several turns, so that outputs stay bounded. */
+const FIRED_MAX = 1024;
+/** Entries looked at for expiry in one turn. */
+const EXPIRED_MAX = 64;
+/** How often an idle operator looks for expired entries; ms. */
+const EXPIRY_INTERVAL_MS = 1000;
+
 export interface ProcessOperatorOptions {
   readonly name: string;
   readonly process: Process;
@@ -30,6 +37,10 @@ export class ProcessOperator implements StreamOperator {
   readonly #backend: KeyedStateBackend;
   readonly #output: OperatorOutput;
   readonly #context: MutableContext;
+  /** Whether any state has a time to live. */
+  readonly #expires: boolean;
+  /** The watermark whose timers are firing. */
+  #advancingTo: number | undefined;
 
   constructor(options: ProcessOperatorOptions) {
     this.name = options.name;
@@ -38,6 +49,9 @@ export class ProcessOperator implements StreamOperator {
     this.#backend = options.backend;
     this.#output = options.output;
     this.#context = new MutableContext(options);
+    this.#expires = Object.values(options.process.state ?? {}).some(
+      ({ ttlMs }) => ttlMs !== undefined,
+    );
   }
 
   open(): Promise<void> {
@@ -58,9 +72,19 @@ export class ProcessOperator implements StreamOperator {
   }
 
   processWatermark(timestamp: number): void {
+    while (this.#advancingTo !== undefined) this.proceed();
     this.#context.watermark = timestamp;
-    this.#advance('eventTime', timestamp);
+    this.#advancingTo = timestamp;
+    this.proceed();
+  }
+
+  proceed(): boolean {
+    const timestamp = this.#advancingTo;
+    if (timestamp === undefined) return false;
+    if (this.#backend.timers.advance('eventTime', timestamp, this.#fire, FIRED_MAX)) return true;
+    this.#advancingTo = undefined;
     this.#output.emitWatermark(timestamp);
+    return false;
   }
 
   processWatermarkStatus(idle: boolean): void {
@@ -84,18 +108,17 @@ export class ProcessOperator implements StreamOperator {
   }
 
   advanceProcessingTime(now: number): number | undefined {
-    const next = this.#backend.timers.next('processingTime');
-    if (next === undefined || next > now) return next;
-    this.#advance('processingTime', now);
-    return this.#backend.timers.next('processingTime');
+    const { timers } = this.#backend;
+    // What is left is due at once, and the task asks again in its next turn.
+    timers.advance('processingTime', now, this.#fire, FIRED_MAX);
+    const next = timers.next('processingTime');
+    if (!this.#expires) return next;
+    this.#backend.cleanExpired(EXPIRED_MAX);
+    return Math.min(next ?? Infinity, now + EXPIRY_INTERVAL_MS);
   }
 
   close(): Promise<void> {
     return this.#backend.close();
-  }
-
-  #advance(domain: TimeDomain, time: number): void {
-    this.#backend.timers.advance(domain, time, this.#fire);
   }
 
   readonly #fire = (timestamp: number, key: Key, domain: TimeDomain): void => {

@@ -104,6 +104,10 @@ export class ScoreOperator implements StreamOperator {
     this.#mark({ kind: 'status', idle });
   }
 
+  proceed(): boolean {
+    return false;
+  }
+
   suspended(): Promise<void> | undefined {
     if (this.#inFlight < this.#options.concurrency) return undefined;
     return new Promise((resolve) => this.#waiting.push(resolve));

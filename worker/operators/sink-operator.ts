@@ -65,6 +65,10 @@ export class SinkOperator implements StreamOperator {
     // Nothing is downstream.
   }
 
+  proceed(): boolean {
+    return false;
+  }
+
   suspended(): Promise<void> | undefined {
     return this.#writer?.whenWritable();
   }

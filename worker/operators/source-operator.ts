@@ -105,6 +105,10 @@ export class SourceOperator implements StreamOperator {
     // A source makes its own.
   }
 
+  proceed(): boolean {
+    return false;
+  }
+
   suspended(): undefined {
     return undefined;
   }

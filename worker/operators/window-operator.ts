@@ -10,6 +10,19 @@ import type { KeyedStateBackend, WindowState } from '../state/keyed-state-backen
 import type { OperatorOutput, OperatorSnapshot, StreamOperator } from './operator.js';
 import { userCodeError } from './user-code.js';
 
+/** Results in one piece of work: a window of many keys fires over several turns, so that outputs stay bounded. */
+const RESULTS_MAX = 1024;
+
+/** A watermark whose windows are firing. */
+interface Firing {
+  readonly timestamp: number;
+  readonly previous: number;
+  readonly starts: readonly number[];
+  /** Position of the window that fires, and how many of its keys have. */
+  next: number;
+  visited: number;
+}
+
 export interface WindowOperatorOptions {
   readonly name: string;
   readonly sizeMs: number;
@@ -28,6 +41,7 @@ export class WindowOperator implements StreamOperator {
   readonly #options: WindowOperatorOptions;
   readonly #contents: WindowState<unknown>;
   #watermark: number;
+  #firing: Firing | undefined;
 
   constructor(options: WindowOperatorOptions) {
     this.name = options.name;
@@ -69,18 +83,44 @@ export class WindowOperator implements StreamOperator {
   }
 
   processWatermark(timestamp: number): void {
+    while (this.#firing !== undefined) this.proceed();
+    this.#firing = {
+      timestamp,
+      previous: this.#watermark,
+      starts: this.#contents.windows(),
+      next: 0,
+      visited: 0,
+    };
+    this.#watermark = Math.max(this.#watermark, timestamp);
+    this.proceed();
+  }
+
+  proceed(): boolean {
+    const firing = this.#firing;
+    if (firing === undefined) return false;
     const { sizeMs, allowedLatenessMs, output } = this.#options;
-    const previous = this.#watermark;
-    this.#watermark = Math.max(previous, timestamp);
-    for (const start of this.#contents.windows()) {
-      const lastMs = start + sizeMs - 1;
-      if (lastMs > timestamp) break;
+    const { timestamp, previous, starts } = firing;
+    for (let left = RESULTS_MAX; left > 0;) {
+      const start = starts[firing.next];
+      const lastMs = start === undefined ? Infinity : start + sizeMs - 1;
+      if (start === undefined || lastMs > timestamp) {
+        this.#firing = undefined;
+        output.emitWatermark(timestamp);
+        return false;
+      }
       if (lastMs > previous) {
-        this.#contents.forEach(start, (key, accumulator) => this.#emit(start, key, accumulator));
+        const visited = this.#contents.forEach(start, firing.visited, left, (key, accumulator) =>
+          this.#emit(start, key, accumulator),
+        );
+        firing.visited += visited;
+        left -= visited;
+        if (left === 0) return true;
       }
       if (lastMs + allowedLatenessMs <= timestamp) this.#contents.drop(start);
+      firing.next++;
+      firing.visited = 0;
     }
-    output.emitWatermark(timestamp);
+    return true;
   }
 
   processWatermarkStatus(idle: boolean): void {

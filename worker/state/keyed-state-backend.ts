@@ -18,10 +18,11 @@ export interface InternalTimers {
   register(domain: TimeDomain, timestamp: number): void;
   delete(domain: TimeDomain, timestamp: number): void;
   /**
-   * Fires timers with timestamp <= `time`, those registered by the callback included.
-   * Equal timestamps fire in order of registration.
+   * Fires timers with timestamp <= `time`, those registered by the callback included, at most `firedMax` (all
+   * unless told). Equal timestamps fire in order of registration.
+   * @returns whether due timers are left
    */
-  advance(domain: TimeDomain, time: number, callback: TimerCallback): void;
+  advance(domain: TimeDomain, time: number, callback: TimerCallback, firedMax?: number): boolean;
   /** Timestamp of the earliest timer; undefined when there is none. */
   next(domain: TimeDomain): number | undefined;
 }
@@ -33,8 +34,17 @@ export interface WindowState<A> {
   put(windowStart: number, accumulator: A): void;
   /** Starts of the windows that hold anything, ascending. */
   windows(): readonly number[];
-  /** Visits all keys of a window; the callback may not change the state. */
-  forEach(windowStart: number, visit: (key: Key, accumulator: A) => void): void;
+  /**
+   * Visits at most `count` keys of a window, from the `from`th in an order that stays while nothing is put; the
+   * callback may not change the state.
+   * @returns how many were visited: fewer than `count` when there are no more
+   */
+  forEach(
+    windowStart: number,
+    from: number,
+    count: number,
+    visit: (key: Key, accumulator: A) => void,
+  ): number;
   /** Drops the window with all of its keys. */
   drop(windowStart: number): void;
 }

@@ -36,13 +36,12 @@ export class MemoryTimers implements InternalTimers {
     }
   }
 
-  advance(domain: TimeDomain, time: number, callback: TimerCallback): void {
+  advance(domain: TimeDomain, time: number, callback: TimerCallback, firedMax = Infinity): boolean {
     const queue = this.#queues[domain];
-    for (
-      let timer = queue.peek();
-      timer !== undefined && timer.timestamp <= time;
-      timer = queue.peek()
-    ) {
+    for (let fired = 0; ; fired++) {
+      const timer = queue.peek();
+      if (timer === undefined || timer.timestamp > time) return false;
+      if (fired === firedMax) return true;
       queue.remove(timer);
       this.#keys.setCurrentEntry(timer.entry);
       this.#keys.release(timer.entry);

@@ -45,10 +45,19 @@ export class MemoryWindowState<A> implements WindowState<A>, MemoryState {
     return (this.#starts ??= [...this.#windows.keys()].sort((a, b) => a - b));
   }
 
-  forEach(windowStart: number, visit: (key: Key, accumulator: A) => void): void {
-    for (const node of this.#windows.get(windowStart) ?? []) {
-      visit(node.entry.key, node.accumulator);
+  forEach(
+    windowStart: number,
+    from: number,
+    count: number,
+    visit: (key: Key, accumulator: A) => void,
+  ): number {
+    const nodes = this.#windows.get(windowStart) ?? [];
+    const end = Math.min(nodes.length, from + count);
+    for (let position = from; position < end; position++) {
+      const node = nodes[position];
+      if (node !== undefined) visit(node.entry.key, node.accumulator);
     }
+    return Math.max(0, end - from);
   }
 
   drop(windowStart: number): void {

@@ -141,6 +141,12 @@ export class OperatorChain implements ChainLayout {
     return undefined;
   }
 
+  /** A bounded piece of what an operator has left to do; true while there is more. */
+  proceed(): boolean {
+    for (const operator of this.operators) if (operator.proceed()) return true;
+    return false;
+  }
+
   suspended(): Promise<void> | undefined {
     for (const operator of this.operators) {
       const waiting = operator.suspended();

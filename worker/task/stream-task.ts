@@ -95,8 +95,8 @@ export class StreamTask {
   }
 
   /** The coordinator asks a source for a checkpoint. Tasks with inputs wait for their barriers instead. */
-  triggerCheckpoint(barrier: CheckpointBarrier, startDelayMs = 0): void {
-    this.post(() => this.#takeCheckpoint(barrier, startDelayMs, 0));
+  triggerCheckpoint(barrier: CheckpointBarrier): void {
+    this.post(() => this.#takeCheckpoint(barrier, 0));
   }
 
   notifyCheckpointComplete(checkpointId: number): void {
@@ -178,6 +178,7 @@ export class StreamTask {
       this.#suspend(suspended);
       return false;
     }
+    if (this.#options.chain.proceed()) return true;
     this.#advanceProcessingTime();
     const worked = this.#options.input.kind === 'source' ? this.#pollSource() : this.#pollGate();
     if (!worked) for (const writer of this.#options.chain.writers) writer.flush(false);
@@ -226,7 +227,7 @@ export class StreamTask {
         chain.processWatermarkStatus(item.idle);
         break;
       case 'barrier':
-        this.#takeCheckpoint(item.barrier, 0, item.alignmentMs);
+        this.#takeCheckpoint(item.barrier, item.alignmentMs);
         break;
       case 'abandoned':
         this.#options.checkpoints.abort(item.checkpointId);
@@ -252,9 +253,11 @@ export class StreamTask {
   }
 
   /** Everything before the barrier comes out of the chain, then the barrier goes on, then the snapshot is taken. */
-  #takeCheckpoint(barrier: CheckpointBarrier, startDelayMs: number, alignmentMs: number): void {
+  #takeCheckpoint(barrier: CheckpointBarrier, alignmentMs: number): void {
     if (barrier.stopAfter) this.#sourceStopped = true;
-    const { chain, checkpoints } = this.#options;
+    const { chain, checkpoints, environment } = this.#options;
+    // Until the first barrier arrived here; clocks of two machines may differ, so never below 0.
+    const startDelayMs = Math.max(0, environment.clock.now() - barrier.triggeredAtMs - alignmentMs);
     const snapshot = (): void => {
       chain.broadcast(barrier);
       checkpoints.snapshot(barrier, startDelayMs, alignmentMs);

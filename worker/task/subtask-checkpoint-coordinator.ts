@@ -47,6 +47,12 @@ export class SubtaskCheckpointCoordinator {
       environment.reports.declined(task, checkpointId, toMillraceError(error, 'CHECKPOINT_FAILED'));
       return;
     }
+    for (const { snapshot } of taken) {
+      // Awaited one after the other below: a failure before its turn must not count as unhandled.
+      if (snapshot.operator?.entries instanceof Promise) {
+        snapshot.operator.entries.catch(() => undefined);
+      }
+    }
     const syncMs = environment.clock.monotonic() - started;
     const asyncStarted = environment.clock.monotonic();
     this.#write(barrier.prefix, taken).then(

@@ -120,7 +120,13 @@ test('chunks and events cross to the other worker in order, and credits come bac
     chunk(1, 2, 3),
     { kind: 'watermark', timestamp: 12.5 },
     chunk(),
-    { kind: 'barrier', checkpointId: 9, prefix: 'savepoints/sp-1/', stopAfter: false },
+    {
+      kind: 'barrier',
+      checkpointId: 9,
+      prefix: 'savepoints/sp-1/',
+      triggeredAtMs: 5,
+      stopAfter: false,
+    },
     { kind: 'endOfData' },
   ];
   from?.exchange.fromSlot(

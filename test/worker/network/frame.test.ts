@@ -10,11 +10,12 @@ const channelBuffer: fc.Arbitrary<ChannelBuffer> = fc.oneof(
   fc.double({ noNaN: true }).map((timestamp): ChannelBuffer => ({ kind: 'watermark', timestamp })),
   fc.boolean().map((idle): ChannelBuffer => ({ kind: 'watermarkStatus', idle })),
   fc
-    .tuple(fc.nat(), fc.string(), fc.boolean())
-    .map(([checkpointId, prefix, stopAfter]): ChannelBuffer => ({
+    .tuple(fc.nat(), fc.string(), fc.boolean(), fc.nat())
+    .map(([checkpointId, prefix, stopAfter, triggeredAtMs]): ChannelBuffer => ({
       kind: 'barrier',
       checkpointId,
       prefix,
+      triggeredAtMs,
       stopAfter,
     })),
   fc.constant<ChannelBuffer>({ kind: 'endOfData' }),

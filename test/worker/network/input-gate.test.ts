@@ -22,6 +22,7 @@ const barrier = (checkpointId: number): ChannelBuffer => ({
   kind: 'barrier',
   checkpointId,
   prefix: 'chk/',
+  triggeredAtMs: 0,
   stopAfter: false,
 });
 

@@ -139,7 +139,7 @@ export function stateContract(create: CreateBackend): void {
     value.update(9);
     const visited = (start: number): unknown => {
       const seen: unknown[] = [];
-      windows.forEach(start, (key, accumulator) => seen.push([key, accumulator]));
+      windows.forEach(start, 0, Infinity, (key, accumulator) => seen.push([key, accumulator]));
       return seen;
     };
     t.deepEqual(windows.windows(), [-10, 0, 10]);
