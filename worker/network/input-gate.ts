@@ -144,11 +144,14 @@ export class InputGate {
         case 'chunk':
           return { kind: 'records', input: channel.description.input, records: buffer };
         case 'watermark':
-          this.#emitWatermark(this.#valve.onWatermark(position, buffer.timestamp));
-          break;
         case 'watermarkStatus': {
+          // A watermark makes its channel active, too.
           const wasIdle = this.#valve.isIdle;
-          this.#emitWatermark(this.#valve.onStatus(position, buffer.idle));
+          this.#emitWatermark(
+            buffer.kind === 'watermark'
+              ? this.#valve.onWatermark(position, buffer.timestamp)
+              : this.#valve.onStatus(position, buffer.idle),
+          );
           if (this.#valve.isIdle !== wasIdle) {
             this.#ready.push({ kind: 'watermarkStatus', idle: this.#valve.isIdle });
           }

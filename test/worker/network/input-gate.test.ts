@@ -108,3 +108,14 @@ test('a channel that has run empty returns its credits, also when an event came 
     t.deepEqual(returned, [[10, 2]], last.kind);
   }
 });
+
+test('a gate that was idle says that it is active, also when a watermark behind its own tells so first', (t) => {
+  const { gate } = gateOf(2);
+  gate.onBuffer(10, { kind: 'watermarkStatus', idle: true });
+  gate.onBuffer(11, { kind: 'watermark', timestamp: 100 });
+  gate.onBuffer(11, { kind: 'watermarkStatus', idle: true });
+  t.deepEqual(drain(gate), ['watermark 100', 'idle']);
+  gate.onBuffer(10, { kind: 'watermark', timestamp: 50 });
+  gate.onBuffer(10, { kind: 'watermarkStatus', idle: false });
+  t.deepEqual(drain(gate), ['active']);
+});
