@@ -12,6 +12,10 @@ import { TestCluster } from './test-cluster.js';
 
 const EXACT = { missing: 0, duplicated: 0, different: 0, disordered: 0 };
 const RATE = 6000;
+/** What is stopped in its middle must last longer than a command takes on a busy machine. */
+const LONG = { deposits: 10 * RATE, ratePerSecond: RATE };
+/** The rest of it need not. */
+const HURRY = { ratePerSecond: 10 * RATE };
 
 async function isExact(t: ExecutionContext, run: LedgerRun): Promise<void> {
   const { found, ...differences } = await run.verify();
@@ -32,7 +36,7 @@ async function stopInTheMiddle(
 ): Promise<string> {
   await run.watch.until(
     'the middle of the input',
-    (seen) => seen.recordsRead > 0.3 * run.options.deposits,
+    (seen) => seen.recordsRead > 0.2 * run.options.deposits,
   );
   const stop = await command(cluster, 'stop', run.watch.jobId, '--savepoint', '--json');
   t.is(stop.exitCode, 0, stop.stderr);
@@ -78,11 +82,12 @@ for (const [from, to] of [
 ] as const) {
   test.serial(`a savepoint of ${from} subtasks goes on with ${to}, exactly once`, async (t) => {
     const cluster = await TestCluster.start(t, { workers: 2, slots: 2 });
-    const options = { deposits: 3 * RATE, ratePerSecond: RATE, parallelism: from };
+    const options = { ...LONG, parallelism: from };
     const run = await LedgerRun.submit(t, cluster, options);
     const id = await stopInTheMiddle(t, cluster, run);
     const resumed = await LedgerRun.submit(t, cluster, {
       ...options,
+      ...HURRY,
       parallelism: to,
       output: run.output,
       flags: ['--from-savepoint', id],
@@ -96,7 +101,7 @@ for (const [from, to] of [
 
 test.serial('two jobs at once in one cluster, one cancelled, the other untouched', async (t) => {
   const cluster = await TestCluster.start(t, { workers: 2, slots: 2 });
-  const options = { deposits: 6 * RATE, ratePerSecond: RATE, parallelism: 2 };
+  const options = { ...LONG, parallelism: 2 };
   const kept = await LedgerRun.submit(t, cluster, options);
   const dropped = await LedgerRun.submit(t, cluster, options);
   await dropped.watch.until(
@@ -117,7 +122,7 @@ test.serial('two jobs at once in one cluster, one cancelled, the other untouched
   );
   await eventually(
     () => 'the slots of the cancelled job',
-    async () => (await cluster.client.cluster()).slotsFree === 2 || undefined,
+    async () => (await cluster.client.cluster()).slotsFree >= 2 || undefined,
   );
   const { job } = await kept.watch.ended();
   t.is(job.status, 'FINISHED');
