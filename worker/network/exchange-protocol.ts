@@ -25,8 +25,13 @@ export const ExchangeService = {
   },
 } as const;
 
-/** A window of 1 MiB on the consuming side doubles what one stream carries at 40% less CPU. */
+/**
+ * A window of 1 MiB on the consuming side doubles what one stream carries at 40% less CPU. Keepalive notices a
+ * link on which nothing comes back, which no closed connection tells of.
+ */
 export const EXCHANGE_CHANNEL_OPTIONS: ChannelOptions = {
+  'grpc.keepalive_time_ms': 10_000,
+  'grpc.keepalive_timeout_ms': 5_000,
   'grpc-node.flow_control_window': 1024 * 1024,
   'grpc.max_receive_message_length': 16 * 1024 * 1024,
   'grpc.max_send_message_length': 16 * 1024 * 1024,

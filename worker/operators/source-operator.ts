@@ -121,7 +121,7 @@ export class SourceOperator implements StreamOperator {
     const entries = this.#reader.snapshot().map((split): SplitState => ({
       split,
       maxTimestamp: this.#watermarks.maxTimestampOf(split.id),
-      watermark: this.#lastWatermark,
+      watermark: Math.max(this.#lastWatermark, this.#watermarks.current),
     }));
     return { operator: { entries } };
   }

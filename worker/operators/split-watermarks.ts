@@ -32,6 +32,11 @@ export class SplitWatermarks {
     this.#lastRecordMs = options.monotonic();
   }
 
+  /** The source's watermark as of the last `advance`. */
+  get current(): number {
+    return this.#current;
+  }
+
   /** Time goes on from the least watermark of those who read the restored splits. */
   restoreWatermark(watermark: number): void {
     this.#current = watermark;
