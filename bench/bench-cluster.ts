@@ -112,12 +112,15 @@ export class BenchCluster {
 
   /** Stops the sources at a barrier and waits until all before it is in the tallies. */
   async stop(jobId: string): Promise<void> {
-    await this.client.stopWithSavepoint(jobId);
+    const { savepointId } = await this.client.stopWithSavepoint(jobId);
     const deadlineMs = machineMs() + JOB_TIMEOUT_MS;
     for (;;) {
       const job = await this.client.job(jobId);
       if (job.status === 'FINISHED') return;
-      if (TERMINAL_STATUSES.has(job.status) || machineMs() > deadlineMs) throw unfinished(job);
+      if (TERMINAL_STATUSES.has(job.status) || machineMs() > deadlineMs) {
+        const savepoint = await this.client.savepoint(jobId, savepointId);
+        throw unfinished(job, `the savepoint is ${savepoint.status} ${savepoint.failure ?? ''}`);
+      }
       await delay(100);
     }
   }
@@ -170,9 +173,9 @@ export class BenchCluster {
   }
 }
 
-function unfinished(job: JobDetails): Error {
+function unfinished(job: JobDetails, detail = ''): Error {
   const causes = job.failures.map((failure) => `${failure.code}: ${failure.message}`).join('; ');
   return new Error(
-    `the measured job is ${job.status} after ${job.restarts} restarts${causes === '' ? '' : ` (${causes})`}; the measurement is void`,
+    `the measured job is ${job.status} after ${job.restarts} restarts${detail === '' ? '' : `, ${detail}`}${causes === '' ? '' : ` (${causes})`}; the measurement is void`,
   );
 }

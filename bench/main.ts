@@ -2,15 +2,16 @@
  * `npm run bench [-- NAME...] [--seconds N] [--repeat N] [--json] [--profile]`: measures a real
  * cluster on this machine and keeps what it found under bench/results.
  */
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { BENCHMARKS } from './benchmarks/benchmarks.js';
-import type { Measurement } from './measurement.js';
+import { TOPOLOGIES, type Measurement, type Topology } from './measurement.js';
 import { formatMeasurement, saveResults } from './results.js';
 
 interface Flags {
   readonly seconds?: number;
   readonly warmUp: number;
   readonly repeat: number;
+  readonly topology?: Topology;
   readonly json?: boolean;
   readonly profile?: boolean;
 }
@@ -34,6 +35,7 @@ async function main(): Promise<void> {
     )
     .option('--warm-up <n>', 'seconds before it', positive, 8)
     .option('--repeat <n>', 'times each benchmark is run', positive, 1)
+    .addOption(new Option('--topology <wxs>', 'workers x slots of each').choices(TOPOLOGIES))
     .option('--json', 'one line of JSON for each measurement')
     .option('--profile', 'CPU profile of every thread, and what the time went to')
     .parse();
@@ -54,6 +56,7 @@ async function main(): Promise<void> {
       const measurements = await benchmark.run({
         seconds: flags.seconds ?? benchmark.seconds,
         warmUpSeconds: flags.warmUp,
+        topologies: flags.topology === undefined ? TOPOLOGIES : [flags.topology],
         profile: flags.profile === true,
         note,
       });

@@ -1,11 +1,15 @@
 /** What a benchmark reports: one measurement is one line of JSON. Names are stable; units stand in them. */
 
+/** Workers x slots of each. */
 export type Topology = '2x1' | '1x2';
+export const TOPOLOGIES: readonly Topology[] = ['2x1', '1x2'];
 
 export interface RunOptions {
   /** How long the measured part lasts, s. */
   readonly seconds: number;
   readonly warmUpSeconds: number;
+  /** Those to be measured, for benchmarks that know several. */
+  readonly topologies: readonly Topology[];
   /** Keep CPU profiles of all processes. */
   readonly profile: boolean;
   readonly note: (text: string) => void;

@@ -6,7 +6,7 @@ import { cp, readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Profiler } from 'node:inspector';
 
-export const PROFILE_FOLDER = path.join('bench', 'results', 'profiles');
+export const PROFILE_FOLDER = path.join('.millrace', 'profiles');
 
 interface Rule {
   readonly part: string;

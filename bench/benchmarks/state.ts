@@ -19,11 +19,6 @@ export const state: Benchmark = {
   name: 'state',
   description: '1 M keys, a 100-byte value read and written per record, memory backend',
   seconds: 20,
-  run: async (options) => {
-    const shared = { benchmark: 'state', jobFile: 'state.ts', prove };
-    return [
-      await measureThroughput<RunningSums>({ ...shared, topology: '2x1' }, options),
-      await measureThroughput<RunningSums>({ ...shared, topology: '1x2' }, options),
-    ];
-  },
+  run: (options) =>
+    measureThroughput<RunningSums>({ benchmark: 'state', jobFile: 'state.ts', prove }, options),
 };

@@ -20,19 +20,32 @@ export interface Proof {
 export interface ThroughputOptions<C> {
   readonly benchmark: string;
   readonly jobFile: string;
-  readonly topology: Topology;
   /** Adds the committed epochs up. */
   readonly prove: (tallies: readonly C[]) => Proof;
   /** The part of the raw loop's sums that the proof speaks of; all of them unless told. */
   readonly rawSums?: (sums: unknown) => unknown;
+  /** Of two workers with one slot. */
   readonly targetPerSecond?: number;
 }
 
+/** One measurement for each topology. */
 export async function measureThroughput<C>(
   options: ThroughputOptions<C>,
+  runOptions: RunOptions,
+): Promise<Measurement[]> {
+  const measurements: Measurement[] = [];
+  for (const topology of runOptions.topologies) {
+    measurements.push(await measure(options, topology, runOptions));
+  }
+  return measurements;
+}
+
+function measure<C>(
+  options: ThroughputOptions<C>,
+  topology: Topology,
   { seconds, warmUpSeconds, profile, note }: RunOptions,
 ): Promise<Measurement> {
-  const { benchmark, topology } = options;
+  const { benchmark } = options;
   const [workers = 1, slots = 1] = topology.split('x').map(Number);
   const shape = { workers, slots, ...(profile ? { profileAfterMs: warmUpSeconds * 1000 } : {}) };
   return BenchCluster.with(shape, async (cluster) => {
@@ -57,7 +70,7 @@ export async function measureThroughput<C>(
       );
     }
     const perCpu = (rate * ((load.toMs - load.fromMs) / 1000)) / load.cpuSeconds;
-    const { targetPerSecond } = options;
+    const targetPerSecond = topology === '2x1' ? options.targetPerSecond : undefined;
     return {
       benchmark,
       topology,

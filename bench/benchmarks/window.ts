@@ -28,11 +28,6 @@ export const window: Benchmark = {
   name: 'window',
   description: '1-minute tumbling sum and count of 100k users, memory backend',
   seconds: 20,
-  run: async (options) => {
-    const shared = { benchmark: 'window', jobFile: 'window.ts', prove };
-    return [
-      await measureThroughput<WindowTotals>({ ...shared, topology: '2x1' }, options),
-      await measureThroughput<WindowTotals>({ ...shared, topology: '1x2' }, options),
-    ];
-  },
+  run: (options) =>
+    measureThroughput<WindowTotals>({ benchmark: 'window', jobFile: 'window.ts', prove }, options),
 };

@@ -29,7 +29,7 @@ export default job(
   },
   (env, { folder, rate, warmUpSeconds }) => {
     const transactionOf = transactionsOf({ users: USERS, recordsPerMs: 1 });
-    let originMs: number | undefined;
+    let originMs = Infinity;
     env
       .source(
         'transactions',
@@ -38,8 +38,8 @@ export default job(
           ratePerSecond: rate,
           splits: SPLITS,
           generate: (index) => {
-            // Record 0 of each subtask's clock is due when the first record is made.
-            originMs ??= machineMs() - (index * 1000) / rate;
+            // No record is made before it is due: the earliest of all tells when record 0 was.
+            originMs = Math.min(originMs, machineMs() - (index * 1000) / rate);
             const { transaction_id, user_id, product_id, price, geolocation } =
               transactionOf(index);
             return {
