@@ -102,7 +102,7 @@ export class ProcessOperator implements StreamOperator {
     if (this.#process.onTimer === undefined) return;
     const context = this.#context;
     context.key = key;
-    context.timestamp = domain === 'eventTime' ? timestamp : context.timestamp;
+    context.timestamp = domain === 'eventTime' ? timestamp : -Infinity;
     context.timeDomain = domain;
     try {
       this.#process.onTimer(timestamp, context);
