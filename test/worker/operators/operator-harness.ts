@@ -3,7 +3,6 @@
  * between them, drain before a snapshot, and a fresh instance after a failure that has nothing but
  * the bytes of the last snapshot. It must never hand an object of one instance to the next.
  */
-import { once } from 'node:events';
 import { invariant } from '../../../core/errors.js';
 import { compileRecordCodec } from '../../../core/record-codec.js';
 import type { Schema } from '../../../core/schema.js';
@@ -67,7 +66,7 @@ export class OperatorHarness<Operator extends StreamOperator> {
   readonly #options: OperatorHarnessOptions<Operator>;
   readonly #emitted: Emission[] = [];
   readonly #mailbox: (() => void)[] = [];
-  readonly #mail = new EventTarget();
+  #onMail: () => void = () => undefined;
   #clock = new ManualClock();
   #output = new RecordedOutput();
   #operator: Operator | undefined;
@@ -208,7 +207,7 @@ export class OperatorHarness<Operator extends StreamOperator> {
       post: (mail) => {
         if (attempt !== this.#attempt) return;
         this.#mailbox.push(mail);
-        this.#mail.dispatchEvent(new Event('mail'));
+        this.#onMail();
       },
     });
     if (snapshot?.keyed !== undefined) backend.restore([snapshot.keyed]);
@@ -255,8 +254,8 @@ export class OperatorHarness<Operator extends StreamOperator> {
     let settled = false;
     const done = promise.finally(() => (settled = true));
     while (!settled) {
+      const mail = new Promise<void>((resolve) => (this.#onMail = resolve));
       this.#deliverMail();
-      const mail = this.#mailbox.length > 0 ? undefined : once(this.#mail, 'mail');
       await Promise.race([done, mail]);
     }
     await done;

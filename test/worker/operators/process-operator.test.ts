@@ -59,7 +59,7 @@ function open({ onElement, onTimer }: Callbacks): Promise<OperatorHarness<Proces
     create: ({ backend, output, clock }) =>
       new ProcessOperator({
         name: 'visits',
-        process: process as unknown as ConstructorParameters<typeof ProcessOperator>[0]['process'],
+        process: process,
         selectKey: (record) => (record as Visit).key,
         backend,
         output,

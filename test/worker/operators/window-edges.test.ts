@@ -42,7 +42,7 @@ function open(shape: Shape = {}): Promise<OperatorHarness<WindowOperator>> {
             return (sum as number) + (sale as Sale).n;
           },
           getResult: (sum, key, { start, end }) =>
-            `${String(key)} [${start},${end}) ${String(sum)}`,
+            `${key as string} [${start},${end}) ${String(sum)}`,
         },
         selectKey: (sale) => (sale as Sale).key,
         backend,

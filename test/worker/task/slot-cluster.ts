@@ -10,7 +10,7 @@ import { compileRecordCodec } from '../../../core/record-codec.js';
 import { int32Schema } from '../../../core/schema.js';
 import type { StateFile } from '../../../core/state-file.js';
 import type { ScoringRequest, ScoringService } from '../../../worker/compute/scoring-service.js';
-import { MemoryCheckpointStorage } from '../../../worker/local/memory-checkpoint-storage.js';
+import type { MemoryCheckpointStorage } from '../../../worker/local/memory-checkpoint-storage.js';
 import type { KeyedStateBackend } from '../../../worker/state/keyed-state-backend.js';
 import { MemoryStateBackend } from '../../../worker/state/memory-state-backend.js';
 import type { TaskId } from '../../../worker/task/task-environment.js';
@@ -42,8 +42,10 @@ export class SlotCluster {
   readonly #tasks: number;
   readonly #reports = new Map<Milestone, number>();
   readonly #files = new Map<number, AcknowledgedFiles[]>();
-  readonly #waiting: { readonly milestone: Milestone; readonly done: (error?: unknown) => void }[] =
-    [];
+  readonly #waiting: {
+    readonly milestone: Milestone;
+    readonly done: (error?: MillraceError) => void;
+  }[] = [];
   #failure: MillraceError | undefined;
 
   constructor(options: SlotClusterOptions) {
@@ -119,9 +121,9 @@ export class SlotCluster {
       if (this.#failure !== undefined) reject(this.#failure);
       else if (this.#reports.get(milestone) === this.#tasks) resolve();
       else {
-        const done = (error?: unknown): void => {
+        const done = (error?: MillraceError): void => {
           if (error === undefined) resolve();
-          else reject(error instanceof Error ? error : new Error(String(error)));
+          else reject(error);
         };
         this.#waiting.push({ milestone, done });
       }

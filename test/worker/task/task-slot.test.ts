@@ -46,7 +46,7 @@ interface World {
   readonly sink: CommittedLines;
   readonly storage: MemoryCheckpointStorage;
   readonly scoring: DoublingService;
-  cluster(parallelism: number, restore?: CheckpointManifest): SlotCluster;
+  readonly cluster: (parallelism: number, restore?: CheckpointManifest) => SlotCluster;
 }
 
 function world(splits: readonly (readonly Click[])[], gate = Infinity): World {
@@ -217,7 +217,7 @@ function contents(cluster: SlotCluster): string[] {
   });
   for (const { timers } of backends) {
     timers.advance('eventTime', Infinity, (timestamp, key) =>
-      rows.push(`${String(key)} timer ${timestamp}`),
+      rows.push(`${key as string} timer ${timestamp}`),
     );
   }
   return rows.sort();
