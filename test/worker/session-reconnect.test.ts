@@ -23,6 +23,7 @@ async function open(t: ExecutionContext, clock: Clock) {
     onCommand: (command) => events.emit('command', command),
     onRefused: (error) => events.emit('refused', error),
     onDisconnected: (reason) => events.emit('disconnected', reason),
+    onUnreachable: (reason) => events.emit('unreachable', reason),
   });
   t.teardown(() => {
     client.close();

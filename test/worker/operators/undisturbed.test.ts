@@ -40,6 +40,7 @@ function openScore({ batchSize = 2, concurrency = 2 } = {}) {
       new ScoreOperator({
         name: 'risk',
         modulePath: '/model.js',
+        moduleName: './model.ts',
         input: types.int32,
         result: types.int32,
         select: (record) => record,

@@ -133,7 +133,13 @@ export class SlotCluster {
   trigger(checkpointId: number, stopAfter = false): void {
     const prefix = `chk-${checkpointId}/`;
     for (const slot of this.slots) {
-      slot.triggerCheckpoint({ kind: 'barrier', checkpointId, prefix, stopAfter });
+      slot.triggerCheckpoint({
+        kind: 'barrier',
+        checkpointId,
+        prefix,
+        stopAfter,
+        triggeredAtMs: 0,
+      });
     }
   }
 
