@@ -6,7 +6,7 @@
 import tseslint from 'typescript-eslint';
 
 /** Files that give the rest a real clock and real randomness. */
-const ADAPTERS = ['**/system-clock.ts'];
+const ADAPTERS = ['process/system-clock.ts'];
 
 /** Files that are run as a program: they wire objects together and read the environment. */
 const MAINS = ['**/main.ts', '**/*-main.ts'];

@@ -4,6 +4,7 @@
  * time; it must not read the clock, the network or the environment.
  */
 import { MillraceError, isMillraceError } from '../core/errors.js';
+import { MAX_PARALLELISM_DEFAULT } from '../core/key-group.js';
 import {
   validateStreamGraph,
   type CheckpointConfig,
@@ -90,7 +91,7 @@ export function job<P extends Params = Record<never, never>>(
       const graph: StreamGraph = {
         jobName: name,
         ...(options.parallelism === undefined ? {} : { parallelism: options.parallelism }),
-        maxParallelism: options.maxParallelism ?? 128,
+        maxParallelism: options.maxParallelism ?? MAX_PARALLELISM_DEFAULT,
         checkpoint: { ...DEFAULT_CHECKPOINT, ...options.checkpoint },
         restart: options.restart ?? DEFAULT_RESTART,
         bufferTimeoutMs: options.bufferTimeoutMs ?? 10,
