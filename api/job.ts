@@ -37,7 +37,7 @@ export const DEFAULT_CHECKPOINT: CheckpointConfig = {
   timeoutMs: 600_000,
   retained: 1,
   minPauseMs: 0,
-  tolerableFailures: 0,
+  tolerableFailures: 3,
 };
 
 export const DEFAULT_RESTART: RestartStrategyConfig = {
@@ -83,7 +83,8 @@ export function job<P extends Params = Record<never, never>>(
         if (isMillraceError(error)) throw error;
         throw new MillraceError(
           'USER_CODE_FAILED',
-          `the builder of job "${name}" threw: ${error instanceof Error ? error.message : String(error)}`,
+          `the builder of job "${name}" threw: ${error instanceof Error ? error.message : String(error)}; ` +
+            'correct it where the stack points, and try again',
           { cause: error },
         );
       }

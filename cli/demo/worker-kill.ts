@@ -1,6 +1,7 @@
 /**
  * Kills a worker in the middle of the demo's job and measures how long the job stood still: from the
- * kill to the first record that a source emits in the attempt after it.
+ * kill until the first record of the attempt after it is seen in the tasks' metrics. These are reported
+ * now and then and polled, so the figure errs high.
  */
 import type { Clock } from '../../core/clock.js';
 import type { DemoProgress } from './demo-progress.js';

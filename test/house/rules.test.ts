@@ -135,7 +135,7 @@ function restrictedIn(path: string): string[] {
   return (restrictions as readonly Restriction[]).map((one) => `${one.object}.${one.property}`);
 }
 
-test('lint bans clock, chance and environment, but in adapters and mains', (t) => {
+test('lint bans clock, timers, chance and environment, but in adapters and mains', (t) => {
   const all = [
     'Date.now',
     'performance.now',
@@ -145,7 +145,18 @@ test('lint bans clock, chance and environment, but in adapters and mains', (t) =
     'crypto.getRandomValues',
     'process.env',
   ];
-  t.deepEqual(restrictedIn('worker/task/stream-task.ts'), all);
+  const timers = [
+    'AbortSignal.timeout',
+    ...['globalThis', 'global'].flatMap((object) =>
+      ['setTimeout', 'setInterval', 'setImmediate'].map((name) => `${object}.${name}`),
+    ),
+  ];
+  t.deepEqual(restrictedIn('worker/task/stream-task.ts'), [
+    ...all.slice(0, -1),
+    ...timers,
+    'process.env',
+  ]);
+  t.deepEqual(restrictedIn('worker/slot-thread.ts'), all);
   t.deepEqual(restrictedIn('process/system-clock.ts'), ['process.env']);
   t.deepEqual(restrictedIn('worker/main.ts'), []);
 });
