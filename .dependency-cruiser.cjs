@@ -8,13 +8,14 @@
 const MAY_IMPORT = {
   core: [],
   proto: ['core'],
+  process: ['core'],
   storage: ['core'],
   api: ['core'],
   connectors: ['api', 'core'],
-  coordinator: ['core', 'proto', 'storage', 'api/rest'],
-  worker: ['core', 'proto', 'storage', 'api'],
+  coordinator: ['core', 'proto', 'process', 'storage', 'api/rest'],
+  worker: ['core', 'proto', 'process', 'storage', 'api'],
   // The CLI writes the bundle that coordinator and workers read: the archive's format has one home.
-  cli: ['api', 'core', 'storage/bundle-archive', 'coordinator/main', 'worker/main'],
+  cli: ['api', 'core', 'process', 'storage/bundle-archive', 'coordinator/main', 'worker/main'],
 };
 
 /** The layers inside worker/, each with all of worker/ that it may import beside itself. */
@@ -28,7 +29,7 @@ const MAY_IMPORT_IN_WORKER = {
 
 /** Anything of ours; `dist/` is how a job meets the package by its name. */
 const OURS =
-  '^(core|proto|storage|api|connectors|coordinator|worker|cli|dashboard|jobs|bench|test|dist)/';
+  '^(core|proto|process|storage|api|connectors|coordinator|worker|cli|dashboard|jobs|bench|test|dist)/';
 
 function oneOf(paths) {
   return paths.map((path) => `^${path}(/|\\.ts$)`);
@@ -77,7 +78,7 @@ module.exports = {
       name: 'declared-packages-only',
       comment: 'what runs imports only packages that package.json lists as dependencies',
       severity: 'error',
-      from: { path: '^(core|proto|storage|api|connectors|coordinator|worker|cli|jobs)/' },
+      from: { path: '^(core|proto|process|storage|api|connectors|coordinator|worker|cli|jobs)/' },
       to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'] },
     },
     ...rooms,

@@ -4,6 +4,7 @@
  * time; it must not read the clock, the network or the environment.
  */
 import { MillraceError, isMillraceError } from '../core/errors.js';
+import { MAX_PARALLELISM_DEFAULT } from '../core/key-group.js';
 import {
   validateStreamGraph,
   type CheckpointConfig,
@@ -36,7 +37,7 @@ export const DEFAULT_CHECKPOINT: CheckpointConfig = {
   timeoutMs: 600_000,
   retained: 1,
   minPauseMs: 0,
-  tolerableFailures: 0,
+  tolerableFailures: 3,
 };
 
 export const DEFAULT_RESTART: RestartStrategyConfig = {
@@ -82,7 +83,8 @@ export function job<P extends Params = Record<never, never>>(
         if (isMillraceError(error)) throw error;
         throw new MillraceError(
           'USER_CODE_FAILED',
-          `the builder of job "${name}" threw: ${error instanceof Error ? error.message : String(error)}`,
+          `the builder of job "${name}" threw: ${error instanceof Error ? error.message : String(error)}; ` +
+            'correct it where the stack points, and try again',
           { cause: error },
         );
       }
@@ -90,7 +92,7 @@ export function job<P extends Params = Record<never, never>>(
       const graph: StreamGraph = {
         jobName: name,
         ...(options.parallelism === undefined ? {} : { parallelism: options.parallelism }),
-        maxParallelism: options.maxParallelism ?? 128,
+        maxParallelism: options.maxParallelism ?? MAX_PARALLELISM_DEFAULT,
         checkpoint: { ...DEFAULT_CHECKPOINT, ...options.checkpoint },
         restart: options.restart ?? DEFAULT_RESTART,
         bufferTimeoutMs: options.bufferTimeoutMs ?? 10,

@@ -1,21 +1,12 @@
 #!/usr/bin/env node
 /**
  * The door of the `millrace` command: gives the real process to the program and its exit code back.
- * The only file of the CLI that reads the environment, the clock and the terminal.
+ * The only file of the CLI that reads the environment and the terminal, and gives the real clock.
  */
-import type { Clock } from '../core/clock.js';
+import { systemClock } from '../process/system-clock.js';
 import type { CliContext } from './cli-context.js';
 import { EXIT } from './exit-code.js';
 import { runProgram } from './program.js';
-
-const clock: Clock = {
-  now: () => Date.now(),
-  monotonic: () => performance.now(),
-  setTimer: (delayMs, callback) => {
-    const timer = setTimeout(callback, delayMs);
-    return () => clearTimeout(timer);
-  },
-};
 
 let interrupted: AbortSignal | undefined;
 
@@ -39,7 +30,7 @@ const context: CliContext = {
   defaultCluster: env['MILLRACE_CLUSTER'] === '' ? undefined : env['MILLRACE_CLUSTER'],
   terminal,
   color: terminal !== undefined && (env['NO_COLOR'] ?? '') === '',
-  clock,
+  clock: systemClock,
   get interrupted() {
     return (interrupted ??= watchSignals());
   },

@@ -5,6 +5,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { MillraceError } from '../core/errors.js';
 import { ENGINE_VERSION } from '../core/version.js';
+import { wholeNumber } from '../process/whole-number.js';
 import type { CliContext } from './cli-context.js';
 import type { ClusterCommandOptions } from './commands/cluster.js';
 import type { DemoOptions } from './commands/demo.js';
@@ -20,14 +21,6 @@ const EXIT_CODE_HELP = `
 Exit codes: 0 done, 1 the job or the request failed, 2 used wrongly, 3 the cluster can't be reached,
 130 interrupted.
 The cluster is the one of --cluster, else of MILLRACE_CLUSTER, else the one on the folder .millrace.`;
-
-function wholeNumber(min: number, max: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (text.trim() !== '' && Number.isInteger(value) && value >= min && value <= max) return value;
-    throw new InvalidArgumentError(`give a whole number from ${min} to ${max}`);
-  };
-}
 
 function addParam(text: string, given: Readonly<Record<string, string>>): Record<string, string> {
   const equals = text.indexOf('=');

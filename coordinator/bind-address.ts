@@ -33,20 +33,6 @@ export function formatAddress({ host, port }: BindAddress): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-/** @throws MillraceError USAGE when `text` is no `HOST:PORT` */
-export function parseBindAddress(text: string): BindAddress {
-  const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+)):(\d{1,5})$/.exec(text);
-  const host = match?.[1] ?? match?.[2];
-  const port = Number(match?.[3]);
-  if (host === undefined || !(port <= 65_535)) {
-    throw new MillraceError(
-      'USAGE',
-      `"${text}" is no address; give HOST:PORT, such as 127.0.0.1:0`,
-    );
-  }
-  return { host, port };
-}
-
 /** An error of listening as the operator should read it. */
 export function describeListenError(
   what: string,

@@ -16,11 +16,9 @@ import type { BlobHandle } from '../storage/blob-store.js';
 import { CheckpointIdCounter } from './checkpoint-id-counter.js';
 import type { CompletedCheckpointStore, StoredCheckpoint } from './completed-checkpoint-store.js';
 import type { JobServices } from './job-services.js';
+import { COORDINATOR_LIMITS } from './limits.js';
 import { listSavepoints, type SavepointRecord } from './savepoint-record.js';
 import type { ToWorker } from './worker-registry.js';
-
-/** Pause before the outcome of a compare-and-set that wasn't answered is asked for again. */
-const COMPLETE_RETRY_MS = 500;
 
 type EffectOf<K extends JobEffect['kind']> = Extract<JobEffect, { kind: K }>;
 
@@ -116,7 +114,8 @@ export class CheckpointCoordinator {
     } catch (error) {
       if (isMillraceError(error) && error.code === 'STORAGE_UNAVAILABLE' && !this.#closed) {
         services.log.warn({ jobId: this.#options.jobId, checkpointId, err: error }, 'completing');
-        services.clock.setTimer(COMPLETE_RETRY_MS, () => void this.complete(effect));
+        const { storageRetryMs } = COORDINATOR_LIMITS;
+        services.clock.setTimer(storageRetryMs, () => void this.complete(effect));
         return;
       }
       this.#failed(error, (failure) => ({ kind: 'completionFailed', checkpointId, failure }));

@@ -5,12 +5,12 @@
  */
 import type { CompletedCheckpoint } from '../core/checkpoint-protocol.js';
 import { MillraceError } from '../core/errors.js';
-import { JsonReader, JsonShapeError } from '../core/json-reader.js';
 import type { BlobHandle } from '../storage/blob-store.js';
 import type { LeaderEpoch } from '../storage/leader-epoch.js';
 import type { MetaStore, MetaWrite } from '../storage/meta-store.js';
 import { readBlobHandle } from './job-record.js';
 import { savepointKey, type SavepointRecord } from './savepoint-record.js';
+import { readStoredDocument } from './stored-document.js';
 
 /** `checkpoint.retained` is at most 1,000, and a savepoint may stand beside them. */
 const COUNT_MAX = 1_001;
@@ -98,22 +98,14 @@ export function completedKey(jobId: string): string {
 }
 
 function parse(key: string, text: string): readonly StoredCheckpoint[] {
-  try {
-    const reader = new JsonReader(JSON.parse(text), key);
-    return reader.items(COUNT_MAX).map((item) => ({
+  return readStoredDocument(key, text, (reader) =>
+    reader.items(COUNT_MAX).map((item) => ({
       checkpointId: item.field('checkpointId').count(),
       ...item.optional('savepointId', (id) => id.string()),
       prefix: item.field('prefix').string(),
       bytes: item.field('bytes').count(),
       completedAtMs: item.field('completedAtMs').number(),
       manifest: readBlobHandle(item.field('manifest')),
-    }));
-  } catch (error) {
-    if (!(error instanceof JsonShapeError) && !(error instanceof SyntaxError)) throw error;
-    throw new MillraceError(
-      'STORAGE_CORRUPT',
-      `${key} can't be read (${error.message}); use the version of millrace that wrote it`,
-      { cause: error },
-    );
-  }
+    })),
+  );
 }

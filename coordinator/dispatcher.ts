@@ -44,8 +44,8 @@ export class Dispatcher implements WorkerListener {
   readonly #masters = new Map<string, JobMaster>();
   /** Jobs that an earlier coordinator ended, oldest first. */
   readonly #ended = new Map<string, JobRecord>();
-  /** Submissions under way; they count as jobs. */
-  #submitting = 0;
+  /** Submissions under way; they count as jobs, and need their bundles. */
+  readonly #submitting = new Set<SubmitJobRequest>();
 
   constructor({ services, bundles, random, endedJobsMax }: DispatcherOptions) {
     this.#services = services;
@@ -74,17 +74,17 @@ export class Dispatcher implements WorkerListener {
 
   /** @throws MillraceError those of the bundle, the graph and the restore point; STORAGE_* */
   async submit(request: SubmitJobRequest): Promise<JobSummary> {
-    if (this.jobsRunning + this.#submitting >= COORDINATOR_LIMITS.jobsMax) {
+    if (this.jobsRunning + this.#submitting.size >= COORDINATOR_LIMITS.jobsMax) {
       throw new MillraceError(
         'JOB_STATE_CONFLICT',
         `the cluster runs ${this.jobsRunning} jobs, as many as it takes; cancel one first`,
       );
     }
-    this.#submitting++;
+    this.#submitting.add(request);
     try {
       return await this.#submit(request);
     } finally {
-      this.#submitting--;
+      this.#submitting.delete(request);
     }
   }
 
@@ -186,6 +186,7 @@ export class Dispatcher implements WorkerListener {
       failure: null,
     };
     await services.jobs.put(record);
+    this.#bundles.claimed(record.bundleId);
     const master = await this.#startMaster(record, graph);
     this.#log.info({ jobId, job: graph.jobName, slots: graph.parallelism }, 'job accepted');
     master.start();
@@ -250,12 +251,26 @@ export class Dispatcher implements WorkerListener {
       ...[...this.#masters.values()].filter((master) => master.isEnded).map(({ record }) => record),
     ].sort((left, right) => left.submittedAtMs - right.submittedAtMs);
     const surplus = ended.length - this.#endedJobsMax;
-    for (const { jobId } of ended.slice(0, Math.max(0, surplus))) {
+    for (const record of ended.slice(0, Math.max(0, surplus))) {
+      const { jobId, bundleId } = record;
       if (this.#isRestoredFrom(jobId)) continue;
+      if (!this.#isBundleOfOthers(record)) await this.#bundles.discard(bundleId);
       await forgetJob(this.#services, jobId);
       this.#ended.delete(jobId);
       this.#masters.delete(jobId);
     }
+  }
+
+  /** Whether a job beside this one, or one that is being submitted, is made of the same bundle. */
+  #isBundleOfOthers({ jobId, bundleId }: JobRecord): boolean {
+    const records = [
+      ...this.#ended.values(),
+      ...[...this.#masters.values()].map(({ record }) => record),
+    ];
+    return (
+      records.some((other) => other.jobId !== jobId && other.bundleId === bundleId) ||
+      [...this.#submitting].some((request) => request.bundleId === bundleId)
+    );
   }
 
   /** Whether a job that runs may still have to start from a checkpoint of this one. */

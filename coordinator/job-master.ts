@@ -35,9 +35,6 @@ import { SavepointRequests } from './savepoint-requests.js';
 import { TaskMetricsStore } from './task-metrics.js';
 import type { FromWorker, WorkerDescription } from './worker-registry.js';
 
-/** Pause before a record that couldn't be written is written again. */
-const SAVE_RETRY_MS = 500;
-
 export class JobMaster {
   readonly #graph: JobGraph;
   readonly #services: JobServices;
@@ -280,7 +277,8 @@ export class JobMaster {
       log.warn({ jobId: this.#record.jobId, err: toMillraceError(error) }, 'job record');
       if (isMillraceError(error) && error.code === 'STORAGE_UNAVAILABLE') {
         if (this.#suspended) return;
-        clock.setTimer(SAVE_RETRY_MS, () => void this.#saveUntilDone(change));
+        const { storageRetryMs } = COORDINATOR_LIMITS;
+        clock.setTimer(storageRetryMs, () => void this.#saveUntilDone(change));
         return;
       }
       this.#handle({ kind: 'superseded' });

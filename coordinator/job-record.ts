@@ -4,14 +4,10 @@
  */
 import type { JobStatus } from '../api/rest/job-dto.js';
 import { JOB_STATUSES } from '../api/rest/job-dto.js';
-import {
-  ERROR_CODES,
-  MillraceError,
-  type ErrorCode,
-  type SerializedError,
-} from '../core/errors.js';
-import { JsonReader, JsonShapeError } from '../core/json-reader.js';
+import { ERROR_CODES, type ErrorCode, type SerializedError } from '../core/errors.js';
+import type { JsonReader } from '../core/json-reader.js';
 import type { BlobHandle } from '../storage/blob-store.js';
+import { readStoredDocument } from './stored-document.js';
 
 /** A checkpoint or savepoint that a job starts from. */
 export interface RestoreReference {
@@ -42,17 +38,7 @@ export interface JobRecord {
 
 /** @throws MillraceError STORAGE_CORRUPT */
 export function parseJobRecord(key: string, text: string): JobRecord {
-  try {
-    return readRecord(new JsonReader(JSON.parse(text), 'record'));
-  } catch (error) {
-    if (!(error instanceof JsonShapeError) && !(error instanceof SyntaxError)) throw error;
-    throw new MillraceError(
-      'STORAGE_CORRUPT',
-      `the job record ${key} can't be read (${error.message}); was it written by another version? ` +
-        'Start the cluster with an empty data folder, or use that version',
-      { cause: error },
-    );
-  }
+  return readStoredDocument(key, text, readRecord);
 }
 
 export function readBlobHandle(reader: JsonReader): BlobHandle {

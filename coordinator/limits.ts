@@ -16,6 +16,13 @@ export const COORDINATOR_LIMITS = {
   /** Part size of FetchBundle; the contract says at most 1 MiB. */
   bundlePartBytes: 256 * 1024,
   fetchBundleTimeoutMs: 120_000,
+  /**
+   * Pause before a write is asked for again that the store has not answered. These two have no count
+   * that ends them, since nothing may be decided before their outcome is known: the compare-and-set
+   * that completes a checkpoint, and a job's record. They end with the answer, with a refusal (another
+   * coordinator leads), or when this coordinator closes; one is under way per job and kind.
+   */
+  storageRetryMs: 500,
   /** Jobs that have not ended. */
   jobsMax: 200,
   slotRequestsMax: 1_000,

@@ -4,16 +4,17 @@
  * ends cleanly on SIGTERM and SIGINT. The only file of the coordinator that wires the real world in.
  */
 import { logVerbosity, setLogVerbosity } from '@grpc/grpc-js';
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
 import { join, resolve } from 'node:path';
 import pino from 'pino';
 import { isMillraceError, MillraceError, serializeError, toMillraceError } from '../core/errors.js';
+import { systemClock, systemRandom } from '../process/system-clock.js';
+import { wholeNumber } from '../process/whole-number.js';
 import { FileBlobStore } from '../storage/file-blob-store.js';
 import { openMetaStore } from '../storage/open-meta-store.js';
 import { EXPOSE_FLAG } from './bind-address.js';
 import { COORDINATOR_DEFAULTS, startCoordinator, type RunningCoordinator } from './coordinator.js';
 import type { Placement } from './scheduler.js';
-import { systemClock, systemRandom } from './system-clock.js';
 
 /** After this long a close that hangs is given up. */
 const CLOSE_TIMEOUT_MS = 4_000;
@@ -32,14 +33,6 @@ interface Flags {
   readonly logLevel: string;
   readonly exposeWithoutAuthentication?: boolean;
   readonly exitWithStdin?: boolean;
-}
-
-function wholeNumber(min: number, max: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (Number.isInteger(value) && value >= min && value <= max) return value;
-    throw new InvalidArgumentError(`Give a whole number from ${min} to ${max}.`);
-  };
 }
 
 function readFlags(): Flags {

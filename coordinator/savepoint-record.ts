@@ -2,11 +2,10 @@
  * Savepoints as the meta store lists them: written in the transaction that completes one, and kept
  * after its job has ended.
  */
-import { MillraceError } from '../core/errors.js';
-import { JsonReader, JsonShapeError } from '../core/json-reader.js';
 import type { BlobHandle } from '../storage/blob-store.js';
 import type { MetaStore } from '../storage/meta-store.js';
 import { readBlobHandle } from './job-record.js';
+import { readStoredDocument } from './stored-document.js';
 
 const PREFIX = 'savepoints/';
 
@@ -43,23 +42,13 @@ export async function findSavepoint(
 }
 
 function parse(key: string, text: string): SavepointRecord {
-  try {
-    const reader = new JsonReader(JSON.parse(text), key);
-    return {
-      savepointId: reader.field('savepointId').string(),
-      jobId: reader.field('jobId').string(),
-      jobName: reader.field('jobName').string(),
-      checkpointId: reader.field('checkpointId').count(),
-      createdAtMs: reader.field('createdAtMs').number(),
-      bytes: reader.field('bytes').count(),
-      manifest: readBlobHandle(reader.field('manifest')),
-    };
-  } catch (error) {
-    if (!(error instanceof JsonShapeError) && !(error instanceof SyntaxError)) throw error;
-    throw new MillraceError(
-      'STORAGE_CORRUPT',
-      `${key} can't be read (${error.message}); use the version of millrace that wrote it`,
-      { cause: error },
-    );
-  }
+  return readStoredDocument(key, text, (reader) => ({
+    savepointId: reader.field('savepointId').string(),
+    jobId: reader.field('jobId').string(),
+    jobName: reader.field('jobName').string(),
+    checkpointId: reader.field('checkpointId').count(),
+    createdAtMs: reader.field('createdAtMs').number(),
+    bytes: reader.field('bytes').count(),
+    manifest: readBlobHandle(reader.field('manifest')),
+  }));
 }

@@ -156,7 +156,9 @@ export class SessionService {
 
   async #fetchBundle(call: ServerWritableStream<FetchBundleRequest, BundlePart>): Promise<void> {
     const { bundles, clock } = this.#options;
-    const deadline = clock.monotonic() + COORDINATOR_LIMITS.fetchBundleTimeoutMs;
+    const { fetchBundleTimeoutMs } = COORDINATOR_LIMITS;
+    const tooLate = new AbortController();
+    const cancelTimer = clock.setTimer(fetchBundleTimeoutMs, () => tooLate.abort());
     try {
       const { bundleId } = call.request;
       if (!isBundleId(bundleId)) {
@@ -170,13 +172,17 @@ export class SessionService {
         if (call.cancelled) return;
         const part = archive.subarray(at, at + COORDINATOR_LIMITS.bundlePartBytes);
         if (call.write({ data: Buffer.from(part) })) continue;
-        const leftMs = Math.max(1, deadline - clock.monotonic());
-        await once(call, 'drain', { signal: AbortSignal.timeout(leftMs) });
+        await once(call, 'drain', { signal: tooLate.signal });
       }
       call.end();
     } catch (error) {
-      const { code, details } = errorToStatus(error);
+      const slow = `the worker did not take the bundle within ${fetchBundleTimeoutMs} ms; ask again`;
+      const { code, details } = errorToStatus(
+        tooLate.signal.aborted ? new MillraceError('WORKER_LOST', slow, { cause: error }) : error,
+      );
       call.emit('error', { code, details });
+    } finally {
+      cancelTimer();
     }
   }
 }

@@ -67,12 +67,6 @@ export function stringifyManifest(manifest: CheckpointManifest): string {
   return `${JSON.stringify(manifest)}\n`;
 }
 
-/** Bytes of all files that the manifest names. */
-export function manifestBytes(manifest: CheckpointManifest): number {
-  const files = manifest.vertices.flatMap(({ tasks }) => tasks.flatMap((task) => task.files));
-  return files.reduce((sum, file) => sum + file.lengthBytes, 0);
-}
-
 /**
  * @param origin names the manifest in messages: its blob key
  * @throws MillraceError CHECKPOINT_CORRUPT, or VERSION_MISMATCH for a format that is not ours

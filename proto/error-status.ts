@@ -1,9 +1,9 @@
 /**
- * Error code <-> gRPC status, in one place. The status tells generic tools what kind of failure it
+ * Error code -> gRPC status, in one place. The status tells generic tools what kind of failure it
  * was; the code itself travels in the details, before the first colon of the message.
  */
-import { status, type ServiceError } from '@grpc/grpc-js';
-import { ERROR_CODES, MillraceError, toMillraceError, type ErrorCode } from '../core/errors.js';
+import { status } from '@grpc/grpc-js';
+import { toMillraceError, type ErrorCode } from '../core/errors.js';
 
 const STATUS_BY_CODE: Partial<Record<ErrorCode, status>> = {
   BUNDLE_TOO_LARGE: status.RESOURCE_EXHAUSTED,
@@ -37,22 +37,4 @@ export function errorToStatus(value: unknown): StatusDetails {
     code: STATUS_BY_CODE[error.code] ?? STATUS_BY_DOMAIN[error.domain],
     details: error.message,
   };
-}
-
-/**
- * What a client makes of a failed call.
- * @param otherwise the code for a failure that isn't the peer's own, such as a broken connection
- * @param context says who was called and what to do; used where the failure isn't the peer's own
- */
-export function errorFromStatus(
-  error: ServiceError,
-  otherwise: ErrorCode,
-  context: string,
-): MillraceError {
-  const code = /^([A-Z_]+): /.exec(error.details)?.[1];
-  if (code !== undefined && Object.hasOwn(ERROR_CODES, code)) {
-    return new MillraceError(code as ErrorCode, error.details, { cause: error });
-  }
-  const name = status[error.code];
-  return new MillraceError(otherwise, `${context} (${name}: ${error.details})`, { cause: error });
 }

@@ -1,10 +1,11 @@
-/** A clock that moves only when a test says so; timers fire in order of their time. */
+/** A clock that stands still until a test moves it; timers fire in order as it passes them. */
 import type { Clock } from '../core/clock.js';
 
 export class ManualClock implements Clock {
+  readonly #timers = new Set<{ readonly dueMs: number; readonly callback: () => void }>();
   #nowMs: number;
-  #timers: { readonly atMs: number; readonly callback: () => void }[] = [];
 
+  /** @param nowMs the wall clock at the start; monotonic time starts at the same number */
   constructor(nowMs = 0) {
     this.#nowMs = nowMs;
   }
@@ -18,24 +19,29 @@ export class ManualClock implements Clock {
   }
 
   setTimer(delayMs: number, callback: () => void): () => void {
-    const timer = { atMs: this.#nowMs + delayMs, callback };
-    this.#timers.push(timer);
-    return () => {
-      this.#timers = this.#timers.filter((other) => other !== timer);
-    };
+    const timer = { dueMs: this.#nowMs + delayMs, callback };
+    this.#timers.add(timer);
+    return () => this.#timers.delete(timer);
+  }
+
+  /** When the next timer is due; undefined when none is set. */
+  get nextDueMs(): number | undefined {
+    const due = [...this.#timers].map(({ dueMs }) => dueMs);
+    return due.length === 0 ? undefined : Math.min(...due);
   }
 
   advance(ms: number): void {
-    const until = this.#nowMs + ms;
-    for (;;) {
-      const [due] = this.#timers
-        .filter((timer) => timer.atMs <= until)
-        .sort((a, b) => a.atMs - b.atMs);
-      if (due === undefined) break;
-      this.#timers = this.#timers.filter((other) => other !== due);
-      this.#nowMs = due.atMs;
-      due.callback();
+    const endMs = this.#nowMs + ms;
+    for (
+      let dueMs = this.nextDueMs;
+      dueMs !== undefined && dueMs <= endMs;
+      dueMs = this.nextDueMs
+    ) {
+      this.#nowMs = Math.max(this.#nowMs, dueMs);
+      for (const timer of [...this.#timers]) {
+        if (timer.dueMs <= this.#nowMs && this.#timers.delete(timer)) timer.callback();
+      }
     }
-    this.#nowMs = until;
+    this.#nowMs = endMs;
   }
 }

@@ -15,7 +15,6 @@ export const TaskCheckpointTimings = Type.Object({
 });
 export type TaskCheckpointTimings = Static<typeof TaskCheckpointTimings>;
 
-export type CheckpointStatus = 'IN_PROGRESS' | 'COMPLETED' | 'FAILED';
 export type CheckpointKind = 'checkpoint' | 'savepoint';
 
 export const CheckpointDetails = Type.Object({

@@ -34,8 +34,8 @@ const WORKERS = 2;
 const SLOTS = 2;
 const PARALLELISM = 2;
 const POLL_INTERVAL_MS = 250;
-/** While the job stands still: the time it does is measured. */
-const RECOVERY_POLL_INTERVAL_MS = 20;
+/** While the job stands still, whose time is measured, or is about to be over before the kill. */
+const URGENT_POLL_INTERVAL_MS = 20;
 const LEFTOVER_POLL_INTERVAL_MS = 100;
 
 /** A demo that was ended early left its job behind in its folder; nobody waits for it any more. */
@@ -75,7 +75,7 @@ async function watch(
     if (told !== undefined) view.event(told);
     view.show(progress);
     if (TERMINAL_STATUSES.has(progress.job.status)) return progress;
-    await pause(context, kill?.recovering === true ? RECOVERY_POLL_INTERVAL_MS : POLL_INTERVAL_MS);
+    await pause(context, kill?.urgent === true ? URGENT_POLL_INTERVAL_MS : POLL_INTERVAL_MS);
   }
   return undefined;
 }

@@ -3,7 +3,7 @@ import type { JobDetails } from '../../api/rest/job-dto.js';
 import type { CliContext } from '../cli-context.js';
 import { connect } from '../cluster-connection.js';
 import { userFrames } from '../error-report.js';
-import { formatCount, formatDuration, formatMoment } from '../quantity.js';
+import { formatCount, formatDuration, formatMoment, formatQuantity } from '../quantity.js';
 import { renderTable } from '../table.js';
 import type { ListingOptions } from './listings.js';
 
@@ -17,7 +17,7 @@ function renderJob(job: JobDetails, context: CliContext): string {
     `job        ${job.jobId}`,
     `name       ${job.jobName}`,
     `status     ${job.status}${job.waitingFor === null ? '' : ` (waits for ${job.waitingFor})`}`,
-    `attempt    ${job.attempt}, ${job.restarts} restarts, parallelism ${job.parallelism}`,
+    `attempt    ${job.attempt}, ${formatQuantity(job.restarts, 'restart')}, parallelism ${job.parallelism}`,
     `submitted  ${formatMoment(job.submittedAtMs)}, ${formatDuration(until - job.submittedAtMs)} ago`,
     ...(job.restoredFrom === null ? [] : [`restored   from ${job.restoredFrom}`]),
   ];

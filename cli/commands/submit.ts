@@ -8,7 +8,7 @@ import type { CliContext } from '../cli-context.js';
 import { connect, type ClusterOptions } from '../cluster-connection.js';
 import { EXIT, type ExitCode } from '../exit-code.js';
 import { followJob } from '../job-follower.js';
-import { formatBytes, formatDuration } from '../quantity.js';
+import { formatBytes, formatDuration, formatQuantity } from '../quantity.js';
 
 export interface SubmitOptions extends ClusterOptions {
   readonly param: Readonly<Record<string, string>>;
@@ -24,7 +24,7 @@ function reportEnd(context: CliContext, options: SubmitOptions, job: JobDetails)
   if (options.json === true) context.print(`${JSON.stringify(job, null, 2)}\n`);
   else {
     context.print(
-      `job ${job.jobName} ${job.status} after ${formatDuration(durationMs)}, ${job.restarts} restarts\n`,
+      `job ${job.jobName} ${job.status} after ${formatDuration(durationMs)}, ${formatQuantity(job.restarts, 'restart')}\n`,
     );
   }
   return job.status === 'FINISHED' ? EXIT.done : EXIT.failed;

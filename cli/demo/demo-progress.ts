@@ -4,6 +4,7 @@ import type { RestClient } from '../../api/rest/client.js';
 import type { JobDetails } from '../../api/rest/job-dto.js';
 import type { Clock } from '../../core/clock.js';
 import { recordsRead } from '../job-follower.js';
+import { RecordRate } from '../record-rate.js';
 import type { AlertLine, AlertTail } from './alert-tail.js';
 
 /** Throughput is taken over at least this long, since tasks report now and then. */
@@ -17,8 +18,8 @@ export interface DemoProgress {
   readonly recordsPerSecond: number;
   /** Event time that every task has reached; ms since the epoch. */
   readonly watermarkMs: number | null;
-  /** Event time between the first and the last task; ms. */
-  readonly watermarkLagMs: number | null;
+  /** Event time between the task that is furthest and the one that is last; ms. */
+  readonly watermarkSkewMs: number | null;
   readonly checkpointsCompleted: number;
   readonly latestCheckpoint: CheckpointDetails | null;
   readonly alerts: number;
@@ -31,9 +32,7 @@ export class ProgressReader {
   readonly #alerts: AlertTail;
   readonly #clock: Clock;
   readonly #startedAtMs: number;
-  #countedRecords = 0;
-  #countedAtMs: number;
-  #recordsPerSecond = 0;
+  readonly #rate: RecordRate;
 
   constructor(client: RestClient, jobId: string, alerts: AlertTail, clock: Clock) {
     this.#client = client;
@@ -41,7 +40,7 @@ export class ProgressReader {
     this.#alerts = alerts;
     this.#clock = clock;
     this.#startedAtMs = clock.monotonic();
-    this.#countedAtMs = this.#startedAtMs;
+    this.#rate = new RecordRate(RATE_INTERVAL_MS, this.#startedAtMs);
   }
 
   /** @throws MillraceError what the API answers */
@@ -52,7 +51,6 @@ export class ProgressReader {
       this.#alerts.read(),
     ]);
     const records = recordsRead(job);
-    this.#measureRate(records);
     const watermarks = job.vertices.flatMap((vertex) =>
       vertex.subtasks.flatMap((subtask) => subtask.watermarkMs ?? []),
     );
@@ -61,24 +59,13 @@ export class ProgressReader {
       job,
       elapsedMs: this.#clock.monotonic() - this.#startedAtMs,
       recordsRead: records,
-      recordsPerSecond: this.#recordsPerSecond,
+      recordsPerSecond: this.#rate.measure(records, this.#clock.monotonic()),
       watermarkMs,
-      watermarkLagMs: watermarkMs === null ? null : Math.max(...watermarks) - watermarkMs,
+      watermarkSkewMs: watermarkMs === null ? null : Math.max(...watermarks) - watermarkMs,
       checkpointsCompleted: checkpoints.counts.completed,
       latestCheckpoint: checkpoints.latestCompleted,
       alerts: this.#alerts.count,
       latestAlerts: this.#alerts.latest,
     };
-  }
-
-  #measureRate(records: number): void {
-    const nowMs = this.#clock.monotonic();
-    // A new attempt counts from zero.
-    if (records < this.#countedRecords) this.#countedRecords = 0;
-    const sinceMs = nowMs - this.#countedAtMs;
-    if (sinceMs < RATE_INTERVAL_MS) return;
-    this.#recordsPerSecond = ((records - this.#countedRecords) / sinceMs) * 1000;
-    this.#countedRecords = records;
-    this.#countedAtMs = nowMs;
   }
 }

@@ -10,7 +10,11 @@ export interface DemoSummary extends FraudOutcome {
   readonly checkpointsCompleted: number;
   readonly restarts: number;
   readonly killed: boolean;
-  /** From the kill to the first record after it; null when nothing was killed. */
+  /**
+   * From the kill until the first record after the restore was seen in the tasks' metrics. These are
+   * reported now and then and polled, so the figure errs high, never low. Null when nothing was killed,
+   * or the job ended before a new record was seen.
+   */
   readonly recoveryMs: number | null;
   readonly seconds: number;
 }

@@ -5,7 +5,7 @@
 import { createLogUpdate } from 'log-update';
 import picocolors from 'picocolors';
 import type { CliContext } from '../cli-context.js';
-import { formatBytes, formatCount, formatDuration } from '../quantity.js';
+import { formatBytes, formatCount, formatDuration, formatQuantity } from '../quantity.js';
 import { renderTable } from '../table.js';
 import type { DemoProgress } from './demo-progress.js';
 
@@ -36,10 +36,10 @@ function eventTime(ms: number | null): string {
   return ms > 8.64e15 ? 'end of input' : new Date(ms).toISOString().slice(11, 19);
 }
 
-function lag(progress: DemoProgress): string {
-  const { watermarkLagMs } = progress;
-  if (watermarkLagMs === null || watermarkLagMs > 8.64e15) return '-';
-  return formatDuration(watermarkLagMs);
+function skew(progress: DemoProgress): string {
+  const { watermarkSkewMs } = progress;
+  if (watermarkSkewMs === null || watermarkSkewMs > 8.64e15) return '-';
+  return formatDuration(watermarkSkewMs);
 }
 
 function checkpointText({ checkpointsCompleted, latestCheckpoint }: DemoProgress): string {
@@ -85,9 +85,9 @@ class TerminalView implements LiveView {
     this.#redraw(
       [
         `${bold('fraud detection')}  ${job.status === 'RUNNING' ? cyan(job.status) : yellow(job.status)}` +
-          `  attempt ${job.attempt}, ${job.restarts} restarts  ${dim(formatDuration(progress.elapsedMs))}`,
+          `  attempt ${job.attempt}, ${formatQuantity(job.restarts, 'restart')}  ${dim(formatDuration(progress.elapsedMs))}`,
         `${bold(formatCount(progress.recordsPerSecond))} events/s, ${formatCount(progress.recordsRead)} read` +
-          `  watermark ${eventTime(progress.watermarkMs)}, lag ${lag(progress)}`,
+          `  watermark ${eventTime(progress.watermarkMs)}, skew ${skew(progress)}`,
         `checkpoints  ${checkpointText(progress)}`,
         '',
         table,
@@ -139,7 +139,7 @@ class PlainView implements LiveView {
       );
     this.event(
       `${progress.job.status}: ${formatCount(progress.recordsPerSecond)} events/s, watermark ` +
-        `${eventTime(progress.watermarkMs)} (lag ${lag(progress)}); records: ${operators.join(', ')}`,
+        `${eventTime(progress.watermarkMs)} (skew ${skew(progress)}); records: ${operators.join(', ')}`,
     );
   }
 

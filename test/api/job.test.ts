@@ -40,7 +40,7 @@ test('a builder that throws is named as such', (t) => {
   });
   t.is(
     messageOf(() => broken.build({})),
-    'USER_CODE_FAILED: the builder of job "broken" threw: no such thing',
+    'USER_CODE_FAILED: the builder of job "broken" threw: no such thing; correct it where the stack points, and try again',
   );
 });
 

@@ -7,6 +7,7 @@ import test, { type ExecutionContext } from 'ava';
 import { ClusterProcess } from '../../cli/cluster-process.js';
 import type { Clock } from '../../core/clock.js';
 import type { MillraceError } from '../../core/errors.js';
+import { isAlive } from '../is-alive.js';
 import { jobFolder } from './job-folder.js';
 
 const MAIN = fileURLToPath(new URL('../../../test/fixtures/cluster-process.mjs', import.meta.url));
@@ -93,12 +94,3 @@ test('kill -9 of the parent ends the child', async (t) => {
     while (isAlive(pid)) await new Promise((resolve) => setImmediate(resolve));
   });
 });
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}

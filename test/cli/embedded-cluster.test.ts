@@ -5,33 +5,16 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { RestClient } from '../../api/rest/client.js';
 import { startEmbeddedCluster, type EmbeddedCluster } from '../../cli/embedded-cluster.js';
-import type { Clock } from '../../core/clock.js';
 import type { MillraceError } from '../../core/errors.js';
+import { systemClock } from '../../process/system-clock.js';
 import { MILLRACE_MAIN, runMillrace } from './command-line.js';
+import { isAlive } from '../is-alive.js';
 import { jobFolder } from './job-folder.js';
 
-const clock: Clock = {
-  now: () => Date.now(),
-  monotonic: () => performance.now(),
-  setTimer: (delayMs, callback) => {
-    const timer = setTimeout(callback, delayMs);
-    return () => clearTimeout(timer);
-  },
-};
-
 async function start(t: ExecutionContext, dataDir: string): Promise<EmbeddedCluster> {
-  const cluster = await startEmbeddedCluster({ workers: 2, slots: 1, dataDir, clock });
+  const cluster = await startEmbeddedCluster({ workers: 2, slots: 1, dataDir, clock: systemClock });
   t.teardown(() => cluster.close());
   return cluster;
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** Asks again until it holds; the test's own timeout is the limit. */
@@ -80,7 +63,7 @@ test('a second cluster on the same folder is refused and leaves nothing', async 
   const dataDir = await jobFolder(t, {});
   await start(t, dataDir);
   const error = await t.throwsAsync<MillraceError>(
-    startEmbeddedCluster({ workers: 1, slots: 1, dataDir, clock }),
+    startEmbeddedCluster({ workers: 1, slots: 1, dataDir, clock: systemClock }),
   );
   t.is(error.code, 'STORAGE_LOCKED');
   const command = await runMillrace(['cluster', '--data', dataDir]);

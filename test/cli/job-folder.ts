@@ -1,9 +1,9 @@
 /** Folders with job files for tests, removed when the test ends. */
-import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { cp, mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ExecutionContext } from 'ava';
+import { temporaryFolder } from '../temporary-folder.js';
 
 /** Sources are beside the compiled output: dist/test/cli -> test/fixtures. */
 export const FIXTURE_JOBS = fileURLToPath(new URL('../../../test/fixtures/jobs/', import.meta.url));
@@ -13,8 +13,7 @@ export async function jobFolder(
   t: ExecutionContext,
   files: Readonly<Record<string, string>>,
 ): Promise<string> {
-  const folder = await mkdtemp(path.join(tmpdir(), 'millrace-test-'));
-  t.teardown(() => rm(folder, { recursive: true, force: true }));
+  const folder = await temporaryFolder(t);
   for (const [name, text] of Object.entries(files)) {
     await mkdir(path.dirname(path.join(folder, name)), { recursive: true });
     await writeFile(path.join(folder, name), text);

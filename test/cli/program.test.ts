@@ -76,7 +76,8 @@ export default job('broken', {}, () => {
   t.is(exitCode, 1);
   t.is(
     stderr,
-    'error: USER_CODE_FAILED: the builder of job "broken" threw: no region\n' +
+    'error: USER_CODE_FAILED: the builder of job "broken" threw: no region; ' +
+      'correct it where the stack points, and try again\n' +
       '    at jobs/broken.ts:3:9\n',
   );
 });
@@ -128,7 +129,7 @@ test('submit uploads, follows the job and ends with its fate', async (t) => {
   const args = ['submit', 'job.ts', '--param', 'site=x', '--cluster', address];
   const finished = await runMillrace(args, { cwd: CLICKS });
   t.is(finished.exitCode, 0, finished.stderr);
-  t.is(finished.stdout, 'job clicks FINISHED after 5.0 s, 1 restarts\n');
+  t.is(finished.stdout, 'job clicks FINISHED after 5.0 s, 1 restart\n');
   t.regex(finished.stderr, /checkpoint 1 completed in 12 ms, 2\.0 KB/);
   t.regex(finished.stderr, /FINISHED \(attempt 2\)/);
   const detached = await runMillrace([...args, '--detached', '--json'], { cwd: CLICKS });

@@ -8,7 +8,7 @@ import type { TestFn } from 'ava';
 import * as fc from 'fast-check';
 import type { Committer, Sink, SinkContext, SinkWriter } from '../../api/sink.js';
 import { validate } from '../../core/schema-validate.js';
-import { ManualClock } from './manual-clock.js';
+import { ManualClock } from '../manual-clock.js';
 
 export interface ContractSink<T, C> {
   readonly sink: Sink<T, C>;

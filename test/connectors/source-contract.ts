@@ -13,7 +13,7 @@ import type {
   SourceSplit,
 } from '../../api/source.js';
 import { validate } from '../../core/schema-validate.js';
-import { ManualClock } from './manual-clock.js';
+import { ManualClock } from '../manual-clock.js';
 import { RecordingOutput } from './recording-output.js';
 
 /** What happens after a round of polls: nothing, a checkpoint, or a crash and a restore. */

@@ -10,12 +10,12 @@ import {
   type CoordinatorOptions,
   type RunningCoordinator,
 } from '../../coordinator/coordinator.js';
-import { systemClock, systemRandom } from '../../coordinator/system-clock.js';
+import { systemClock, systemRandom } from '../../process/system-clock.js';
 import type { StreamGraph } from '../../core/stream-graph.js';
 import { FileBlobStore } from '../../storage/file-blob-store.js';
 import { FileMetaStore } from '../../storage/file-meta-store.js';
 import { exampleArchive, exampleGraph } from '../bundle-fixture.js';
-import { temporaryFolder } from '../storage/temporary-folder.js';
+import { temporaryFolder } from '../temporary-folder.js';
 import { ScriptedWorker } from './scripted-worker.js';
 
 /** Between two looks at what the cluster says; what is waited for has no event over REST. */

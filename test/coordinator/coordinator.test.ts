@@ -4,6 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { readDiscovery } from '../../coordinator/discovery-file.js';
 import { isMillraceError } from '../../core/errors.js';
 import { TaskState, type Failure } from '../../proto/gen/millrace/v1/control.js';
+import { exampleArchive, exampleGraph } from '../bundle-fixture.js';
 import { CoordinatorFixture } from './coordinator-fixture.js';
 import type { ScriptedWorker } from './scripted-worker.js';
 
@@ -351,6 +352,42 @@ test('jobs that ended long ago are forgotten with their files, their savepoints 
     new Set((await fixture.keys(`jobs/${jobId}/`)).map((key) => key.split('/')[2])),
     new Set([`chk-${restore?.checkpointId}`]),
   );
+});
+
+test('a bundle goes with the last job that is made of it, unless it was uploaded again', async (t) => {
+  const fixture = await CoordinatorFixture.start(t, { endedJobsMax: 0 });
+  await fixture.worker('w1', 2);
+  const submitAndEnd = async (graph = {}): Promise<string> => {
+    const jobId = await fixture.submit({ parallelism: 1, graph });
+    await fixture.running(jobId);
+    await fixture.client.cancelJob(jobId);
+    await fixture.job(jobId, (job) => job.status === 'CANCELED');
+    return jobId;
+  };
+  const bundles = (): Promise<string[]> => fixture.keys('bundles/');
+  const gone = async (jobId: string): Promise<void> => {
+    await fixture.until(
+      () => fixture.client.jobs(),
+      ({ jobs }) => jobs.every((job) => job.jobId !== jobId),
+    );
+  };
+  const first = await submitAndEnd();
+  const [shared] = await bundles();
+  const second = await submitAndEnd();
+  await gone(first);
+  t.deepEqual(await bundles(), [shared], 'the second job is made of it');
+  const third = await submitAndEnd(OFTEN);
+  await gone(second);
+  const [other] = await bundles();
+  t.not(other, shared);
+  t.is((await bundles()).length, 1);
+  const { bundleId } = await fixture.client.uploadBundle(await exampleArchive(exampleGraph()));
+  const { bundleId: again } = await fixture.client.uploadBundle(
+    await exampleArchive(exampleGraph(OFTEN)),
+  );
+  await fixture.client.submitJob({ bundleId, parallelism: 1 });
+  await gone(third);
+  t.true((await bundles()).includes(`bundles/${again}.tar.gz`), 'its submission may be under way');
 });
 
 test('requests about jobs that are not there, or not clear, are refused', async (t) => {

@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { RestClient } from '../../api/rest/client.js';
 import { readDiscovery } from '../../coordinator/discovery-file.js';
-import { temporaryFolder } from '../storage/temporary-folder.js';
+import { temporaryFolder } from '../temporary-folder.js';
 
 const MAIN = fileURLToPath(new URL('../../coordinator/main.js', import.meta.url));
 

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { Scheduler, type Placement, type SlotRequest } from '../../coordinator/scheduler.js';
 import type { WorkerDescription } from '../../coordinator/worker-registry.js';
-import { ManualClock } from './manual-clock.js';
+import { ManualClock } from '../manual-clock.js';
 
 function worker(workerId: string, slots: number): WorkerDescription {
   return { workerId, slots, dataAddress: `${workerId}:1`, httpAddress: 'h:1', pid: 1, host: 'h' };

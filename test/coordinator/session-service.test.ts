@@ -9,8 +9,8 @@ import { isMillraceError, MillraceError } from '../../core/errors.js';
 import { bundleIdOf } from '../../storage/bundle-archive.js';
 import { FileBlobStore } from '../../storage/file-blob-store.js';
 import { exampleArchive } from '../bundle-fixture.js';
-import { realClock } from '../storage/real-clock.js';
-import { temporaryFolder } from '../storage/temporary-folder.js';
+import { systemClock } from '../../process/system-clock.js';
+import { temporaryFolder } from '../temporary-folder.js';
 import { FakeWorker } from './fake-worker.js';
 
 interface Fixture {
@@ -32,7 +32,7 @@ async function start(
     workerLost: (worker, reason) => events.emit('lost', worker.workerId, reason),
     workerMessage: (worker, message) => events.emit('message', worker.workerId, message),
   };
-  const registry = new WorkerRegistry({ clock: realClock, ...heartbeat }, listener);
+  const registry = new WorkerRegistry({ clock: systemClock, ...heartbeat }, listener);
   const bundles = new BundleStore(
     await FileBlobStore.open(join(await temporaryFolder(t), 'blobs')),
   );
@@ -41,7 +41,7 @@ async function start(
     {
       registry,
       bundles,
-      clock: realClock,
+      clock: systemClock,
       log: pino({ enabled: false }),
       clusterId: 'c1',
       epoch: 7,
@@ -184,7 +184,7 @@ test('a port in use is named, with the remedy', async (t) => {
     {
       registry,
       bundles,
-      clock: realClock,
+      clock: systemClock,
       log: pino({ enabled: false }),
       clusterId: 'c1',
       epoch: 7,

@@ -34,7 +34,7 @@ function plain(cell: string | undefined): string {
 
 test('every file that a document names exists', (t) => {
   const pattern =
-    /`((?:core|proto|storage|api|connectors|coordinator|worker|cli|jobs|bench|test|docs)\/[A-Za-z0-9._/-]+\.[a-z]+)`/g;
+    /`((?:core|proto|process|storage|api|connectors|coordinator|worker|cli|jobs|bench|test|docs)\/[A-Za-z0-9._/-]+\.[a-z]+)`/g;
   const missing = documents.flatMap((path) =>
     [...read(path).matchAll(pattern)]
       .map((match) => match[1] ?? '')

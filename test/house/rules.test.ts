@@ -27,7 +27,17 @@ test('the import rules are the table of docs/architecture.md', (t) => {
   const table = new Map(
     rows.map((row) => [row[1] ?? '', (row[2] ?? '').replaceAll('`', '').trim()]),
   );
-  const rooms = ['core', 'proto', 'storage', 'api', 'connectors', 'coordinator', 'worker', 'cli'];
+  const rooms = [
+    'core',
+    'proto',
+    'process',
+    'storage',
+    'api',
+    'connectors',
+    'coordinator',
+    'worker',
+    'cli',
+  ];
   for (const room of rooms) {
     const rule = forbidden.find(({ name }) => name === `${room}-imports`);
     t.is(rule?.comment, `${room}/ may import ${table.get(room)}`);
@@ -125,7 +135,7 @@ function restrictedIn(path: string): string[] {
   return (restrictions as readonly Restriction[]).map((one) => `${one.object}.${one.property}`);
 }
 
-test('lint bans clock, chance and environment, but in adapters and mains', (t) => {
+test('lint bans clock, timers, chance and environment, but in adapters and mains', (t) => {
   const all = [
     'Date.now',
     'performance.now',
@@ -135,8 +145,19 @@ test('lint bans clock, chance and environment, but in adapters and mains', (t) =
     'crypto.getRandomValues',
     'process.env',
   ];
-  t.deepEqual(restrictedIn('worker/task/stream-task.ts'), all);
-  t.deepEqual(restrictedIn('worker/system-clock.ts'), ['process.env']);
+  const timers = [
+    'AbortSignal.timeout',
+    ...['globalThis', 'global'].flatMap((object) =>
+      ['setTimeout', 'setInterval', 'setImmediate'].map((name) => `${object}.${name}`),
+    ),
+  ];
+  t.deepEqual(restrictedIn('worker/task/stream-task.ts'), [
+    ...all.slice(0, -1),
+    ...timers,
+    'process.env',
+  ]);
+  t.deepEqual(restrictedIn('worker/slot-thread.ts'), all);
+  t.deepEqual(restrictedIn('process/system-clock.ts'), ['process.env']);
   t.deepEqual(restrictedIn('worker/main.ts'), []);
 });
 

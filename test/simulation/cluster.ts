@@ -4,9 +4,8 @@
  */
 import type { CheckpointManifest } from '../../core/checkpoint-manifest.js';
 import type { CompletedCheckpoint } from '../../core/checkpoint-protocol.js';
-import type { SerializedError } from '../../core/errors.js';
-import type { Attempt, SliceLocation, TaskId } from '../../core/execution-state.js';
-import type { CheckpointTimings, StateFile } from '../../core/state-file.js';
+import type { Attempt, SliceLocation, Stamp } from '../../core/execution-state.js';
+import type { JobEvent } from '../../core/job-decider.js';
 import type { Buffer as ChannelBuffer, CheckpointBarrier } from '../../worker/network/buffer.js';
 import type { EventLoop, SimulatedNetwork, SimulatedProcess } from './event-loop.js';
 import type { Mutation } from './mutants.js';
@@ -20,44 +19,16 @@ export interface Deployment {
   readonly restore: CheckpointManifest | undefined;
 }
 
+/** The decider's own events, before the coordinator stamps them. */
+type WithoutStamp<E> = E extends Stamp ? Omit<E, keyof Stamp> : never;
+type CoreReport = Extract<
+  JobEvent,
+  { readonly kind: 'taskState' | 'slotState' | 'acknowledged' | 'declined' | 'committed' }
+>;
+
 /** Worker to coordinator: the messages of control.proto that the protocol needs. */
 export type WorkerReport =
-  | { readonly kind: 'register'; readonly freeSlots: number }
-  | {
-      readonly kind: 'taskState';
-      readonly attempt: Attempt;
-      readonly task: TaskId;
-      readonly state: 'RUNNING' | 'DRAINED' | 'FINISHED' | 'FAILED';
-      readonly failure?: SerializedError;
-    }
-  | {
-      readonly kind: 'slotState';
-      readonly attempt: Attempt;
-      readonly slice: number;
-      readonly released: boolean;
-      readonly failure?: SerializedError;
-    }
-  | {
-      readonly kind: 'acknowledged';
-      readonly attempt: Attempt;
-      readonly checkpointId: number;
-      readonly task: TaskId;
-      readonly files: readonly StateFile[];
-      readonly timings: CheckpointTimings;
-    }
-  | {
-      readonly kind: 'declined';
-      readonly attempt: Attempt;
-      readonly checkpointId: number;
-      readonly task: TaskId;
-      readonly failure: SerializedError;
-    }
-  | {
-      readonly kind: 'committed';
-      readonly attempt: Attempt;
-      readonly checkpointId: number;
-      readonly task: TaskId;
-    };
+  { readonly kind: 'register'; readonly freeSlots: number } | WithoutStamp<CoreReport>;
 
 /** Coordinator to worker. */
 export type WorkerCommand =

@@ -8,7 +8,7 @@ import { AnswerDroppingProxy } from './answer-dropping-proxy.js';
 import { EtcdService, etcdAvailability } from '../services/etcd.js';
 import { testMetaStoreContract } from './meta-store-contract.js';
 import { RecordedEvents } from './recorded-events.js';
-import { realClock, realIds } from './real-clock.js';
+import { systemClock, systemRandom } from '../../process/system-clock.js';
 
 const availability = etcdAvailability();
 
@@ -42,8 +42,8 @@ function testWithEtcd(): void {
   const openShort = (endpoint: string): Promise<EtcdMetaStore> =>
     EtcdMetaStore.open({
       endpoints: [endpoint],
-      clock: realClock,
-      random: realIds,
+      clock: systemClock,
+      random: systemRandom,
       callTimeoutMs: 500,
       operationTimeoutMs: 1500,
     });
@@ -52,8 +52,8 @@ function testWithEtcd(): void {
   const openPatient = (endpoint: string): Promise<EtcdMetaStore> =>
     EtcdMetaStore.open({
       endpoints: [endpoint],
-      clock: realClock,
-      random: realIds,
+      clock: systemClock,
+      random: systemRandom,
       operationTimeoutMs: 30_000,
     });
 
@@ -62,8 +62,8 @@ function testWithEtcd(): void {
       EtcdMetaStore.open({
         endpoints: [shared.endpoint],
         prefix,
-        clock: realClock,
-        random: realIds,
+        clock: systemClock,
+        random: systemRandom,
       });
     const [one, two, other] = [await open('/one/'), await open('/one/'), await open('/other/')];
     const results = await Promise.all(
@@ -80,9 +80,12 @@ function testWithEtcd(): void {
     await etcd.stop();
     const began = performance.now();
     const spec = `etcd://${etcd.endpoint}`;
-    const error = await t.throwsAsync(openMetaStore(spec, { clock: realClock, random: realIds }), {
-      code: 'STORAGE_UNAVAILABLE',
-    });
+    const error = await t.throwsAsync(
+      openMetaStore(spec, { clock: systemClock, random: systemRandom }),
+      {
+        code: 'STORAGE_UNAVAILABLE',
+      },
+    );
     t.true(error.message.includes(etcd.endpoint));
     t.regex(error.message, /check that etcd runs/);
     t.true(performance.now() - began < 8000);
@@ -168,8 +171,8 @@ function testWithEtcd(): void {
       EtcdMetaStore.open({
         endpoints: [endpoint],
         prefix: '/lost-answer/',
-        clock: realClock,
-        random: realIds,
+        clock: systemClock,
+        random: systemRandom,
       });
     const [store, direct] = [await open(proxy.endpoint), await open(shared.endpoint)];
     t.teardown(() => Promise.all([store.close(), direct.close()]));

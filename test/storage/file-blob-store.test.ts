@@ -6,7 +6,7 @@ import { FileBlobStore } from '../../storage/file-blob-store.js';
 import { testBlobStoreContract } from './blob-store-contract.js';
 import { runUntilKilled } from './killed-process.js';
 import { smallTmpfs, tmpfsAvailability } from './small-tmpfs.js';
-import { temporaryFolder } from './temporary-folder.js';
+import { temporaryFolder } from '../temporary-folder.js';
 
 testBlobStoreContract(test, async (t) =>
   FileBlobStore.open(join(await temporaryFolder(t), 'new', 'blobs')),

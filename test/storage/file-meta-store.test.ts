@@ -7,16 +7,16 @@ import { encodeFrame, openLogFile, readFrames, type LogFile } from '../../storag
 import type { MetaStore } from '../../storage/meta-store.js';
 import { runUntilKilled } from './killed-process.js';
 import { testMetaStoreContract } from './meta-store-contract.js';
-import { realClock } from './real-clock.js';
+import { systemClock } from '../../process/system-clock.js';
 import { smallTmpfs, tmpfsAvailability } from './small-tmpfs.js';
-import { temporaryFolder } from './temporary-folder.js';
+import { temporaryFolder } from '../temporary-folder.js';
 
 testMetaStoreContract(test, async (t) => `file:${join(await temporaryFolder(t), 'meta')}`);
 
 const open = (
   folder: string,
   options: Partial<FileMetaStoreOptions> = {},
-): Promise<FileMetaStore> => FileMetaStore.open(folder, { clock: realClock, ...options });
+): Promise<FileMetaStore> => FileMetaStore.open(folder, { clock: systemClock, ...options });
 
 const put = (store: MetaStore, key: string, value = ''): Promise<{ committed: boolean }> =>
   store.txn({ guards: [], writes: [{ type: 'put', key, value }] });

@@ -5,7 +5,7 @@ import type { MetaEvent, MetaStore, MetaTxn, MetaTxnResult } from '../../storage
 import { LeaderEpoch } from '../../storage/leader-epoch.js';
 import { openMetaStore } from '../../storage/open-meta-store.js';
 import { runUntilKilled } from './killed-process.js';
-import { realClock, realIds } from './real-clock.js';
+import { systemClock, systemRandom } from '../../process/system-clock.js';
 import { RecordedEvents } from './recorded-events.js';
 
 /** The least that etcd grants; long enough that a busy machine renews in time. */
@@ -17,7 +17,7 @@ export function testMetaStoreContract(
   freshSpec: (t: ExecutionContext) => Promise<string>,
 ): void {
   const reopen = (spec: string): Promise<MetaStore> =>
-    openMetaStore(spec, { clock: realClock, random: realIds });
+    openMetaStore(spec, { clock: systemClock, random: systemRandom });
 
   const withStore = async (
     t: ExecutionContext,
@@ -358,7 +358,7 @@ export function testMetaStoreContract(
 
   test('each leader has a larger epoch than the one before', (t) =>
     withStore(t, async (store, spec) => {
-      const options = { candidate: 'coordinator-1', clock: realClock, ttlMs: LEASE_TTL_MS };
+      const options = { candidate: 'coordinator-1', clock: systemClock, ttlMs: LEASE_TTL_MS };
       const first = await LeaderEpoch.campaign(store, options);
       await first.resign();
       const second = await LeaderEpoch.campaign(store, options);
@@ -372,7 +372,7 @@ export function testMetaStoreContract(
 
   test('a leader that was replaced can write nothing more', (t) =>
     withStore(t, async (store) => {
-      const options = { candidate: 'coordinator-1', clock: realClock, ttlMs: LEASE_TTL_MS };
+      const options = { candidate: 'coordinator-1', clock: systemClock, ttlMs: LEASE_TTL_MS };
       const old = await LeaderEpoch.campaign(store, options);
       const revision = committed(t, await old.put('checkpoint', '1', { ifAbsent: true }));
       t.deepEqual(await old.put('checkpoint', '2', { ifAbsent: true }), {
@@ -395,7 +395,7 @@ export function testMetaStoreContract(
       const campaign = (candidate: string, timeoutMs: number): Promise<LeaderEpoch> =>
         LeaderEpoch.campaign(store, {
           candidate,
-          clock: realClock,
+          clock: systemClock,
           ttlMs: LEASE_TTL_MS,
           timeoutMs,
         });

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import test from 'ava';
 import { openMetaStore, parseMetaStoreSpec } from '../../storage/open-meta-store.js';
-import { realClock, realIds } from './real-clock.js';
-import { temporaryFolder } from './temporary-folder.js';
+import { systemClock, systemRandom } from '../../process/system-clock.js';
+import { temporaryFolder } from '../temporary-folder.js';
 
 test('a spec names a folder, or the members of an etcd and a prefix', (t) => {
   t.deepEqual(parseMetaStoreSpec('file:.millrace/meta'), {
@@ -52,10 +52,10 @@ for (const spec of [
 
 test('a plain folder opens as an embedded store', async (t) => {
   const folder = join(await temporaryFolder(t), 'meta');
-  const store = await openMetaStore(folder, { clock: realClock, random: realIds });
+  const store = await openMetaStore(folder, { clock: systemClock, random: systemRandom });
   t.true((await store.put('a', '1', { ifAbsent: true })).committed);
   await store.close();
-  const again = await openMetaStore(`file:${folder}`, { clock: realClock, random: realIds });
+  const again = await openMetaStore(`file:${folder}`, { clock: systemClock, random: systemRandom });
   t.is((await again.get('a'))?.value, '1');
   await again.close();
 });

@@ -55,7 +55,7 @@ export function progressOf(
     recordsRead: 1234,
     recordsPerSecond: 1000,
     watermarkMs: 0,
-    watermarkLagMs: 1500,
+    watermarkSkewMs: 1500,
     checkpointsCompleted: 0,
     latestCheckpoint: null,
     alerts: 0,

@@ -31,7 +31,7 @@ test('elsewhere than on a terminal there is a plain line now and then, and one p
   view.event('killed worker-1');
   view.close();
   t.deepEqual(lines, [
-    'RUNNING: 1,000 events/s, watermark 00:00:00 (lag 1.5 s); records: transactions 1,234\n',
+    'RUNNING: 1,000 events/s, watermark 00:00:00 (skew 1.5 s); records: transactions 1,234\n',
     'alerts: 2, such as u-1: 5 purchases within 60 s\n',
     'killed worker-1\n',
   ]);

@@ -9,7 +9,7 @@ import { csv, fileSink, fileSource, jsonLines } from '../../../connectors/files/
 import { outputError } from '../../../connectors/files/output-error.js';
 import { sinkContext, sinkContract } from '../sink-contract.js';
 import { drainSource } from '../source-contract.js';
-import { temporaryFolder } from './temporary-folder.js';
+import { temporaryFolder } from '../../temporary-folder.js';
 
 const schema = types.record({ n: types.float64, text: types.string });
 const record = (n: number): { n: number; text: string } => ({ n, text: `récord ${String(n)}` });

@@ -4,10 +4,10 @@ import test, { type ExecutionContext } from 'ava';
 import { t as types } from '../../../api/schema.js';
 import type { SourceReader } from '../../../api/source.js';
 import { csv, fileSource, jsonLines, type FileSplit } from '../../../connectors/files/index.js';
-import { ManualClock } from '../manual-clock.js';
+import { ManualClock } from '../../manual-clock.js';
 import { RecordingOutput } from '../recording-output.js';
 import { contextFor } from '../source-contract.js';
-import { temporaryFolder } from './temporary-folder.js';
+import { temporaryFolder } from '../../temporary-folder.js';
 
 const schema = types.record({ n: types.float64 });
 type Row = { n: number };

@@ -6,10 +6,10 @@ import * as fc from 'fast-check';
 import { t as types } from '../../../api/schema.js';
 import type { DeadLetter } from '../../../api/source.js';
 import { csv, fileSource, jsonLines, type FileSplit } from '../../../connectors/files/index.js';
-import { ManualClock } from '../manual-clock.js';
+import { ManualClock } from '../../manual-clock.js';
 import { RecordingOutput } from '../recording-output.js';
 import { contextFor, drainSource, sourceContract, stepsArbitrary } from '../source-contract.js';
-import { temporaryFolder } from './temporary-folder.js';
+import { temporaryFolder } from '../../temporary-folder.js';
 
 const schema = types.record({ n: types.float64, text: types.string });
 type Row = { n: number; text: string };

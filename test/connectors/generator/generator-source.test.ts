@@ -1,7 +1,7 @@
 import test from 'ava';
 import { t as types } from '../../../api/schema.js';
 import { generatorSource } from '../../../connectors/generator/index.js';
-import { ManualClock } from '../manual-clock.js';
+import { ManualClock } from '../../manual-clock.js';
 import { RecordingOutput } from '../recording-output.js';
 import { contextFor, drainSource, sourceContract } from '../source-contract.js';
 

@@ -10,7 +10,7 @@ import {
 import { readLabels } from '../../../jobs/fraud-detection/reference/labels.js';
 import { parseTransaction } from '../../../jobs/fraud-detection/reference/parse-transaction.js';
 import { writeTransactions } from '../../../jobs/fraud-detection/transactions.js';
-import { temporaryDirectory } from './temporary-directory.js';
+import { temporaryFolder } from '../../temporary-folder.js';
 
 const COUNT = 40_000;
 
@@ -29,7 +29,7 @@ function write(
 }
 
 test('one seed gives one file, another seed another', async (t) => {
-  const directory = await temporaryDirectory(t);
+  const directory = await temporaryFolder(t);
   await Promise.all([write(directory, 'a', 1), write(directory, 'b', 1), write(directory, 'c', 2)]);
   const read = (name: string): Promise<Buffer> => readFile(join(directory, name));
   t.true((await read('a')).equals(await read('b')));
@@ -38,7 +38,7 @@ test('one seed gives one file, another seed another', async (t) => {
 });
 
 test('the file has as many lines as were asked for, and only the counted ones are bad', async (t) => {
-  const directory = await temporaryDirectory(t);
+  const directory = await temporaryFolder(t);
   const written = await write(directory, 'a', 3);
   const bytes = await readFile(join(directory, 'a'));
   t.is(bytes.length, written.bytes);
@@ -50,7 +50,7 @@ test('the file has as many lines as were asked for, and only the counted ones ar
 });
 
 test('each good line is the same transaction in JSON', async (t) => {
-  const directory = await temporaryDirectory(t);
+  const directory = await temporaryFolder(t);
   await write(directory, 'a', 4);
   const lines = (await readFile(join(directory, 'a'), 'utf8')).split('\n');
   const generator = new TransactionGenerator(COUNT, 4);
@@ -62,7 +62,7 @@ test('each good line is the same transaction in JSON', async (t) => {
 });
 
 test('the labels name transactions that stand in the file, of every kind', async (t) => {
-  const directory = await temporaryDirectory(t);
+  const directory = await temporaryFolder(t);
   const written = await write(directory, 'a', 5, 5 * COUNT);
   const labels = await readLabels(join(directory, 'a.labels'));
   t.deepEqual(labels, [...written.incidents]);

@@ -7,7 +7,7 @@ import { OUTPUT_NAMES, type OutputName } from '../../../jobs/fraud-detection/out
 import { computeReference, type Reference } from '../../../jobs/fraud-detection/reference.js';
 import { writeTransactions } from '../../../jobs/fraud-detection/transactions.js';
 import { verifyOutput, type Verification } from '../../../jobs/fraud-detection/verify.js';
-import { temporaryDirectory } from './temporary-directory.js';
+import { temporaryFolder } from '../../temporary-folder.js';
 
 type Lines = Record<OutputName, string[]>;
 
@@ -32,7 +32,7 @@ async function verifyChanged(
   t: ExecutionContext,
   change: (lines: Lines) => void,
 ): Promise<Verification> {
-  const directory = await temporaryDirectory(t);
+  const directory = await temporaryFolder(t);
   const linesOf = (name: OutputName): string[] => [...reference.outputs[name].values()].flat();
   const lines: Lines = {
     alerts: linesOf('alerts'),
@@ -120,7 +120,7 @@ test('records that nobody expects, and torn lines, are different', async (t) => 
 });
 
 test('no output at all is all missing', async (t) => {
-  const verification = await verifyOutput(join(await temporaryDirectory(t), 'nowhere'), reference);
+  const verification = await verifyOutput(join(await temporaryFolder(t), 'nowhere'), reference);
   t.is(verification.missing, verification.expected);
   t.is(verification.found, 0);
 });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 
 export async function temporaryFolder(t: ExecutionContext): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'millrace-storage-'));
+  const folder = await mkdtemp(join(tmpdir(), 'millrace-test-'));
   t.teardown(() => rm(folder, { recursive: true, force: true }));
   return folder;
 }

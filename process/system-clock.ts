@@ -1,4 +1,7 @@
-/** The machine's clock and chance: the one adapter in the coordinator that reads them. */
+/**
+ * The machine's clock and chance: the one adapter that reads them. Only what wires a program together
+ * imports it; all else takes a Clock or a Random.
+ */
 import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import type { Clock, Random } from '../core/clock.js';
