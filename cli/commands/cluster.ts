@@ -19,6 +19,8 @@ export async function runCluster(
   options: ClusterCommandOptions,
 ): Promise<ExitCode> {
   const data = options.data ?? DEFAULT_DATA_FOLDER;
+  // Asked for first, so that a signal is heard while the cluster starts and when it has announced itself.
+  const { interrupted: signal } = context;
   let coordinatorEnded = (): void => undefined;
   const lost = new Promise<void>((resolve) => {
     coordinatorEnded = resolve;
@@ -57,8 +59,8 @@ export async function runCluster(
       );
     }
     const interrupted = new Promise<void>((resolve) => {
-      if (context.interrupted.aborted) resolve();
-      else context.interrupted.addEventListener('abort', () => resolve(), { once: true });
+      if (signal.aborted) resolve();
+      else signal.addEventListener('abort', () => resolve(), { once: true });
     });
     return await Promise.race([interrupted.then(() => EXIT.done), lost.then(() => EXIT.failed)]);
   } finally {
