@@ -67,7 +67,7 @@ test('a window of many keys fires over several turns, each key once, and only th
       output: types.string,
       createAccumulator: () => 0,
       add: (count) => Number(count) + 1,
-      getResult: (count, key, window) => `${String(key)}:${String(count)}@${window.start}`,
+      getResult: (count, key, window) => `${Number(key)}:${String(count)}@${window.start}`,
     },
     selectKey: (record) => record as number,
     backend: backend('windows'),
