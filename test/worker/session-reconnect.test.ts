@@ -22,6 +22,7 @@ async function open(t: ExecutionContext, clock: Clock) {
     onRegistered: (registered) => events.emit('registered', registered),
     onCommand: (command) => events.emit('command', command),
     onRefused: (error) => events.emit('refused', error),
+    onUnreachable: (reason) => events.emit('unreachable', reason),
     onDisconnected: (reason) => events.emit('disconnected', reason),
     onUnreachable: (reason) => events.emit('unreachable', reason),
   });

@@ -32,6 +32,9 @@ class Tee implements StreamOperator {
     this.marks.push(timestamp);
     this.output.emitWatermark(timestamp);
   }
+  proceed(): boolean {
+    return false;
+  }
   processWatermarkStatus(idle: boolean): void {
     this.marks.push(idle);
     this.output.emitWatermarkStatus(idle);
