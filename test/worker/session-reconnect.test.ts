@@ -139,6 +139,19 @@ test('a registered coordinator that goes silent is left after its heartbeat time
   t.like(await (await server.session()).receive(), { $case: 'register' });
 });
 
+test('a coordinator that is not there is told, and tried again', async (t) => {
+  const clock = new ManualClock();
+  const { server, client, events, next } = await open(t, clock);
+  events.once('disconnected', () => t.fail('there was no session to lose'));
+  server.close();
+  for (let attempt = 0; attempt < 2; attempt++) {
+    const unreachable = next('unreachable');
+    if (attempt === 0) client.connect();
+    else clock.advance(PAUSE_MS);
+    t.truthy(await unreachable);
+  }
+});
+
 test('without a heartbeat timeout silence is no reason to leave', async (t) => {
   const clock = new ManualClock();
   const { client, register } = await open(t, clock);
