@@ -39,9 +39,6 @@ class Tee implements StreamOperator {
     this.marks.push(idle);
     this.output.emitWatermarkStatus(idle);
   }
-  proceed(): boolean {
-    return false;
-  }
   suspended(): undefined {
     return undefined;
   }
