@@ -24,7 +24,6 @@ async function open(t: ExecutionContext, clock: Clock) {
     onRefused: (error) => events.emit('refused', error),
     onUnreachable: (reason) => events.emit('unreachable', reason),
     onDisconnected: (reason) => events.emit('disconnected', reason),
-    onUnreachable: (reason) => events.emit('unreachable', reason),
   });
   t.teardown(() => {
     client.close();
