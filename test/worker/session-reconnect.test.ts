@@ -22,8 +22,8 @@ async function open(t: ExecutionContext, clock: Clock) {
     onRegistered: (registered) => events.emit('registered', registered),
     onCommand: (command) => events.emit('command', command),
     onRefused: (error) => events.emit('refused', error),
-    onDisconnected: (reason) => events.emit('disconnected', reason),
     onUnreachable: (reason) => events.emit('unreachable', reason),
+    onDisconnected: (reason) => events.emit('disconnected', reason),
   });
   t.teardown(() => {
     client.close();
@@ -136,6 +136,19 @@ test('a registered coordinator that goes silent is left after its heartbeat time
   await first.canceled;
   clock.advance(PAUSE_MS);
   t.like(await (await server.session()).receive(), { $case: 'register' });
+});
+
+test('a coordinator that is not there is told, and tried again', async (t) => {
+  const clock = new ManualClock();
+  const { server, client, events, next } = await open(t, clock);
+  events.once('disconnected', () => t.fail('there was no session to lose'));
+  server.close();
+  for (let attempt = 0; attempt < 2; attempt++) {
+    const unreachable = next('unreachable');
+    if (attempt === 0) client.connect();
+    else clock.advance(PAUSE_MS);
+    t.truthy(await unreachable);
+  }
 });
 
 test('without a heartbeat timeout silence is no reason to leave', async (t) => {

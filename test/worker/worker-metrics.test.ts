@@ -108,9 +108,10 @@ test('before the first watermark there is none; then it is shown with its lag', 
   t.deepEqual(await series('millrace_task_watermark_lag_ms'), [1_000]);
 });
 
-test('the last watermark is told to the coordinator as it is', (t) => {
-  const { record } = open();
+test('the last watermark is told to the coordinator, and is behind nothing', async (t) => {
+  const { record, series } = open();
   t.is(record(1, { watermark: MAX_WATERMARK }).tasks[0]?.currentWatermark, MAX_WATERMARK);
+  t.deepEqual(await series('millrace_task_watermark_lag_ms'), []);
 });
 
 test('the gauges of a removed attempt vanish, its totals stay', async (t) => {

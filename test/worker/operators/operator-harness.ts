@@ -216,6 +216,7 @@ export class OperatorHarness<Operator extends StreamOperator> {
     this.#watermark = snapshot?.watermark ?? -Infinity;
     if (this.#options.repeatWatermark === true && this.#watermark > -Infinity) {
       operator.processWatermark(this.#watermark);
+      this.#proceed();
       this.#emitted.push(...output.take().filter(({ kind }) => kind !== 'watermark'));
     }
   }
@@ -234,19 +235,32 @@ export class OperatorHarness<Operator extends StreamOperator> {
       case 'watermark':
         this.#watermark = step.timestamp;
         this.operator.processWatermark(step.timestamp);
+        this.#proceed();
         break;
       case 'status':
         this.operator.processWatermarkStatus(step.idle);
         break;
       case 'time':
         this.#clock.advance(step.byMs);
-        this.operator.advanceProcessingTime(this.#clock.now());
+        this.#advanceProcessingTime(this.#clock.now());
         break;
       case 'poll':
         this.#options.poll?.(this.operator);
         break;
     }
     this.#deliverMail();
+  }
+
+  /** Everything that a watermark set off is done before anything else comes in. */
+  #proceed(): void {
+    let isMore = true;
+    while (isMore) isMore = this.operator.proceed();
+  }
+
+  /** In as many calls as the operator wants for what is due. */
+  #advanceProcessingTime(now: number): void {
+    let next: number | undefined = now;
+    while (next !== undefined && next <= now) next = this.operator.advanceProcessingTime(now);
   }
 
   /** Delivers mail as it comes until the promise is settled; no records meanwhile. */

@@ -186,6 +186,31 @@ test('a timer behind the watermark fires with the next watermark and not before'
   t.deepEqual(harness.takeValues(), [10]);
 });
 
+test('more timers than fire at once all fire, in order, before the watermark goes on', async (t) => {
+  const harness = await open({
+    onElement: ({ n }, { timers }) => {
+      timers.registerEventTimeTimer(n);
+      timers.registerProcessingTimeTimer(1);
+    },
+    onTimer: (timestamp, ctx) => ctx.collect(ctx.timeDomain === 'eventTime' ? timestamp : ctx.key),
+  });
+  const times = Array.from({ length: 5_000 }, (_, n) => n);
+  for (const n of times) await harness.record({ key: `k${n}`, n }, 0);
+  harness.operator.processWatermark(5_000);
+  t.true(harness.operator.proceed());
+  t.true(harness.take().every(({ kind }) => kind === 'record'));
+  await harness.restart();
+  await harness.watermark(5_000);
+  const left = harness.take();
+  t.deepEqual(left.at(-1), { kind: 'watermark', timestamp: 5_000 });
+  t.deepEqual(
+    left.slice(0, -1).map((one) => one.kind === 'record' && one.value),
+    times.slice(5_001 - left.length),
+  );
+  await harness.apply({ kind: 'time', byMs: 1 });
+  t.is(new Set(harness.takeValues()).size, 5_000);
+});
+
 test('timers of processing time follow the clock, and what they emit has no event time', async (t) => {
   const harness = await open({
     onElement: ({ n }, { timers, processingTime }) =>

@@ -32,12 +32,12 @@ class Tee implements StreamOperator {
     this.marks.push(timestamp);
     this.output.emitWatermark(timestamp);
   }
+  proceed(): boolean {
+    return false;
+  }
   processWatermarkStatus(idle: boolean): void {
     this.marks.push(idle);
     this.output.emitWatermarkStatus(idle);
-  }
-  proceed(): boolean {
-    return false;
   }
   suspended(): undefined {
     return undefined;
