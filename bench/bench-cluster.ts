@@ -12,7 +12,7 @@ import { TERMINAL_STATUSES, type JobDetails } from '../api/rest/job-dto.js';
 import { createBundle } from '../cli/bundler.js';
 import type { ClusterProcess } from '../cli/cluster-process.js';
 import { startEmbeddedCluster, type EmbeddedCluster } from '../cli/embedded-cluster.js';
-import { systemClock } from '../worker/system-clock.js';
+import { systemClock } from '../process/system-clock.js';
 import type { GcPauses } from './probe.js';
 import { machineMs } from './jobs/tally-sink.js';
 import { foreignCores, readLoad, rssBytesOf } from './machine-load.js';

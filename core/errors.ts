@@ -29,8 +29,8 @@ export const ERROR_CODES = {
   BUNDLE_TOO_LARGE: ['user', 'never'],
   BUNDLE_CORRUPT: ['external', 'backoff'],
   USAGE: ['user', 'never'],
-  INPUT_INVALID: ['user', 'restart'],
-  INPUT_MISSING: ['user', 'restart'],
+  INPUT_INVALID: ['user', 'never'],
+  INPUT_MISSING: ['user', 'never'],
   // State, checkpoints and storage.
   STATE_INVALID: ['user', 'never'],
   STATE_NOT_RESTORABLE: ['user', 'never'],
@@ -45,6 +45,7 @@ export const ERROR_CODES = {
   STORAGE_LOCKED: ['user', 'never'],
   BLOB_NOT_FOUND: ['external', 'never'],
   OUTPUT_FAILED: ['external', 'restart'],
+  OUTPUT_CONFLICT: ['user', 'never'],
   // Cluster.
   CLUSTER_UNREACHABLE: ['external', 'backoff'],
   PORT_IN_USE: ['user', 'never'],

@@ -9,7 +9,8 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { pino } from 'pino';
 import { serializeError, toMillraceError, type ErrorCode } from '../core/errors.js';
 import { ENGINE_VERSION } from '../core/version.js';
-import { systemClock } from './system-clock.js';
+import { systemClock } from '../process/system-clock.js';
+import { wholeNumber } from '../process/whole-number.js';
 import { startWorker } from './worker.js';
 
 interface Flags {
@@ -27,16 +28,6 @@ interface Flags {
   readonly coordinatorLostTimeoutMs: number;
   readonly logLevel: string;
   readonly exitWithStdin?: boolean;
-}
-
-function wholeNumber(min: number, max: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (!Number.isInteger(value) || value < min || value > max) {
-      throw new InvalidArgumentError(`give a whole number from ${min} to ${max}`);
-    }
-    return value;
-  };
 }
 
 function hostAndPort(text: string): string {

@@ -25,7 +25,7 @@ import {
   type ToSlot,
 } from './slot-messages.js';
 import { MemoryStateBackend } from './state/memory-state-backend.js';
-import { systemClock } from './system-clock.js';
+import { systemClock } from '../process/system-clock.js';
 import type { TaskReports } from './task/task-environment.js';
 import { TaskSlot, type SlotExchange } from './task/task-slot.js';
 

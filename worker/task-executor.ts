@@ -318,7 +318,10 @@ export class TaskExecutor {
         });
         break;
       case 'metrics':
-        report({ $case: 'metrics', value: metrics.record(attempt, message) });
+        // A straggler of an attempt that is gone would be counted twice.
+        if (this.#attempts.get(attemptKey(attempt)) === running) {
+          report({ $case: 'metrics', value: metrics.record(attempt, message) });
+        }
         break;
     }
   }

@@ -60,7 +60,8 @@ export async function runCluster(
       );
     }
     const ended = new Promise<void>((resolve) => {
-      interrupted.addEventListener('abort', () => resolve(), { once: true });
+      if (interrupted.aborted) resolve();
+      else interrupted.addEventListener('abort', () => resolve(), { once: true });
     });
     return await Promise.race([ended.then(() => EXIT.done), lost.then(() => EXIT.failed)]);
   } finally {

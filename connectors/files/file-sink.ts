@@ -33,7 +33,7 @@ const PREFIX_PATTERN = /^[A-Za-z0-9][A-Za-z0-9.-]{0,63}$/;
  * checkpoint is complete. All parts together hold every record exactly once.
  *
  * A directory belongs to the first job that writes an operator's output into it. Another job is
- * refused (OUTPUT_FAILED), unless it was started from a checkpoint or savepoint: then it takes the
+ * refused (OUTPUT_CONFLICT), unless it was started from a checkpoint or savepoint: then it takes the
  * directory over for good, its files end in `-r1`, `-r2`, ..., and the first job can't go on.
  *
  * Writing and committing fail with MillraceError OUTPUT_FAILED naming the path (a full disk, a

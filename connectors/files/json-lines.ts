@@ -18,8 +18,8 @@ const EXTENSION = '.ndjson';
  * Without a schema (for sinks only) a value is written as it is, by the same rules.
  */
 export function jsonLines<T>(schema: Schema<T>): ReadableFormat<T>;
-export function jsonLines(): FileFormat<unknown>;
-export function jsonLines<T>(schema?: Schema<T>): ReadableFormat<T> | FileFormat<unknown> {
+export function jsonLines<T>(): FileFormat<T>;
+export function jsonLines<T>(schema?: Schema<T>): ReadableFormat<T> | FileFormat<T> {
   if (schema === undefined) {
     return { name: NAME, extension: EXTENSION, createEncoder: () => untypedJsonEncoder };
   }

@@ -25,7 +25,7 @@ export class OutputOwner {
   /**
    * Makes the job the owner of a directory that has none.
    * @returns the number of jobs that owned it before
-   * @throws MillraceError OUTPUT_FAILED when another job owns it
+   * @throws MillraceError OUTPUT_CONFLICT when another job owns it
    */
   async claim(): Promise<number> {
     if ((await this.jobs()).length === 0) await this.#write([this.#self.jobId]);
@@ -42,7 +42,7 @@ export class OutputOwner {
   /**
    * Makes the job the owner after a restart; it can't be one again once another job took over.
    * @param restoredJobId whose checkpoint was restored: only then does output of that job go on here
-   * @throws MillraceError OUTPUT_FAILED when the directory belongs to a job that was not restored
+   * @throws MillraceError OUTPUT_CONFLICT when the directory belongs to a job that was not restored
    */
   async takeOver(restoredJobId: string | undefined): Promise<void> {
     const jobs = await this.jobs();
@@ -68,7 +68,7 @@ export class OutputOwner {
     const jobs = parseJobs(text);
     if (jobs !== undefined) return jobs;
     throw new MillraceError(
-      'OUTPUT_FAILED',
+      'OUTPUT_CONFLICT',
       `${this.#path} is damaged, so whose output this is can't be known; choose another directory`,
     );
   }
@@ -94,7 +94,7 @@ export class OutputOwner {
     const { operator, jobId } = this.#self;
     const whose = owner === undefined ? 'lost its owner marker' : `belongs to job ${owner}`;
     return new MillraceError(
-      'OUTPUT_FAILED',
+      'OUTPUT_CONFLICT',
       `output of operator '${operator}' in ${this.#directory} ${whose}, job ${jobId} can't write ` +
         'there; choose an empty directory, or start from a savepoint or checkpoint of that job',
     );

@@ -4,7 +4,7 @@ import test, { type ExecutionContext } from 'ava';
 import { isMillraceError } from '../../core/errors.js';
 import type { Clock } from '../../core/clock.js';
 import { SessionClient } from '../../worker/session-client.js';
-import { systemClock } from '../../worker/system-clock.js';
+import { systemClock } from '../../process/system-clock.js';
 import { ManualClock } from '../manual-clock.js';
 import { ControlServer, registerOf } from './control-server.js';
 

@@ -10,7 +10,7 @@ import { MillraceError } from '../../core/errors.js';
 import { channelTable, createJobGraph, type JobGraph } from '../../core/job-graph.js';
 import type { Buffer as ChannelBuffer } from '../network/buffer.js';
 import { MemoryStateBackend } from '../state/memory-state-backend.js';
-import { systemClock } from '../system-clock.js';
+import { systemClock } from '../../process/system-clock.js';
 import type { OperatorCounts } from '../task/operator-chain.js';
 import type { TaskReports } from '../task/task-environment.js';
 import { TaskSlot } from '../task/task-slot.js';

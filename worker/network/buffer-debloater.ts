@@ -8,7 +8,6 @@ import {
   CHUNK_RECORDS_MAX,
   CHUNK_RECORDS_MIN,
   IN_FLIGHT_MIN,
-  IN_FLIGHT_START,
   IN_FLIGHT_TARGET_MS,
 } from './limits.js';
 
@@ -16,8 +15,8 @@ export class BufferDebloater {
   readonly #monotonic: () => number;
   /** When each chunk in flight was sent, oldest first. */
   readonly #sentAtMs: number[] = [];
-  #window = IN_FLIGHT_START;
-  #chunkRecords = CHUNK_RECORDS_MAX;
+  #window = IN_FLIGHT_MIN;
+  #chunkRecords = CHUNK_RECORDS_MIN;
   /** Whether the window held a chunk back since it last changed. */
   #limited = false;
 

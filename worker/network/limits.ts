@@ -15,10 +15,10 @@ export const CHUNK_RECORDS_MIN = 16;
  */
 export const CHANNEL_CREDITS = 24;
 
-/** Chunks in flight per channel before anything is known about the consumer. */
-export const IN_FLIGHT_START = 8;
-
-/** Fewer would leave the consumer waiting for credits to travel. */
+/**
+ * Chunks in flight per channel at least, and at first: fewer would leave the consumer waiting for credits to
+ * travel. A channel also begins with the smallest chunks, since nothing is known yet of its consumer.
+ */
 export const IN_FLIGHT_MIN = 2;
 
 /** What is in flight should be worked off within this time, so that barriers behind it are not late; ms. */

@@ -137,8 +137,6 @@ export class WindowOperator implements StreamOperator {
 
   snapshot(checkpointId: number): OperatorSnapshot {
     const keyed = this.#options.backend.snapshot(checkpointId);
-    // Without lateness a fired window is gone, and nothing could fire it again.
-    if (this.#options.allowedLatenessMs === 0) return { keyed };
     return { keyed, operator: { entries: [{ watermark: this.#watermark }] } };
   }
 

@@ -131,7 +131,7 @@ function stateCodecs(chain: OperatorChain, vertex: JobVertex): Map<string, Recor
 function stateSchemaOf({ functions }: Transformation): Schema<unknown> | undefined {
   if (functions.kind === 'source') return splitStateSchema(functions.source.splitSchema);
   if (functions.kind === 'sink') return pendingCommittableSchema(functions.sink.committableSchema);
-  if (functions.kind === 'window' && functions.allowedLatenessMs > 0) return watermarkStateSchema;
+  if (functions.kind === 'window') return watermarkStateSchema;
   return undefined;
 }
 

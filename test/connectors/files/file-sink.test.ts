@@ -126,7 +126,7 @@ test('a second job is refused the directory of a first', async (t) => {
   await committer.commit(committables);
   await t.throwsAsync(prepare(directory, 3, sinkContext(1, 'job-2')), {
     message:
-      /^OUTPUT_FAILED: output of operator 'out' in .* belongs to job job-1, job job-2 can't write there; choose/,
+      /^OUTPUT_CONFLICT: output of operator 'out' in .* belongs to job job-1, job job-2 can't write there; choose/,
   });
   t.is((await readNumbers(directory)).length, 3);
   await t.notThrowsAsync(prepare(directory, 3, { ...sinkContext(1, 'job-2'), operator: 'other' }));
@@ -144,7 +144,7 @@ test('a job that was refused a directory is refused again when it restarts, with
   ]) {
     const committer = await sink.createCommitter(context);
     await t.throwsAsync(committer.recover([]), {
-      message: /^OUTPUT_FAILED: output of operator 'out' in .* belongs to job job-1/,
+      message: /^OUTPUT_CONFLICT: output of operator 'out' in .* belongs to job job-1/,
     });
   }
   await first.committer.commit(first.committables);
@@ -167,7 +167,7 @@ test('a job that restores takes the directory over, under names of its own; the 
     'part-out-0-1-0.ndjson',
   ]);
   await t.throwsAsync(first.writer.prepareCommit(2), {
-    message: /^OUTPUT_FAILED: .* belongs to job job-2/,
+    message: /^OUTPUT_CONFLICT: .* belongs to job job-2/,
   });
 });
 

@@ -2,7 +2,7 @@ import { EventEmitter, once } from 'node:events';
 import test from 'ava';
 import type { MillraceError } from '../../../core/errors.js';
 import { channelTable, createJobGraph } from '../../../core/job-graph.js';
-import { systemClock } from '../../../worker/system-clock.js';
+import { systemClock } from '../../../process/system-clock.js';
 import {
   AttemptExchange,
   type SliceLocation,
