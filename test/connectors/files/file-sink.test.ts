@@ -200,7 +200,7 @@ test('a path that is a file, a damaged marker, options out of range', async (t) 
   await mkdir(join(directory, 'out'));
   await writeFile(join(directory, 'out', '.out.owner.json'), '{');
   await t.throwsAsync(prepare(join(directory, 'out'), 1), {
-    message: /^OUTPUT_FAILED: .* is damaged/,
+    message: /^OUTPUT_CONFLICT: .* is damaged/,
   });
   const format = jsonLines(schema);
   for (const options of [
