@@ -52,7 +52,10 @@ export class OutputOwner {
     if (jobs.includes(this.#self.jobId) || (owner !== undefined && !continues)) {
       throw this.#refusal(owner);
     }
-    await this.#write([...jobs, this.#self.jobId]);
+    // The restored job may never have written here; what else is restored from it must be let in, too.
+    const isOther = restoredJobId !== undefined && restoredJobId !== this.#self.jobId;
+    const before = owner === undefined && isOther ? [restoredJobId] : jobs;
+    await this.#write([...before, this.#self.jobId]);
     await this.check();
   }
 

@@ -84,7 +84,7 @@ for (const { what, files, message } of [
   {
     what: 'a builder that throws',
     files: brokenFiles({ before: ".map('x', (() => { throw new Error('no region'); })())" }),
-    message: /^error: USER_CODE_FAILED: .*no region\n\s+at job\.ts:\d+:\d+/,
+    message: /^error: USER_CODE_FAILED: .*no region; .*\n\s+at job\.ts:\d+:\d+/,
   },
   {
     what: 'a syntax error',

@@ -171,6 +171,15 @@ test('a job that restores takes the directory over, under names of its own; the 
   });
 });
 
+test('jobs restored from one that never wrote here come in one after the other', async (t) => {
+  const directory = await temporaryFolder(t);
+  const sink = fileSink({ path: directory, format: jsonLines(schema) });
+  for (const job of ['job-2', 'job-3']) {
+    const context = { ...sinkContext(1, job), restoredJobId: 'job-1' };
+    await t.notThrowsAsync((await sink.createCommitter(context)).recover([]));
+  }
+});
+
 test('recover leaves the files of other subtasks, operators and jobs alone', async (t) => {
   const directory = await temporaryFolder(t);
   const contexts = [
