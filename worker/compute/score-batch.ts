@@ -4,7 +4,7 @@
  */
 import { MillraceError } from '../../core/errors.js';
 import type { DecodedChunk } from '../../core/record-codec.js';
-import { recordText } from './record-text.js';
+import { recordText } from '../../core/record-text.js';
 import type { ScoringModule } from './scoring-module.js';
 
 /**

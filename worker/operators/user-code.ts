@@ -3,20 +3,7 @@
  * keep the original as cause, since its stack shows the user's file and line.
  */
 import { isMillraceError, locateError, MillraceError } from '../../core/errors.js';
-
-/** A record as short text for error messages; at most 300 characters. */
-export function describeRecord(record: unknown): string {
-  let text: string | undefined;
-  try {
-    text = JSON.stringify(record, (_key, value: unknown) =>
-      typeof value === 'bigint' ? value.toString() : value,
-    );
-  } catch {
-    text = undefined;
-  }
-  const shown = text ?? String(record);
-  return shown.length > 300 ? `${shown.slice(0, 300)}...` : shown;
-}
+import { recordText } from '../../core/record-text.js';
 
 /**
  * @param where the callback: "onElement", "onTimer", ...; empty for operators that have only one
@@ -27,7 +14,7 @@ export function userCodeError(
   where: string,
   record: unknown,
 ): MillraceError {
-  const location = { operator, record: describeRecord(record) };
+  const location = { operator, record: recordText(record) };
   if (isMillraceError(error)) return locateError(error, location);
   const message = error instanceof Error ? error.message : String(error);
   const callback = where === '' ? '' : ` in ${where}`;

@@ -57,10 +57,6 @@ export class StreamTask {
     this.#options = options;
   }
 
-  get isDrained(): boolean {
-    return this.#state === 'drained';
-  }
-
   get watermark(): number {
     const { input } = this.#options;
     return input.kind === 'gate' ? input.gate.watermark : input.source.watermark;
