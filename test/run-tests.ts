@@ -44,7 +44,7 @@ const plan: CheckPlan = {
     tool('lint', 'eslint/bin/eslint.js', '.'),
     tool('format', 'prettier/bin/prettier.cjs', '--check', '--log-level', 'warn', '.'),
   ],
-  tests: { ...tool('tests', 'ava/entrypoints/cli.mjs', '--tap'), timeoutMs: TESTS_TIMEOUT_MS },
+  tests: { ...tool('tests', 'ava/entrypoints/cli.mjs'), timeoutMs: TESTS_TIMEOUT_MS },
 };
 
 for (const folder of COMPILED_FOLDERS) removeStaleOutput('.', 'dist', folder);

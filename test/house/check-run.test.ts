@@ -17,7 +17,7 @@ const good = step('good', '');
 const bad = step('bad', "console.error('the reason'); process.exit(3)");
 const tests = step(
   'tests',
-  "console.log('ok 1 - a\\nok 2 - b: no etcd # SKIP\\n1..2\\n# pass 1\\n# fail 0')",
+  "console.log('  ✔ a\\n  - [skip] b: no etcd\\n  ─\\n\\n  1 test passed\\n  1 test skipped')",
 );
 
 test('each step counts as one beside the tests, and the summary comes last', async (t) => {

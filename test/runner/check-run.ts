@@ -3,13 +3,13 @@
  * Each step counts as one. Tests do not run on code that does not compile, and that is said.
  */
 import { runStep, type CheckStep } from './check-step.js';
-import { TapCounter } from './tap-counter.js';
+import { TestReport } from './test-report.js';
 
 export interface CheckPlan {
   /** Steps without which the tests can't run. */
   readonly build: readonly CheckStep[];
   readonly rules: readonly CheckStep[];
-  /** Writes the Test Anything Protocol. */
+  /** Writes ava's report for people. */
   readonly tests: CheckStep;
 }
 
@@ -61,15 +61,15 @@ async function runTests(
   totals: Totals,
   print: (line: string) => void,
 ): Promise<void> {
-  const tap = new TapCounter();
-  const { exitCode, seconds, output } = await runStep(step, (line) => tap.line(line));
-  const counts = tap.counts(exitCode);
-  for (const { title, details } of tap.failures) {
-    print(`FAILED: ${title}`);
-    details.forEach(print);
+  const report = new TestReport();
+  const { exitCode, seconds, output } = await runStep(step, (line) => report.line(line));
+  const counts = report.counts(exitCode);
+  if (counts.failed > 0) {
+    output.forEach(print);
+    report.remarks.forEach(print);
+    for (const failure of report.failures) print(`FAILED: ${failure}`);
   }
-  if (counts.failed > 0) output.forEach(print);
-  for (const title of tap.skipped) print(`skipped: ${title}`);
+  for (const title of report.skipped) print(`skipped: ${title}`);
   print(
     `${counts.failed === 0 ? 'ok' : 'FAILED'}: ${step.name}: ${summaryLine(counts)} (${seconds.toFixed(1)} s)`,
   );

@@ -11,6 +11,8 @@ export interface CheckStep {
   /** Program and arguments; `node` stands for the node that runs this. */
   readonly command: readonly [string, ...string[]];
   readonly timeoutMs: number;
+  /** Where it runs, if not here. */
+  readonly folder?: string;
 }
 
 export interface StepResult {
@@ -34,10 +36,11 @@ export async function runStep(
   const started = performance.now();
   const [program, ...args] = step.command;
   const child = spawn(program === 'node' ? process.execPath : program, args, {
+    ...(step.folder === undefined ? {} : { cwd: step.folder }),
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: step.timeoutMs,
-    killSignal: 'SIGKILL',
   });
+  // Not spawn's own timeout: it goes on, and keeps this process, after a program that is not there.
+  const timeout = setTimeout(() => child.kill('SIGKILL'), step.timeoutMs);
   const output: string[] = [];
   const keep = (line: string): void => {
     output.push(line);
@@ -50,6 +53,8 @@ export async function runStep(
     [exitCode] = (await once(child, 'close')) as [number | null];
   } catch (error) {
     keep(`${step.command.join(' ')} could not start: ${String(error)}`);
+  } finally {
+    clearTimeout(timeout);
   }
   const seconds = (performance.now() - started) / 1000;
   if (exitCode === null) keep(`ended after ${seconds.toFixed(0)} s without an exit code`);
