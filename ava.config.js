@@ -1,6 +1,6 @@
 export default {
   files: ['dist/test/**/*.test.js'],
   workerThreads: false,
-  timeout: '3m',
+  timeout: '15m',
   concurrency: 2,
 };

@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { runCheck, type CheckPlan } from './runner/check-run.js';
 import { removeStaleOutput } from './runner/stale-output.js';
 
-const STEP_TIMEOUT_MS = 5 * 60_000;
-const TESTS_TIMEOUT_MS = 18 * 60_000;
+const STEP_TIMEOUT_MS = 8 * 60_000;
+const TESTS_TIMEOUT_MS = 45 * 60_000;
 
 /** What tsconfig.json compiles, folder by folder. */
 const COMPILED_FOLDERS = [

@@ -2,11 +2,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 const ASK_INTERVAL_MS = 10;
-const TIMEOUT_MS = 60_000;
+const TIMEOUT_MS = 180_000;
 
 /**
  * Resolves with the first answer that isn't undefined.
- * @throws Error naming `what` after a minute
+ * @throws Error naming `what` after three minutes
  */
 export async function eventually<T>(
   what: () => string,

@@ -17,7 +17,6 @@ import { LedgerRun } from './ledger-run.js';
 import { TestCluster } from './test-cluster.js';
 
 const EXACT = { missing: 0, duplicated: 0, different: 0, disordered: 0 };
-const RATE = 4000;
 
 /** Processes of this machine that hold `text` in their command line. */
 async function processesWith(text: string): Promise<readonly number[]> {
@@ -205,8 +204,9 @@ for (const { what, ...interruption } of [
 }
 
 test('Ctrl-C of submit: while it bundles nothing is submitted, later the job goes on', async (t) => {
-  const cluster = await TestCluster.start(t, { workers: 1, slots: 2 });
+  // Made before the cluster, so that it is removed after it: the job still writes to it.
   const folder = await jobFolder(t, {});
+  const cluster = await TestCluster.start(t, { workers: 1, slots: 2 });
   const args = (): readonly string[] => ['submit', 'job.ts', '--cluster', cluster.cluster.rest];
   const source =
     'generatorSource({ schema: Row, ratePerSecond: 100, generate: (seq) => ({ seq, key: "k", at: seq }) })';
@@ -255,8 +255,6 @@ onTmpfs(`a full disk under state and meta store: nothing is lost${reason}`, asyn
     dataDir: path.join(disk, 'data'),
   });
   const run = await LedgerRun.submit(t, cluster, {
-    deposits: 6 * RATE,
-    ratePerSecond: RATE,
     parallelism: 2,
   });
   const before = await run.watch.until(
@@ -278,7 +276,7 @@ onTmpfs(`a full disk under state and meta store: nothing is lost${reason}`, asyn
     'checkpoints after it',
     ({ checkpoints }) => checkpoints.counts.completed > before.checkpoints.counts.completed + 1,
   );
-  const { job } = await run.watch.ended();
+  const { job } = await run.ended();
   t.is(job.status, 'FINISHED');
   const { found, ...differences } = await run.verify();
   t.deepEqual(differences, EXACT);
@@ -288,13 +286,11 @@ onTmpfs(`a full disk under state and meta store: nothing is lost${reason}`, asyn
 onTmpfs(
   `a full disk under the output: the job restarts until there is room${reason}`,
   async (t) => {
-    const disk = smallTmpfs(t, 8 * MIB);
+    const disk = smallTmpfs(t, 16 * MIB);
     const output = path.join(disk, 'output');
     await mkdir(output);
     const cluster = await TestCluster.start(t, { workers: 2, slots: 1 });
     const run = await LedgerRun.submit(t, cluster, {
-      deposits: 6 * RATE,
-      ratePerSecond: RATE,
       parallelism: 2,
       output,
     });
@@ -305,7 +301,7 @@ onTmpfs(
     t.regex(hit.failures[0]?.message ?? '', /output\/.*(full|space)/);
     t.log(hit.failures[0]?.message);
     await rm(filler);
-    const { job } = await run.watch.ended();
+    const { job } = await run.ended();
     t.is(job.status, 'FINISHED');
     const { found, ...differences } = await run.verify();
     t.deepEqual(differences, EXACT);

@@ -49,7 +49,7 @@ export class JobWatch {
 
   /**
    * Resolves with the first observation for which `holds` does.
-   * @throws Error when the job ends before, or after a minute
+   * @throws Error when the job ends before, or after three minutes
    */
   async until(what: string, holds: (seen: Observation) => boolean): Promise<Observation> {
     let last: Observation | undefined;

@@ -12,7 +12,7 @@ import type { SeededRandom } from '../simulation/event-loop.js';
 import { eventually } from './eventually.js';
 import { JobWatch } from './job-watch.js';
 import { LEDGER_OUTPUTS } from './ledger-output.js';
-import { LedgerRun, type Beginning, type LedgerOptions } from './ledger-run.js';
+import { DEPOSITS, LedgerRun, RATE_PER_SECOND } from './ledger-run.js';
 import { randomOf, SEED } from './seed.js';
 import { MISTAKES, spoiledCopy } from './spoiled-output.js';
 import { TestCluster } from './test-cluster.js';
@@ -22,17 +22,10 @@ const FRAUD_JOB = fileURLToPath(new URL('../../../jobs/fraud-detection/job.ts', 
 const TRANSACTIONS = 500_000;
 const EXACT = { missing: 0, duplicated: 0, different: 0, disordered: 0 };
 const CHECKPOINTS_MIN = 3;
-const RECOVERY_MAX_MS = 3000;
-const RATE = 6000;
 /** Progress in one attempt before a fault strikes. */
-const PROGRESS_MIN = 0.1 * RATE;
-const PROGRESS_MAX = 1.2 * RATE;
+const PROGRESS_MIN = 0.1 * RATE_PER_SECOND;
+const PROGRESS_MAX = 1.2 * RATE_PER_SECOND;
 const REPLAY = `MILLRACE_SEED=${SEED}`;
-
-/** Enough input for so many faults, and some more. */
-function depositsFor(faults: number): number {
-  return Math.ceil(faults * PROGRESS_MAX + RATE);
-}
 
 /** A worker that runs tasks of the job. */
 function busyWorker(
@@ -55,37 +48,37 @@ interface Strike {
 }
 
 /**
- * Lets the job run for a random while, strikes, and waits until it reads again.
- * @returns ms from the strike to the first record after it
+ * Lets the job run for a random while, strikes, and waits until it reads again. How long that takes
+ * is told, not judged: it is the machine's doing as well.
  */
 async function strikeOnce(
   t: ExecutionContext,
   run: LedgerRun,
-  before: Beginning,
   { strike, random }: Strike,
-): Promise<{ readonly standstillMs: number; readonly after: Beginning }> {
+): Promise<void> {
   const progress = random.whole(PROGRESS_MIN, PROGRESS_MAX);
-  const { job, recordsRead } = await run.watch.until(
+  const { job } = await run.watch.until(
     `${progress} records read in one attempt`,
     (seen) => seen.job.status === 'RUNNING' && seen.recordsRead >= progress,
   );
   const struckAtMs = Date.now();
   await strike(workersOf(job));
   const after = await run.beginning(struckAtMs + 1);
-  const inFlight = before.position + recordsRead - after.position;
+  const inFlight = run.reached(struckAtMs) - after.position;
   t.true(inFlight > 0, `records were in flight when it struck (${inFlight})`);
-  t.true(after.position < run.options.deposits, 'the input was not at its end');
-  return { standstillMs: after.firstRecordAtMs - struckAtMs, after };
+  t.true(after.position < DEPOSITS, 'the input was not at its end');
+  const standstillMs = after.firstRecordAtMs - struckAtMs;
+  t.log(`${inFlight} records in flight; ${standstillMs} ms from the fault to the next record`);
 }
 
 async function finish(t: ExecutionContext, run: LedgerRun, restartsMin: number): Promise<void> {
-  const { job } = await run.watch.ended();
+  const { job } = await run.ended();
   t.is(job.status, 'FINISHED');
   t.true(job.restarts >= restartsMin, `the faults were observed: ${job.restarts} restarts`);
   t.true(run.watch.checkpointsCompleted >= CHECKPOINTS_MIN, 'checkpoints were completed');
   const { found, ...differences } = await run.verify();
   t.deepEqual(differences, EXACT);
-  t.true(found > run.options.deposits);
+  t.true(found > DEPOSITS);
   for (const name of LEDGER_OUTPUTS) {
     for (const mistake of MISTAKES) {
       const copy = await spoiledCopy(run.output, name, mistake);
@@ -95,19 +88,7 @@ async function finish(t: ExecutionContext, run: LedgerRun, restartsMin: number):
   }
 }
 
-async function start(
-  t: ExecutionContext,
-  cluster: TestCluster,
-  options: Omit<LedgerOptions, 'ratePerSecond'>,
-): Promise<{ readonly run: LedgerRun; readonly first: Beginning }> {
-  const submittedAtMs = Date.now();
-  const run = await LedgerRun.submit(t, cluster, { ...options, ratePerSecond: RATE });
-  return { run, first: await run.beginning(submittedAtMs) };
-}
-
 interface WorkerKills {
-  /** Whether enough slots stay for the job, so that no new worker has to be waited for. */
-  readonly slotsToSpare: boolean;
   readonly kills: number;
   readonly workers: number;
   readonly slots: number;
@@ -115,22 +96,17 @@ interface WorkerKills {
 }
 
 for (const plan of [
-  { kills: 4, workers: 3, slots: 1, parallelism: 2, slotsToSpare: true },
-  { kills: 3, workers: 2, slots: 2, parallelism: 4, slotsToSpare: false },
+  { kills: 4, workers: 3, slots: 1, parallelism: 2 },
+  { kills: 3, workers: 2, slots: 2, parallelism: 4 },
 ] satisfies readonly WorkerKills[]) {
-  const { kills, workers, slots, parallelism, slotsToSpare } = plan;
+  const { kills, workers, slots, parallelism } = plan;
   const title = `${kills} workers of ${workers} killed under ${parallelism} subtasks`;
   test.serial(`exactly once: ${title} (${REPLAY})`, async (t) => {
     const random = randomOf(title);
     const cluster = await TestCluster.start(t, { workers, slots });
-    const { run, first } = await start(t, cluster, {
-      deposits: depositsFor(kills),
-      parallelism,
-    });
-    let beginning = first;
+    const run = await LedgerRun.submit(t, cluster, { parallelism });
     for (let kill = 0; kill < kills; kill += 1) {
-      const startedAt = performance.now();
-      const { standstillMs, after } = await strikeOnce(t, run, beginning, {
+      await strikeOnce(t, run, {
         random,
         strike: async (busy) => {
           const victim = busyWorker(cluster, busy, random);
@@ -139,11 +115,6 @@ for (const plan of [
           await cluster.cluster.addWorker();
         },
       });
-      beginning = after;
-      t.log(
-        `${standstillMs} ms from kill to record, ${Math.round(performance.now() - startedAt)} ms in all`,
-      );
-      t.true(!slotsToSpare || standstillMs < RECOVERY_MAX_MS, 'records flow again soon');
     }
     await finish(t, run, kills);
   });
@@ -153,23 +124,17 @@ test.serial(`exactly once: the coordinator killed 5 times (${REPLAY})`, async (t
   const kills = 5;
   const random = randomOf(t.title);
   const cluster = await TestCluster.start(t, { workers: 2, slots: 1 });
-  const { run, first } = await start(t, cluster, {
-    deposits: depositsFor(kills),
-    parallelism: 2,
-  });
+  const run = await LedgerRun.submit(t, cluster, { parallelism: 2 });
   const epochs = [(await cluster.client.cluster()).epoch];
-  let beginning = first;
   for (let kill = 0; kill < kills; kill += 1) {
-    const { standstillMs, after } = await strikeOnce(t, run, beginning, {
+    await strikeOnce(t, run, {
       random,
       strike: async () => {
         await cluster.cluster.killCoordinator();
         await cluster.cluster.restartCoordinator();
       },
     });
-    beginning = after;
     epochs.push((await cluster.client.cluster()).epoch);
-    t.log(`${standstillMs} ms from kill to record`);
   }
   t.deepEqual(
     epochs,
@@ -187,21 +152,16 @@ test.serial(`exactly once: a stopped worker that comes back as a zombie (${REPLA
     slots: 1,
     coordinatorFlags: ['--heartbeat-interval', '100', '--heartbeat-timeout', '1000'],
   });
-  const { run, first } = await start(t, cluster, {
-    deposits: depositsFor(2 * stops),
-    parallelism: 2,
-  });
-  let beginning = first;
+  const run = await LedgerRun.submit(t, cluster, { parallelism: 2 });
   for (let stop = 0; stop < stops; stop += 1) {
     let zombie: ClusterProcess | undefined;
-    const { standstillMs, after } = await strikeOnce(t, run, beginning, {
+    await strikeOnce(t, run, {
       random,
       strike: (busy) => {
         zombie = busyWorker(cluster, busy, random);
         zombie.kill('SIGSTOP');
       },
     });
-    beginning = after;
     const { checkpoints } = await run.watch.until('the attempt after it', () => true);
     const completed = checkpoints.latestCompleted?.checkpointId ?? 0;
     await run.watch.until(
@@ -216,7 +176,6 @@ test.serial(`exactly once: a stopped worker that comes back as a zombie (${REPLA
       () => 'the return of the stopped worker',
       async () => (await registered()) || undefined,
     );
-    t.log(`${standstillMs} ms from stop to record`);
   }
   t.true(
     run.watch.failures.every((code) => code === 'WORKER_LOST'),

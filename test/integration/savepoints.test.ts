@@ -7,20 +7,14 @@ import { EtcdService, etcdAvailability } from '../services/etcd.js';
 import { brokenJob, PASS_ON } from './broken-job.js';
 import { eventually } from './eventually.js';
 import { JobWatch } from './job-watch.js';
-import { LedgerRun } from './ledger-run.js';
+import { DEPOSITS, LedgerRun, RATE_PER_SECOND } from './ledger-run.js';
 import { TestCluster } from './test-cluster.js';
 
 const EXACT = { missing: 0, duplicated: 0, different: 0, disordered: 0 };
-const RATE = 6000;
-/** What is stopped in its middle must last longer than a command takes on a busy machine. */
-const LONG = { deposits: 10 * RATE, ratePerSecond: RATE };
-/** The rest of it need not. */
-const HURRY = { ratePerSecond: 10 * RATE };
-
 async function isExact(t: ExecutionContext, run: LedgerRun): Promise<void> {
   const { found, ...differences } = await run.verify();
   t.deepEqual(differences, EXACT);
-  t.true(found > run.options.deposits);
+  t.true(found > DEPOSITS);
 }
 
 /** A command about jobs of the cluster. */
@@ -34,10 +28,7 @@ async function stopInTheMiddle(
   cluster: TestCluster,
   run: LedgerRun,
 ): Promise<string> {
-  await run.watch.until(
-    'the middle of the input',
-    (seen) => seen.recordsRead > 0.2 * run.options.deposits,
-  );
+  await run.watch.until('records', (seen) => seen.recordsRead > RATE_PER_SECOND);
   const stop = await command(cluster, 'stop', run.watch.jobId, '--savepoint', '--json');
   t.is(stop.exitCode, 0, stop.stderr);
   const { savepointId, jobStatus } = JSON.parse(stop.stdout) as Record<string, string>;
@@ -56,9 +47,9 @@ test.serial(
   'a savepoint of a running job, the same job stopped with one and resumed',
   async (t) => {
     const cluster = await TestCluster.start(t, { workers: 2, slots: 1 });
-    const options = { deposits: 4 * RATE, ratePerSecond: RATE, parallelism: 2 };
+    const options = { parallelism: 2 };
     const run = await LedgerRun.submit(t, cluster, options);
-    await run.watch.until('records', (seen) => seen.recordsRead > 1000);
+    await run.watch.until('records', (seen) => seen.recordsRead > 0);
     const taken = await command(cluster, 'savepoint', run.watch.jobId);
     t.is(taken.exitCode, 0, taken.stderr);
     const id = await stopInTheMiddle(t, cluster, run);
@@ -70,7 +61,7 @@ test.serial(
       output: run.output,
       flags: ['--from-savepoint', id],
     });
-    const { job } = await resumed.watch.ended();
+    const { job } = await resumed.ended();
     t.is(job.status, 'FINISHED');
     await isExact(t, resumed);
   },
@@ -82,17 +73,14 @@ for (const [from, to] of [
 ] as const) {
   test.serial(`a savepoint of ${from} subtasks goes on with ${to}, exactly once`, async (t) => {
     const cluster = await TestCluster.start(t, { workers: 2, slots: 2 });
-    const options = { ...LONG, parallelism: from };
-    const run = await LedgerRun.submit(t, cluster, options);
+    const run = await LedgerRun.submit(t, cluster, { parallelism: from });
     const id = await stopInTheMiddle(t, cluster, run);
     const resumed = await LedgerRun.submit(t, cluster, {
-      ...options,
-      ...HURRY,
       parallelism: to,
       output: run.output,
       flags: ['--from-savepoint', id],
     });
-    const { job } = await resumed.watch.ended();
+    const { job } = await resumed.ended();
     t.is(job.status, 'FINISHED');
     t.is(job.parallelism, to);
     await isExact(t, resumed);
@@ -101,12 +89,12 @@ for (const [from, to] of [
 
 test.serial('two jobs at once in one cluster, one cancelled, the other untouched', async (t) => {
   const cluster = await TestCluster.start(t, { workers: 2, slots: 2 });
-  const options = { ...LONG, parallelism: 2 };
+  const options = { parallelism: 2 };
   const kept = await LedgerRun.submit(t, cluster, options);
   const dropped = await LedgerRun.submit(t, cluster, options);
   await dropped.watch.until(
     'records and a checkpoint of the second job',
-    (seen) => seen.recordsRead > 1000 && seen.checkpoints.counts.completed > 0,
+    (seen) => seen.recordsRead > 0 && seen.checkpoints.counts.completed > 0,
   );
   const byName = await command(cluster, 'cancel', 'ledger');
   t.is(byName.exitCode, 1);
@@ -124,7 +112,7 @@ test.serial('two jobs at once in one cluster, one cancelled, the other untouched
     () => 'the slots of the cancelled job',
     async () => (await cluster.client.cluster()).slotsFree >= 2 || undefined,
   );
-  const { job } = await kept.watch.ended();
+  const { job } = await kept.ended();
   t.is(job.status, 'FINISHED');
   t.is(job.restarts, 0);
   await isExact(t, kept);
@@ -142,22 +130,19 @@ withEtcd(
       slots: 1,
       meta: `etcd://${service.endpoint}`,
     });
-    const submittedAtMs = Date.now();
-    const options = { deposits: 4 * RATE, ratePerSecond: RATE, parallelism: 2 };
-    const run = await LedgerRun.submit(t, cluster, options);
-    const before = await run.beginning(submittedAtMs);
-    const { recordsRead } = await run.watch.until(
+    const run = await LedgerRun.submit(t, cluster, { parallelism: 2 });
+    await run.watch.until(
       'a checkpoint and records',
-      (seen) => seen.recordsRead > RATE && seen.checkpoints.counts.completed > 0,
+      (seen) => seen.recordsRead > RATE_PER_SECOND && seen.checkpoints.counts.completed > 0,
     );
     const killedAtMs = Date.now();
     await cluster.cluster.killCoordinator();
     await cluster.cluster.restartCoordinator();
     const after = await run.beginning(killedAtMs + 1);
-    t.true(before.position + recordsRead > after.position, 'records were in flight');
+    t.true(run.reached(killedAtMs) > after.position, 'records were in flight');
     t.true(after.position > 0, 'it went on from a checkpoint');
     t.log(`${after.firstRecordAtMs - killedAtMs} ms from kill to record`);
-    const { job } = await run.watch.ended();
+    const { job } = await run.ended();
     t.is(job.status, 'FINISHED');
     t.true(job.restarts > 0);
     t.true(run.watch.checkpointsCompleted >= 3);
@@ -199,8 +184,9 @@ interface Stopped {
 }
 
 async function stoppedJob(t: ExecutionContext): Promise<Stopped> {
-  const cluster = await TestCluster.start(t, { workers: 1, slots: 2 });
+  // Made before the cluster, so that it is removed after it: a job may still write to it.
   const folder = await jobFolder(t, {});
+  const cluster = await TestCluster.start(t, { workers: 1, slots: 2 });
   const output = path.join(folder, 'output');
   const file = path.join(folder, 'job.ts');
   const checkpoint = 'intervalMs: 200, retained: 2';

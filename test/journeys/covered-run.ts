@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { ROOT } from '../house/source-tree.js';
 
 const MILLRACE = join(ROOT, 'dist/cli/main.js');
-const TIMEOUT_MS = 90_000;
+const TIMEOUT_MS = 180_000;
 
 export class CoveredRun {
   readonly #folder: string;

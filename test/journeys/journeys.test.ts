@@ -38,7 +38,7 @@ test('each step that is no message is joined to the one before it', (t) => {
 });
 
 test('a real job runs through every file of every journey', async (t) => {
-  t.timeout(120_000);
+  t.timeout(240_000);
   const folder = mkdtempSync(join(tmpdir(), 'millrace-journeys-'));
   const run = new CoveredRun(folder);
   t.teardown(() => {

@@ -6,6 +6,8 @@ import { MUTANT_NAMES, type MutantName } from './mutants.js';
 import { runSimulation } from './simulation.js';
 import type { SweepOutcome, SweepRequest } from './sweep-thread.js';
 
+/** A minute of work on two idle cores. */
+const TIMEOUT_MS = 15 * 60_000;
 const SEEDS = Number(process.env['SEEDS'] ?? 1_000);
 
 function sweep(request: SweepRequest): Promise<SweepOutcome> {
@@ -30,7 +32,7 @@ function failOn(t: ExecutionContext, outcome: SweepOutcome): void {
 }
 
 test.serial('the committed output is exactly the reference, whatever happens', async (t) => {
-  t.timeout(180_000);
+  t.timeout(TIMEOUT_MS);
   const threads = Math.min(4, availableParallelism());
   const outcomes = await Promise.all(
     Array.from({ length: threads }, (_, index) =>
@@ -55,7 +57,7 @@ test.serial('the committed output is exactly the reference, whatever happens', a
 
 for (const mutant of MUTANT_NAMES) {
   test.serial(`the mutant "${mutant}" is caught`, async (t) => {
-    t.timeout(180_000);
+    t.timeout(TIMEOUT_MS);
     const request = { first: 1, last: 1_000, stride: 1, mutant, untilCaught: true };
     const [caught] = (await sweep(request)).failures;
     t.truthy(caught, `1,000 seeds can't tell "${mutant}" from the product`);

@@ -1,9 +1,8 @@
 /** A process that holds leases until it is killed: `node lease-holder.js SPEC TTL_MS KEY...`. */
-import { openMetaStore } from '../../storage/open-meta-store.js';
-import { systemClock, systemRandom } from '../../process/system-clock.js';
+import { openPatiently } from './patient-store.js';
 
 const [spec = '', ttlMs = '', ...keys] = process.argv.slice(2);
-const store = await openMetaStore(spec, { clock: systemClock, random: systemRandom });
+const store = await openPatiently(spec);
 for (const key of keys) await store.lease(key, 'held by a child', Number(ttlMs));
 process.stdout.write('held\n');
 // The open pipe keeps the process alive, and ends it should its parent die first.

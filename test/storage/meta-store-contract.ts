@@ -3,28 +3,27 @@ import type { ExecutionContext, TestFn } from 'ava';
 import fc from 'fast-check';
 import type { MetaEvent, MetaStore, MetaTxn, MetaTxnResult } from '../../storage/meta-store.js';
 import { LeaderEpoch } from '../../storage/leader-epoch.js';
-import { openMetaStore } from '../../storage/open-meta-store.js';
 import { runUntilKilled } from './killed-process.js';
-import { systemClock, systemRandom } from '../../process/system-clock.js';
+import { openPatiently } from './patient-store.js';
+import { systemClock } from '../../process/system-clock.js';
 import { RecordedEvents } from './recorded-events.js';
 
-/** The least that etcd grants; long enough that a busy machine renews in time. */
-const LEASE_TTL_MS = 3000;
+/** Long enough that a busy machine renews in time: it is never waited for. */
+const LEASE_TTL_MS = 60_000;
+/** Of a lease whose end is waited for. */
+const SHORT_TTL_MS = 3000;
 
 /** @param freshSpec a spec under which nothing is stored yet, one that outlives a closed store */
 export function testMetaStoreContract(
   test: TestFn,
   freshSpec: (t: ExecutionContext) => Promise<string>,
 ): void {
-  const reopen = (spec: string): Promise<MetaStore> =>
-    openMetaStore(spec, { clock: systemClock, random: systemRandom });
-
   const withStore = async (
     t: ExecutionContext,
     body: (store: MetaStore, spec: string) => Promise<void>,
   ): Promise<void> => {
     const spec = await freshSpec(t);
-    const store = await reopen(spec);
+    const store = await openPatiently(spec);
     t.teardown(() => store.close());
     await body(store, spec);
   };
@@ -264,7 +263,7 @@ export function testMetaStoreContract(
       const last = committed(t, await store.put('b', '2', { ifAbsent: true }));
       await store.delete('b', { ifRevision: last });
       await store.close();
-      const again = await reopen(spec);
+      const again = await openPatiently(spec);
       t.deepEqual(
         (await again.list('')).map(({ key, revision }) => [key, revision]),
         [['a', first]],
@@ -325,7 +324,7 @@ export function testMetaStoreContract(
     withStore(t, async (store, spec) => {
       await store.lease('worker/1', 'here', LEASE_TTL_MS);
       await store.close();
-      const again = await reopen(spec);
+      const again = await openPatiently(spec);
       t.is(await again.get('worker/1'), undefined);
       await again.close();
     }));
@@ -341,8 +340,8 @@ export function testMetaStoreContract(
 
   test('the leases of a killed process vanish by themselves', async (t) => {
     const spec = await freshSpec(t);
-    await runUntilKilled('lease-holder.js', [spec, String(LEASE_TTL_MS), 'worker/1', 'worker/2']);
-    const store = await reopen(spec);
+    await runUntilKilled('lease-holder.js', [spec, String(SHORT_TTL_MS), 'worker/1', 'worker/2']);
+    const store = await openPatiently(spec);
     t.teardown(() => store.close());
     const gone = new Set<string>();
     let allGone: () => void = () => undefined;
@@ -364,7 +363,7 @@ export function testMetaStoreContract(
       const second = await LeaderEpoch.campaign(store, options);
       t.true(second.epoch > first.epoch);
       await store.close();
-      const again = await reopen(spec);
+      const again = await openPatiently(spec);
       const third = await LeaderEpoch.campaign(again, options);
       t.true(third.epoch > second.epoch);
       await again.close();
