@@ -37,6 +37,11 @@ export interface Committer<C> {
    * committed again. Whatever else earlier attempts left uncommitted is discarded.
    */
   recover(pending: readonly C[]): Promise<void>;
+  /**
+   * The subtask ends, and these can never be committed: no checkpoint that holds them will be complete.
+   * Without it, and after a crash, they stay until `recover` meets them.
+   */
+  discard?(orphans: readonly C[]): Promise<void>;
   close(): Promise<void>;
 }
 

@@ -33,11 +33,22 @@ export interface SourceOutput<T> {
   collect(record: T): void;
   deadLetter(letter: DeadLetter): void;
   /**
-   * Counts a record towards the selected split's watermark without emitting it: a reader that starts
-   * in the middle of an ordered input shows the records just before, so that "late" means the same
-   * wherever the input was cut.
+   * Whether the split's watermark has yet to see a record, so that there is something to `observe`:
+   * false where nobody asks for event time, and where a restore brought the watermark back.
+   */
+  needsStart(splitId: string): boolean;
+  /**
+   * Counts a record towards the selected split's watermark without emitting it. A reader whose splits
+   * wait for each other shows all of them the records from which they start, before it reads any: those
+   * just before the split, so that "late" means the same wherever the input was cut, or else its first.
+   * All of a split's start is shown in one poll, or a checkpoint would take a part for the whole.
    */
   observe(record: T): void;
+  /**
+   * The selected split has more, which waits for its turn: until it is selected again it holds the
+   * watermark back where it stands, and is never idle.
+   */
+  pauseSplit(): void;
   /** The selected split will emit nothing more; it no longer holds the watermark back. */
   finishSplit(): void;
 }
@@ -46,7 +57,10 @@ export interface SourceOutput<T> {
 export type PollResult = 'more' | 'wait' | 'end';
 
 export interface SourceReader<T, S extends SourceSplit = SourceSplit> {
-  /** New splits, or restored ones that carry their position. */
+  /**
+   * New splits, or restored ones that carry their position. From here until it is finished, each
+   * holds the source's watermark back: it may still bring the earliest record.
+   */
   addSplits(splits: readonly S[]): void;
   /** All splits of a bounded source have been added; without it `poll` never returns 'end'. */
   noMoreSplits(): void;

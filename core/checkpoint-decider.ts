@@ -365,13 +365,6 @@ function abort(draft: CheckpointDraft, failure: SerializedError, stamp: Stamp): 
     finalAtMs: againAtMs,
   };
   if (running === undefined) return;
-  if (pending.checkpointId > 0) {
-    draft.effects.push({
-      kind: 'notifyAborted',
-      attempt: running.attempt,
-      checkpointId: pending.checkpointId,
-    });
-  }
   if (pending.savepoint !== undefined) {
     // Its sources have stopped at the barrier; only a restart sets them going again.
     if (pending.savepoint.stopAfter && pending.checkpointId > 0) {
@@ -386,9 +379,9 @@ function abort(draft: CheckpointDraft, failure: SerializedError, stamp: Stamp): 
   }
 }
 
-/** Takes the pending checkpoint out of the way: its files, its caller, its place in the history. */
+/** Takes the pending checkpoint out of the way: its files, its caller, its place in the history, its tasks. */
 function dropPending(draft: CheckpointDraft, failure: SerializedError, stamp: Stamp): void {
-  const { pending } = draft.state;
+  const { pending, running } = draft.state;
   if (pending === undefined) return;
   const aborted = movePending(pending, 'ABORTED');
   const { checkpointId, savepoint } = pending;
@@ -406,6 +399,8 @@ function dropPending(draft: CheckpointDraft, failure: SerializedError, stamp: St
   if (pending.state === 'WRITING') {
     draft.state = { ...draft.state, abortedWrites: [...draft.state.abortedWrites, files] };
   } else draft.effects.push(discardOf(files));
+  if (running === undefined) return;
+  draft.effects.push({ kind: 'notifyAborted', attempt: running.attempt, checkpointId });
 }
 
 function endAttempt(draft: CheckpointDraft, stamp: Stamp): void {

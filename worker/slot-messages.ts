@@ -32,7 +32,9 @@ export type ToSlot =
   | { readonly kind: 'complete'; readonly checkpointId: number }
   | { readonly kind: 'aborted'; readonly checkpointId: number }
   /** Close all tasks in order and end the thread. */
-  | { readonly kind: 'finish' };
+  | { readonly kind: 'finish' }
+  /** Close all tasks, whatever they were doing, and say when that is done. */
+  | { readonly kind: 'cancel' };
 
 export interface TaskMetricsReport {
   readonly task: TaskId;
@@ -69,7 +71,11 @@ export type FromSlot =
       /** ms that the reports cover, since the last ones. */
       readonly intervalMs: number;
     }
-  | { readonly kind: 'finished'; readonly tasks: readonly TaskId[] };
+  | { readonly kind: 'finished'; readonly tasks: readonly TaskId[] }
+  | { readonly kind: 'closed' };
+
+/** What the rest of the worker hears of it. */
+export type SlotReport = Exclude<FromSlot, { readonly kind: 'closed' }>;
 
 /** The memory of the chunks among the buffers, to be transferred. */
 export function transferList(buffers: readonly ChannelBuffer[]): ArrayBuffer[] {

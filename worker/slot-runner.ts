@@ -1,6 +1,7 @@
 /**
  * One deployed slot as the worker's main thread sees it: the thread, its messages, its end. Ending a
- * slot means ending its thread, whatever user code is doing.
+ * slot means ending its thread, whatever user code is doing; what the slot has open is closed before,
+ * if user code lets it.
  */
 import { fileURLToPath } from 'node:url';
 import { MessageChannel, Worker } from 'node:worker_threads';
@@ -9,12 +10,20 @@ import { serializeError, toMillraceError } from '../core/errors.js';
 import type { ScoringService } from './compute/scoring-service.js';
 import { serveScoring } from './compute/scoring-pool-port.js';
 import type { SlotPort } from './network/attempt-exchange.js';
-import { transferList, type FromSlot, type SlotDeployment, type ToSlot } from './slot-messages.js';
+import {
+  transferList,
+  type FromSlot,
+  type SlotDeployment,
+  type SlotReport,
+  type ToSlot,
+} from './slot-messages.js';
 import type { SlotThreadData } from './slot-thread.js';
 
 const SLOT_THREAD = fileURLToPath(new URL('./slot-thread.js', import.meta.url));
 /** A slot that was told to finish closes its writers and readers; then its thread is ended. */
 const FINISH_TIMEOUT_MS = 10_000;
+/** The same for a slot that is canceled: the next attempt waits for it. */
+const CANCEL_TIMEOUT_MS = 2_000;
 /** Large enough that a batch of records dies young; measured best at 64 MB. */
 const YOUNG_GENERATION_MB = 64;
 
@@ -23,7 +32,7 @@ export interface SlotRunnerOptions {
   readonly scoring: ScoringService;
   readonly heapMb: number | undefined;
   readonly clock: Clock;
-  readonly onMessage: (message: FromSlot) => void;
+  readonly onMessage: (message: SlotReport) => void;
   /** The thread is gone; the slot can be used again. */
   readonly onReleased: () => void;
 }
@@ -34,7 +43,9 @@ export class SlotRunner {
   readonly #worker: Worker;
   readonly #clock: Clock;
   readonly #released: Promise<void>;
+  #running = false;
   #ending = false;
+  #canceled = false;
 
   constructor(options: SlotRunnerOptions) {
     this.deployment = options.deployment;
@@ -50,7 +61,11 @@ export class SlotRunner {
         ...(options.heapMb === undefined ? {} : { maxOldGenerationSizeMb: options.heapMb }),
       },
     });
-    this.#worker.on('message', (message: FromSlot) => options.onMessage(message));
+    this.#worker.on('message', (message: FromSlot) => {
+      if (message.kind === 'running') this.#running = true;
+      if (message.kind === 'closed') void this.terminate();
+      else if (!this.#canceled) options.onMessage(message);
+    });
     this.#worker.on('error', (error) => {
       if (this.#ending) return;
       options.onMessage({
@@ -91,6 +106,17 @@ export class SlotRunner {
     this.send({ kind: 'finish' });
     this.#ending = true;
     const cancel = this.#clock.setTimer(FINISH_TIMEOUT_MS, () => void this.#worker.terminate());
+    await this.#released;
+    cancel();
+  }
+
+  /** Closes the slot's tasks as they are, then ends the thread; nobody listens to them any more. */
+  async cancel(): Promise<void> {
+    if (this.#ending || !this.#running) return this.terminate();
+    this.send({ kind: 'cancel' });
+    this.#ending = true;
+    this.#canceled = true;
+    const cancel = this.#clock.setTimer(CANCEL_TIMEOUT_MS, () => void this.#worker.terminate());
     await this.#released;
     cancel();
   }

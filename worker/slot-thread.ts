@@ -150,6 +150,12 @@ function receive(slot: TaskSlot, message: ToSlot): void {
       }, failed);
       break;
     }
+    case 'cancel': {
+      const closed = (): void => send({ kind: 'closed' });
+      // Whatever can't be closed ends with the thread.
+      slot.close().then(closed, closed);
+      break;
+    }
   }
 }
 

@@ -18,7 +18,7 @@ import { AttemptExchange } from './network/attempt-exchange.js';
 import { subscribeToExchange } from './network/exchange-client.js';
 import type { ExchangeServer } from './network/exchange-server.js';
 import type { Command, Report } from './session-client.js';
-import type { FromSlot } from './slot-messages.js';
+import type { SlotReport } from './slot-messages.js';
 import { SlotRunner } from './slot-runner.js';
 import type { WorkerMetrics } from './worker-metrics.js';
 
@@ -117,7 +117,7 @@ export class TaskExecutor {
     for (const [key, running] of this.#attempts) {
       if (running.attempt.jobId !== jobId || running.attempt.attempt > attempt) continue;
       this.#detach(key, running);
-      for (const slot of running.slots.values()) void slot.terminate();
+      for (const slot of running.slots.values()) void slot.cancel();
     }
   }
 
@@ -244,7 +244,7 @@ export class TaskExecutor {
     });
   }
 
-  #receive(running: RunningAttempt, slice: number, message: FromSlot): void {
+  #receive(running: RunningAttempt, slice: number, message: SlotReport): void {
     const { attempt, exchange } = running;
     const { report, metrics, workerId } = this.#options;
     const taskState = (

@@ -48,8 +48,13 @@ export class FileCommitter implements Committer<FileCommittable> {
     const folder = pendingFolder(this.#directory);
     for (const name of await listFolder(folder)) {
       if (kept.has(name) || !this.#isLeftOver(name, jobs)) continue;
-      await tryOutput('remove', join(folder, name), () => unlink(join(folder, name)));
+      await removeIfThere(join(folder, name));
     }
+  }
+
+  async discard(orphans: readonly FileCommittable[]): Promise<void> {
+    const folder = pendingFolder(this.#directory);
+    for (const { pending } of orphans) await removeIfThere(join(folder, pending));
   }
 
   close(): Promise<void> {
@@ -96,6 +101,15 @@ export class FileCommitter implements Committer<FileCommittable> {
       return false;
     }
     return owner.jobId === jobId ? owner.attempt < current : jobs.includes(owner.jobId);
+  }
+}
+
+/** Another attempt may tidy up at the same time. */
+async function removeIfThere(path: string): Promise<void> {
+  try {
+    await unlink(path);
+  } catch (error) {
+    if (errorCode(error) !== 'ENOENT') throw outputError('remove', path, error);
   }
 }
 

@@ -1,7 +1,7 @@
 /**
- * The reader of a subtask's file splits: one at a time, files by name and each from its beginning;
- * a followed file that has no more for now waits aside until it grows. Reading runs ahead in the
- * background; `poll` only decodes what is there.
+ * The reader of a subtask's file splits: one at a time, files by name and each from its beginning,
+ * once the starts of all of them were looked at; a followed file that has no more for now waits aside
+ * until it grows. Reading runs ahead in the background; `poll` only decodes what is there.
  */
 import type { PollResult, SourceContext, SourceOutput, SourceReader } from '../../api/source.js';
 import { MillraceError, toMillraceError } from '../../core/errors.js';
@@ -9,6 +9,7 @@ import type { LineDecoder, ReadableFormat } from './file-format.js';
 import { compareSplits, type FileSplit } from './file-split.js';
 import { GrowthWatcher } from './growth-watcher.js';
 import { SplitReader, type SplitReaderOptions } from './split-reader.js';
+import { SplitStarts } from './split-starts.js';
 
 export interface FileReaderOptions<T> {
   readonly format: ReadableFormat<T>;
@@ -24,13 +25,14 @@ export class FileReader<T> implements SourceReader<T, FileSplit> {
   readonly #options: FileReaderOptions<T>;
   readonly #splitOptions: SplitReaderOptions<T>;
   readonly #growth: GrowthWatcher;
+  readonly #starts: SplitStarts<T>;
   /** Every split that was given, as it stands when it is not being read. */
   readonly #splits = new Map<string, FileSplit>();
   /** Splits to be read, the next one last. */
   readonly #pending: FileSplit[] = [];
   /** Splits that were finished before the restore; the output has yet to hear of them. */
   readonly #finishedBefore: FileSplit[] = [];
-  /** Inodes of files that were read in part. */
+  /** Inodes of files that were looked into. */
   readonly #inodes = new Map<string, number>();
   readonly #closing = new Set<Promise<void>>();
   #active: SplitReader<T> | undefined;
@@ -53,6 +55,7 @@ export class FileReader<T> implements SourceReader<T, FileSplit> {
       decoderFor: (header) => this.#decoderFor(header),
       onProgress: () => this.#wake?.(),
     };
+    this.#starts = new SplitStarts(this.#splitOptions, (start) => this.#close(start.split, start));
   }
 
   addSplits(splits: readonly FileSplit[]): void {
@@ -67,6 +70,7 @@ export class FileReader<T> implements SourceReader<T, FileSplit> {
       } else {
         this.#unfinished++;
         this.#pending.push(split);
+        this.#starts.add(split);
       }
     }
     this.#pending.sort((left, right) => compareSplits(right, left));
@@ -84,6 +88,8 @@ export class FileReader<T> implements SourceReader<T, FileSplit> {
       output.selectSplit(id);
       output.finishSplit();
     }
+    this.#starts.poll(output);
+    if (!this.#starts.isDone) return 'wait';
     let left = recordsMax;
     while (left > 0) {
       const active = (this.#active ??= this.#activate());
@@ -125,7 +131,8 @@ export class FileReader<T> implements SourceReader<T, FileSplit> {
   async close(): Promise<void> {
     this.#closed = true;
     this.#growth.close();
-    if (this.#active !== undefined) this.#close(this.#active);
+    this.#starts.close();
+    if (this.#active !== undefined) this.#close(this.#active.split, this.#active);
     this.#active = undefined;
     this.#wake?.();
     await Promise.all(this.#closing);
@@ -133,6 +140,7 @@ export class FileReader<T> implements SourceReader<T, FileSplit> {
 
   #isWorthPolling(): boolean {
     if (this.#failure !== undefined || this.#closed || this.#finishedBefore.length > 0) return true;
+    if (!this.#starts.isDone) return this.#starts.isReady;
     if (this.#active !== undefined) return this.#active.isReady;
     return this.#pending.length > 0 || this.#isAtEnd();
   }
@@ -150,7 +158,6 @@ export class FileReader<T> implements SourceReader<T, FileSplit> {
   /** Sets a split of a followed file aside until the file grows. */
   #park(active: SplitReader<T>): void {
     const { id, path } = active.split;
-    if (active.inode !== undefined) this.#inodes.set(path, active.inode);
     const sizeBytes = active.offset;
     this.#leave(active, false);
     this.#growth.watch(path, sizeBytes, () => {
@@ -165,11 +172,12 @@ export class FileReader<T> implements SourceReader<T, FileSplit> {
     this.#splits.set(active.split.id, { ...active.split, position: active.position, finished });
     if (finished) this.#unfinished--;
     this.#active = undefined;
-    this.#close(active);
+    this.#close(active.split, active);
   }
 
-  #close(active: SplitReader<T>): void {
-    const closing = active
+  #close({ path }: FileSplit, reader: Pick<SplitReader<T>, 'inode' | 'close'>): void {
+    if (reader.inode !== undefined) this.#inodes.set(path, reader.inode);
+    const closing = reader
       .close()
       .catch((error: unknown) => {
         this.#failure ??= toMillraceError(error, 'INPUT_INVALID');

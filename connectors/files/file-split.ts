@@ -12,6 +12,8 @@ export interface FileSplit extends SourceSplit {
   readonly start: number;
   /** First byte behind the range. */
   readonly end: number;
+  /** How long the file was when the split was found: it can only have grown since. */
+  readonly sizeBytes: number;
   /** First byte behind the last record that was read; `start` while none was. */
   readonly position: number;
   /** Nothing more will come, though the file ended before the range did. */
@@ -24,6 +26,7 @@ export const fileSplitSchema: Schema<FileSplit> = t.record({
   path: t.string,
   start: t.float64,
   end: t.float64,
+  sizeBytes: t.float64,
   position: t.float64,
   finished: t.boolean,
 });
@@ -41,6 +44,7 @@ export function splitFile(path: string, sizeBytes: number, splitBytes: number): 
     path,
     start: k * splitBytes,
     end: (k + 1) * splitBytes,
+    sizeBytes,
     position: k * splitBytes,
     finished: false,
   }));

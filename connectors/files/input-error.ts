@@ -33,7 +33,7 @@ export function inputError(path: string, cause: unknown): MillraceError {
 export function changedFile(path: string, position: number, what: string): MillraceError {
   return new MillraceError(
     'INPUT_INVALID',
-    `${resolve(path)} ${what} while its state stood at byte ${String(position)}; ` +
+    `${resolve(path)} ${what} while it was read (up to byte ${String(position)}); ` +
       'put the original file back (files may only grow), or start without this state',
   );
 }

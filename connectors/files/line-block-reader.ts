@@ -3,6 +3,7 @@
  * reader. At most two blocks are held. It must never hand out a line that is still being written,
  * nor pass over a file that changed under it.
  */
+import type { Stats } from 'node:fs';
 import { open, stat, type FileHandle } from 'node:fs/promises';
 import { changedFile, errorCode, inputError } from './input-error.js';
 import type { LineBlock } from './line-block.js';
@@ -15,7 +16,7 @@ export interface LineBlockOptions {
   readonly skipPartial: boolean;
   /** Nothing is read once a line has begun at or after this byte. */
   readonly end: number;
-  /** The file can't end before this byte, because it was read up to there. */
+  /** The file can't end before this byte: it went on when it was found, or was read up to there. */
   readonly sizeMin: number;
   /** Whether the file may grow: a last line without a newline is then left alone. */
   readonly follow: boolean;
@@ -133,17 +134,15 @@ export class LineBlockReader {
   }
 
   async #open(): Promise<FileHandle> {
-    const { path, sizeMin, inode } = this.#options;
-    const file = await open(path, 'r');
+    const file = await open(this.#options.path, 'r');
     const stats = await file.stat();
-    let problem: string | undefined;
-    if (inode !== undefined && stats.ino !== inode) problem = 'was replaced';
-    else if (stats.size < sizeMin) problem = `has only ${String(stats.size)} bytes`;
-    if (problem !== undefined) {
+    this.#inode ??= stats.ino;
+    try {
+      this.#check(stats);
+    } catch (error) {
       await file.close();
-      throw changedFile(path, sizeMin, problem);
+      throw error;
     }
-    this.#inode = stats.ino;
     return file;
   }
 
@@ -157,10 +156,16 @@ export class LineBlockReader {
       if (errorCode(error) === 'ENOENT') throw changedFile(path, this.#offset, 'was removed');
       throw error;
     }
-    if (stats.ino !== this.#inode) throw changedFile(path, this.#offset, 'was replaced');
-    if (stats.size < this.#offset) {
-      throw changedFile(path, this.#offset, `shrank to ${String(stats.size)} bytes`);
-    }
+    this.#check(stats);
+  }
+
+  #check({ ino, size }: Stats): void {
+    const { path, sizeMin } = this.#options;
+    if (ino !== this.#inode) throw changedFile(path, this.#offset, 'was replaced');
+    const known = Math.max(sizeMin, this.#offset);
+    if (size >= known) return;
+    const shrank = `shrank from ${String(known)} bytes to ${String(size)}`;
+    throw changedFile(path, this.#offset, shrank);
   }
 
   /** Adds what was read to the tail and hands out the whole lines of it. */

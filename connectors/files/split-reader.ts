@@ -1,7 +1,6 @@
 /**
- * Reads one split: line block reader -> lines -> decoder -> source output. Lines that begin before
- * the split are only observed; lines that hold no record become dead letters. It must never count a
- * line as read before it was handed out.
+ * Reads one split: line block reader -> lines -> decoder -> source output. Lines that hold no record
+ * become dead letters. It must never count a line as read before it was handed out.
  */
 import { resolve } from 'node:path';
 import type { SourceOutput } from '../../api/source.js';
@@ -21,8 +20,9 @@ export interface SplitReaderOptions<T> {
   readonly onProgress: () => void;
 }
 
-/** How much of the input before a split is shown to its watermark. */
-export const OBSERVED_BYTES = 65_536;
+/** Where the lines of a split go. */
+export type LineOutput<T> = Pick<SourceOutput<T>, 'collect' | 'deadLetter'>;
+
 const RAW_LENGTH_MAX = 4_096;
 
 export class SplitReader<T> {
@@ -49,7 +49,7 @@ export class SplitReader<T> {
         position: 0,
         skipPartial: false,
         end: 1,
-        sizeMin: 0,
+        sizeMin: split.sizeBytes,
       });
     } else {
       this.#decoder = options.decoderFor(undefined);
@@ -88,7 +88,7 @@ export class SplitReader<T> {
   }
 
   /** Hands out at most `linesMax` lines, as many as are there; returns how many. */
-  poll(output: SourceOutput<T>, linesMax: number): number {
+  poll(output: LineOutput<T>, linesMax: number): number {
     this.#takeHeader();
     let lines = 0;
     while (lines < linesMax && !this.#isRangeRead) {
@@ -113,18 +113,13 @@ export class SplitReader<T> {
   }
 
   #readRange(): LineBlockReader {
-    const { position, start, end } = this.split;
-    const observedFrom = Math.max(0, start - OBSERVED_BYTES);
+    const { position, start, end, sizeBytes } = this.split;
+    const sizeMin = Math.max(position, sizeBytes);
     if (position > start || start === 0) {
-      return this.#readBlocks({ position, skipPartial: false, end, sizeMin: position });
+      return this.#readBlocks({ position, skipPartial: false, end, sizeMin });
     }
     // From the byte before, because a line begins at a byte exactly when a newline stands before it.
-    return this.#readBlocks({
-      position: Math.max(0, observedFrom - 1),
-      skipPartial: observedFrom > 0,
-      end,
-      sizeMin: start,
-    });
+    return this.#readBlocks({ position: start - 1, skipPartial: true, end, sizeMin });
   }
 
   #readBlocks(range: {
@@ -167,7 +162,7 @@ export class SplitReader<T> {
     this.#closing = headerBlocks.close();
   }
 
-  #nextCursor(output: SourceOutput<T>): LineCursor | undefined {
+  #nextCursor(output: LineOutput<T>): LineCursor | undefined {
     const block = this.#blocks?.take();
     if (block === undefined) return undefined;
     if (block.oversizedEnd === undefined) return new LineCursor(block);
@@ -175,21 +170,19 @@ export class SplitReader<T> {
     return this.#nextCursor(output);
   }
 
-  #emit(cursor: LineCursor, output: SourceOutput<T>): void {
+  #emit(cursor: LineCursor, output: LineOutput<T>): void {
     const { line, position } = cursor;
-    const isObserved = position < this.split.start;
-    if (!isObserved) this.#position = cursor.nextPosition;
+    this.#position = cursor.nextPosition;
     if (line === '' || (position === 0 && this.#options.hasHeader)) return;
     let record: T;
     try {
       record = this.#decode(cursor);
     } catch (error) {
       if (!(error instanceof LineError)) throw error;
-      if (!isObserved) this.#deadLetter(position, error.message, line, output);
+      this.#deadLetter(position, error.message, line, output);
       return;
     }
-    if (isObserved) output.observe(record);
-    else output.collect(record);
+    output.collect(record);
   }
 
   #decode(cursor: LineCursor): T {
@@ -199,13 +192,12 @@ export class SplitReader<T> {
     return this.#decoder.decode(cursor.line);
   }
 
-  #emitOversized(block: LineBlock, end: number, output: SourceOutput<T>): void {
-    if (block.position < this.split.start) return;
+  #emitOversized(block: LineBlock, end: number, output: LineOutput<T>): void {
     this.#position = end;
     this.#deadLetter(block.position, this.#tooLong(), block.bytes.toString('utf8'), output);
   }
 
-  #deadLetter(position: number, reason: string, raw: string, output: SourceOutput<T>): void {
+  #deadLetter(position: number, reason: string, raw: string, output: LineOutput<T>): void {
     output.deadLetter({
       origin: this.split.path,
       position,

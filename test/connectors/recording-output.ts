@@ -7,7 +7,12 @@ export class RecordingOutput<T> implements SourceOutput<T> {
   readonly observed = new Map<string, T[]>();
   readonly recordsOf = new Map<string, T[]>();
   readonly finished: string[] = [];
+  readonly #asksForStarts: boolean;
   #selected: string | undefined;
+
+  constructor(asksForStarts = true) {
+    this.#asksForStarts = asksForStarts;
+  }
 
   selectSplit(splitId: string): void {
     this.#selected = splitId;
@@ -23,8 +28,17 @@ export class RecordingOutput<T> implements SourceOutput<T> {
     this.deadLetters.push(letter);
   }
 
+  needsStart(): boolean {
+    return this.#asksForStarts;
+  }
+
   observe(record: T): void {
     this.#listOf(this.observed).push(record);
+  }
+
+  pauseSplit(): void {
+    if (this.#selected === undefined) throw new Error('no split is selected');
+    this.#selected = undefined;
   }
 
   finishSplit(): void {

@@ -250,6 +250,98 @@ test('an empty file is an input of no records', async (t) => {
   await allSlotsFree(t);
 });
 
+/** Rows of about 1,000 bytes, most of which no schema names: a long way for a source, and few records. */
+function longRow(seq: number): string {
+  return row(seq).replace('}', `,"pad":"${'p'.repeat(940)}"}`);
+}
+
+test('a bounded file that is cut while it is read fails the job, and put back it is read to its end', async (t) => {
+  const ROWS = 20_000;
+  const SPLIT_BYTES = 4_000_000;
+  const lines = Array.from({ length: ROWS }, (_, seq) => longRow(seq));
+  const original = lines.join('');
+  const { cluster } = t.context;
+  const { client } = cluster;
+  const folder = await jobFolder(t, { 'rows.ndjson': original });
+  const input = path.join(folder, 'rows.ndjson');
+  const output = path.join(folder, 'output');
+  const file = path.join(folder, 'job.ts');
+  await writeFile(
+    file,
+    brokenJob({
+      name: 'cut-short',
+      source: rowsOf(input, `, splitBytes: ${SPLIT_BYTES}`),
+      head: "import { existsSync } from 'node:fs';\nconst pause = new Int32Array(new SharedArrayBuffer(4));",
+      // So slow that the job can't come to an end before it is let go.
+      before: `.map('slow-down', (row) => {
+    if (!existsSync(${JSON.stringify(path.join(folder, 'go'))})) Atomics.wait(pause, 0, 0, 5);
+    return row;
+  }, { output: Row })`,
+      output,
+    }),
+  );
+  const command = runMillrace(cluster.submitCommand({ file }));
+  await eventually(
+    () => 'the first committed rows',
+    async () => ((await committed(output)).length > 0 ? true : undefined),
+  );
+  // In the middle of a line of the last split: far behind all that anyone has read so far.
+  await truncate(input, 4.5 * SPLIT_BYTES);
+  await writeFile(path.join(folder, 'go'), '');
+  const result = await command;
+
+  const name = input.replaceAll('.', '\\.');
+  await isToldOnce(
+    t,
+    result,
+    new RegExp(
+      `^failure: INPUT_INVALID: ${name} shrank from ${original.length} bytes to ${4.5 * SPLIT_BYTES} while it was ` +
+        'read \\(up to byte \\d+\\); put the original file back',
+    ),
+  );
+  t.regex(result.stdout, /^job cut-short FAILED after .*, 0 restarts\n$/m);
+  t.deepEqual(await committedFiles(path.join(output, 'dead-letters')), []);
+  const before = (await committed(output)).map((line) => (JSON.parse(line) as { seq: number }).seq);
+  t.true(before.length > 0 && before.length < ROWS);
+  t.deepEqual(
+    before.sort((a, b) => a - b),
+    prefixesOf(lines, SPLIT_BYTES, before),
+  );
+  for (const sink of ['rows', 'dead-letters']) {
+    t.deepEqual(await readdir(path.join(output, sink, '.pending')), []);
+  }
+
+  await writeFile(input, original);
+  const [job] = (await client.jobs()).jobs.filter(({ jobName }) => jobName === 'cut-short');
+  const { latestCompleted } = await client.checkpoints(job?.jobId ?? '');
+  const from = `${job?.jobId}/${latestCompleted?.checkpointId}`;
+  const again = await runMillrace(
+    cluster.submitCommand({ file, flags: ['--from-savepoint', from] }),
+  );
+  t.is(again.exitCode, 0, again.stderr);
+  const all = (await committed(output)).map((line) => (JSON.parse(line) as { seq: number }).seq);
+  t.deepEqual(
+    all.sort((a, b) => a - b),
+    [...lines.keys()],
+  );
+});
+
+/** As many rows of each split as there are in `seqs`, from the split's first. */
+function prefixesOf(
+  lines: readonly string[],
+  splitBytes: number,
+  seqs: readonly number[],
+): number[] {
+  const splits: number[][] = [];
+  let position = 0;
+  for (const [seq, line] of lines.entries()) {
+    (splits[Math.floor(position / splitBytes)] ??= []).push(seq);
+    position += line.length;
+  }
+  const present = new Set(seqs);
+  return splits.flatMap((of) => of.slice(0, of.filter((seq) => present.has(seq)).length));
+}
+
 test('a file that is cut while it is followed fails the job by name', async (t) => {
   const { cluster } = t.context;
   const folder = await jobFolder(t, {

@@ -49,6 +49,8 @@ export interface StreamOperator {
   snapshot(checkpointId: number): OperatorSnapshot;
   /** Resolves once everything that had to wait for the checkpoint is done. */
   notifyCheckpointComplete(checkpointId: number): Promise<void>;
+  /** The checkpoint will never be complete. */
+  notifyCheckpointAborted?(checkpointId: number): void;
   /** Processing time advanced; fires due timers. Returns when it wants to be called next (ms since the epoch). */
   advanceProcessingTime(now: number): number | undefined;
   close(): Promise<void>;

@@ -27,6 +27,8 @@ export class SinkOperator implements StreamOperator {
    * prepared: a checkpoint without its records would lose them.
    */
   #prepared: Promise<void> = Promise.resolve();
+  /** Checkpoints with epochs of this subtask that are complete or may still become so. */
+  readonly #mayComplete: Set<number>;
   /** Commits run one after another, in the order of their checkpoints. */
   #commits: Promise<void> = Promise.resolve();
 
@@ -34,6 +36,7 @@ export class SinkOperator implements StreamOperator {
     this.name = options.name;
     this.#options = options;
     this.#pending = [...(options.restored ?? [])];
+    this.#mayComplete = new Set(this.#pending.map(({ checkpointId }) => checkpointId));
   }
 
   async open(): Promise<void> {
@@ -83,6 +86,7 @@ export class SinkOperator implements StreamOperator {
       this.#pending.push(...committables.map((committable) => ({ checkpointId, committable })));
     });
     this.#prepared = prepared;
+    this.#mayComplete.add(checkpointId);
     const entries = prepared.then(() => [...this.#pending]);
     // Whoever writes the checkpoint may give it up before it comes to these.
     entries.catch(() => undefined);
@@ -90,6 +94,9 @@ export class SinkOperator implements StreamOperator {
   }
 
   notifyCheckpointComplete(checkpointId: number): Promise<void> {
+    for (const earlier of this.#mayComplete) {
+      if (earlier < checkpointId) this.#mayComplete.delete(earlier);
+    }
     this.#commits = this.#commits.then(async () => {
       const due = this.#pending.filter((pending) => pending.checkpointId <= checkpointId);
       if (due.length === 0) return;
@@ -105,11 +112,24 @@ export class SinkOperator implements StreamOperator {
     return this.#commits;
   }
 
+  /** Its epochs stay pending: they are committed with the next checkpoint, or discarded when there is none. */
+  notifyCheckpointAborted(checkpointId: number): void {
+    this.#mayComplete.delete(checkpointId);
+  }
+
   advanceProcessingTime(): undefined {
     return undefined;
   }
 
   async close(): Promise<void> {
+    // What failed was told when it did; here it only has to be over.
+    await this.#prepared.catch(() => undefined);
+    await this.#commits.catch(() => undefined);
+    const last = Math.max(-Infinity, ...this.#mayComplete);
+    const orphans = this.#pending.filter(({ checkpointId }) => checkpointId > last);
+    if (orphans.length > 0) {
+      await this.#committer?.discard?.(orphans.map(({ committable }) => committable));
+    }
     await this.#writer?.close();
     await this.#committer?.close();
   }

@@ -48,6 +48,7 @@ export class SourceOperator implements StreamOperator {
   #state: 'reading' | 'waiting' | 'ended' = 'reading';
   #lastWatermark = -Infinity;
   #lastWatermarkMs = -Infinity;
+  #lastPollMs: number;
   #idle = false;
   #cancelDiscovery: (() => void) | undefined;
   #closed = false;
@@ -56,9 +57,11 @@ export class SourceOperator implements StreamOperator {
     this.name = options.name;
     this.#options = options;
     this.#reader = options.source.createReader(options.context);
+    this.#lastPollMs = options.context.clock.monotonic();
     this.#watermarks = new SplitWatermarks({
       maxOutOfOrdernessMs: options.watermarks?.maxOutOfOrdernessMs ?? 0,
-      idleTimeoutMs: options.watermarks?.idleTimeoutMs,
+      // Whatever a bounded split has not given yet will come.
+      idleTimeoutMs: options.source.bounded ? undefined : options.watermarks?.idleTimeoutMs,
       monotonic: () => options.context.clock.monotonic(),
     });
     this.#output = new ReaderOutput(options, this.#watermarks);
@@ -76,8 +79,8 @@ export class SourceOperator implements StreamOperator {
       this.#known.add(split.id);
       if (!this.#isMine(split)) continue;
       least = Math.min(least, watermark);
+      this.#watermarks.add(split.id, maxTimestamp);
       this.#reader.addSplits([split]);
-      if (maxTimestamp !== -Infinity) this.#watermarks.restore(split.id, maxTimestamp);
     }
     // A finished source restarts at its last watermark, which it will emit again by itself.
     if (least < MAX_WATERMARK) this.#watermarks.restoreWatermark(least);
@@ -90,6 +93,7 @@ export class SourceOperator implements StreamOperator {
     if (this.#state === 'ended') return 'end';
     if (this.#state === 'waiting') return 'wait';
     const result = this.#reader.poll(this.#output, BATCH_RECORDS);
+    this.#lastPollMs = this.#options.context.clock.monotonic();
     this.#watermarks.touch();
     this.#emitWatermark(result === 'end');
     if (result === 'wait') this.#wait();
@@ -165,6 +169,7 @@ export class SourceOperator implements StreamOperator {
     }
     const mine = added.filter((split) => this.#isMine(split));
     if (mine.length > 0) {
+      for (const { id } of mine) this.#watermarks.add(id);
       this.#reader.addSplits(mine);
       if (this.#state === 'waiting') this.#resume();
     }
@@ -197,7 +202,9 @@ export class SourceOperator implements StreamOperator {
     const now = context.clock.monotonic();
     if (now - this.#lastWatermarkMs < watermarkIntervalMs) return;
     this.#lastWatermarkMs = now;
-    const { watermark, idle } = this.#watermarks.advance();
+    // A reader that was not asked (its consumers are full) has not been silent.
+    const silentUntilMs = this.#state === 'waiting' ? now : this.#lastPollMs;
+    const { watermark, idle } = this.#watermarks.advance(silentUntilMs);
     if (watermark > this.#lastWatermark) {
       this.#lastWatermark = watermark;
       output.emitWatermark(watermark);
@@ -241,8 +248,16 @@ class ReaderOutput implements SourceOutput<unknown> {
     this.#output.sideOutput('deadLetters', letter, -Infinity);
   }
 
+  needsStart(splitId: string): boolean {
+    return this.#timestamp !== undefined && this.#watermarks.maxTimestampOf(splitId) === -Infinity;
+  }
+
   observe(record: unknown): void {
     if (this.#timestamp !== undefined) this.#watermarks.observe(this.#eventTime(record));
+  }
+
+  pauseSplit(): void {
+    this.#watermarks.pause();
   }
 
   finishSplit(): void {

@@ -1,11 +1,13 @@
 /**
  * Watermarks of a source, kept per split: a split's watermark follows its greatest timestamp, the
- * source's is the minimum over the splits that are being read and not idle, and never goes back.
- * Whether a record is late depends on its own split alone.
+ * source's is the minimum over the splits that are assigned and not idle, and never goes back.
+ * Whether a record is late depends on its own split alone; and since a split that waits for its turn
+ * holds the source's watermark too, none that is on time there is behind the source's watermark.
  */
 
 interface SplitWatermark {
   maxTimestamp: number;
+  /** Infinity while it waits for its turn. */
   lastRecordMs: number;
   idle: boolean;
 }
@@ -42,19 +44,15 @@ export class SplitWatermarks {
     this.#current = watermark;
   }
 
-  /** Continues a restored split from the greatest timestamp it had seen. */
-  restore(splitId: string, maxTimestamp: number): void {
+  /** A split was assigned. @param maxTimestamp the greatest it had seen when it was restored */
+  add(splitId: string, maxTimestamp = -Infinity): void {
     this.#splits.set(splitId, { maxTimestamp, lastRecordMs: this.#monotonic(), idle: false });
   }
 
   select(splitId: string): void {
     if (splitId === this.#selectedId) return;
-    let split = this.#splits.get(splitId);
-    if (split === undefined) {
-      split = { maxTimestamp: -Infinity, lastRecordMs: this.#monotonic(), idle: false };
-      this.#splits.set(splitId, split);
-    }
-    this.#selected = split;
+    if (!this.#splits.has(splitId)) this.add(splitId);
+    this.#selected = this.#splits.get(splitId);
     this.#selectedId = splitId;
     // One poll may read several splits, and the caller touches only the one it left off at.
     this.touch();
@@ -79,29 +77,41 @@ export class SplitWatermarks {
     this.#selected.idle = false;
   }
 
+  /** The selected split waits for its turn. */
+  pause(): void {
+    if (this.#selected !== undefined) this.#selected.lastRecordMs = Infinity;
+    this.#deselect();
+  }
+
   finish(): void {
     if (this.#selectedId !== undefined) this.#splits.delete(this.#selectedId);
-    this.#selected = undefined;
-    this.#selectedId = undefined;
+    this.#deselect();
   }
 
   maxTimestampOf(splitId: string): number {
     return this.#splits.get(splitId)?.maxTimestamp ?? -Infinity;
   }
 
-  /** The source's watermark now, and whether every split is idle or there has long been none. */
-  advance(): { readonly watermark: number; readonly idle: boolean } {
-    const now = this.#monotonic();
+  /**
+   * The source's watermark, and whether every split is idle or there has long been none.
+   * @param asOfMs monotonic time up to which silence means that there was nothing to read
+   */
+  advance(asOfMs: number): { readonly watermark: number; readonly idle: boolean } {
     let least = Infinity;
     let active = 0;
     for (const split of this.#splits.values()) {
-      if (now - split.lastRecordMs >= this.#idleTimeoutMs) split.idle = true;
+      if (asOfMs - split.lastRecordMs >= this.#idleTimeoutMs) split.idle = true;
       if (split.idle) continue;
       active++;
       least = Math.min(least, split.maxTimestamp - this.#maxOutOfOrdernessMs - 1);
     }
     if (active > 0 && least > this.#current) this.#current = least;
-    const silent = this.#splits.size > 0 || now - this.#lastRecordMs >= this.#idleTimeoutMs;
+    const silent = this.#splits.size > 0 || asOfMs - this.#lastRecordMs >= this.#idleTimeoutMs;
     return { watermark: this.#current, idle: active === 0 && silent };
+  }
+
+  #deselect(): void {
+    this.#selected = undefined;
+    this.#selectedId = undefined;
   }
 }

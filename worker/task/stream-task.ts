@@ -103,6 +103,9 @@ export class StreamTask {
   }
 
   notifyCheckpointAborted(checkpointId: number): void {
+    for (const operator of this.#options.chain.operators) {
+      operator.notifyCheckpointAborted?.(checkpointId);
+    }
     this.post(() => {
       this.#options.checkpoints.abort(checkpointId);
       const { input } = this.#options;

@@ -71,6 +71,15 @@ test('closing removes what was not prepared, and keeps what was', async (t) => {
   t.is((await readNumbers(directory)).length, 3);
 });
 
+test('discarding removes what was prepared, if nobody did before', async (t) => {
+  const directory = await temporaryFolder(t);
+  const { committer, committables } = await prepare(directory, 3);
+  t.is((await readdir(join(directory, '.pending'))).length, 1);
+  await committer.discard?.(committables);
+  t.deepEqual(await readdir(join(directory, '.pending')), []);
+  await t.notThrowsAsync(async () => committer.discard?.(committables));
+});
+
 test('many records: the writer asks for a pause while the disk is behind', async (t) => {
   const directory = await temporaryFolder(t);
   const sink = fileSink({ path: directory, format: jsonLines() });

@@ -4,6 +4,7 @@ import {
   t as types,
   type Committer,
   type Sink,
+  type SinkContext,
   type SinkWriter,
 } from '../../../api/index.js';
 import type { PendingCommittable } from '../../../worker/operators/operator-state.js';
@@ -47,6 +48,10 @@ class RecordedSink implements Sink<unknown, unknown> {
         this.calls.push(`recover ${pending.join(' ')}`.trimEnd());
         return Promise.resolve();
       },
+      discard: (orphans) => {
+        this.calls.push(`discard ${orphans.join(' ')}`);
+        return Promise.resolve();
+      },
       close: () => Promise.resolve(),
     });
   }
@@ -59,18 +64,16 @@ async function open(
   const operator = new SinkOperator({
     name: 'out',
     sink,
-    context: {
-      operator: 'out',
-      subtask: 0,
-      parallelism: 1,
-      clock: new ManualClock(),
-      jobId: 'job',
-      attempt: 1,
-    },
+    context: contextOf(1),
     restored,
   });
   await operator.open();
   return operator;
+}
+
+function contextOf(attempt: number): SinkContext {
+  const clock = new ManualClock();
+  return { operator: 'out', subtask: 0, parallelism: 1, clock, jobId: 'job', attempt };
 }
 
 async function entriesOf(
@@ -103,6 +106,46 @@ test('the epoch of an aborted checkpoint is committed with the next one', async 
   );
   await operator.notifyCheckpointComplete(2);
   t.deepEqual(sink.calls, ['commit 1:a 2:b']);
+});
+
+test('what was prepared for an aborted checkpoint is discarded when its subtask ends', async (t) => {
+  const sink = new RecordedSink();
+  const operator = await open(sink);
+  for (const checkpointId of [1, 2, 3]) {
+    operator.processElement(`r${checkpointId}`, 0);
+    await entriesOf(operator, checkpointId);
+    if (checkpointId === 1) await operator.notifyCheckpointComplete(1);
+    else operator.notifyCheckpointAborted(checkpointId);
+  }
+  await operator.close();
+  t.deepEqual(sink.calls, ['commit 1:r1', 'discard 2:r2 3:r3']);
+});
+
+test('what may be in a complete checkpoint is kept when its subtask ends, whoever was told', async (t) => {
+  const untold = new RecordedSink();
+  const operator = await open(untold);
+  for (const checkpointId of [1, 2, 3]) {
+    operator.processElement(`r${checkpointId}`, 0);
+    await entriesOf(operator, checkpointId);
+    // The next one holds the epoch as well.
+    if (checkpointId === 1) operator.notifyCheckpointAborted(1);
+  }
+  operator.notifyCheckpointAborted(3);
+  await operator.close();
+  t.deepEqual(untold.calls, ['discard 3:r3']);
+
+  const broken = new RecordedSink();
+  broken.failCommit = true;
+  const pending = [{ checkpointId: 7, committable: '7:a' }];
+  const restored = new SinkOperator({
+    name: 'out',
+    sink: broken,
+    context: contextOf(2),
+    restored: pending,
+  });
+  await t.throwsAsync(restored.open());
+  await restored.close();
+  t.deepEqual(broken.calls, []);
 });
 
 test('an epoch that is still being prepared when the next is cut rides with it', async (t) => {

@@ -141,6 +141,21 @@ test('what is late does not depend on other splits', async (t) => {
   t.true(output.take().every((one) => one.kind !== 'side'));
 });
 
+test('a split that was not read yet holds the watermark back, a restored one where it stands', async (t) => {
+  const data = { a: Array.from({ length: 300 }, (_, i) => 1_000 + i), b: [5], c: [500, 600] };
+  const watermarksOf = (output: RecordedOutput): number[] =>
+    output.take().flatMap((one) => (one.kind === 'watermark' ? [one.timestamp] : []));
+  const first = await open(numbers(data));
+  t.is(first.operator.poll(), 'more');
+  t.deepEqual(watermarksOf(first.output), []);
+  const [a, b, c] = await entriesOf(first.operator);
+  if (a === undefined || b === undefined || c === undefined) return t.fail();
+  const restored = [a, { ...b, maxTimestamp: 5 }, { ...c, maxTimestamp: 500 }];
+  const second = await open(numbers(data), { restored });
+  second.operator.advanceProcessingTime(0);
+  t.deepEqual(watermarksOf(second.output), [-6]);
+});
+
 test('each subtask reads the splits whose ordinal falls to it', async (t) => {
   const data = { a: [1], b: [2], c: [3] };
   const values: unknown[][] = [];
@@ -193,6 +208,31 @@ test('a split that stays silent turns idle, and active again with its next recor
   clock.advance(1000);
   operator.advanceProcessingTime(clock.now());
   t.deepEqual(output.take(), [{ kind: 'status', idle: true }]);
+});
+
+test('while nobody asks the reader, nothing turns idle', async (t) => {
+  const data = { a: Array.from({ length: 300 }, (_, i) => i) };
+  const { operator, output, clock } = await open(numbers(data, false), { idleTimeoutMs: 1000 });
+  t.is(operator.poll(), 'more');
+  output.take();
+  clock.advance(5000);
+  operator.advanceProcessingTime(clock.now());
+  t.deepEqual(output.take(), []);
+  t.is(operator.poll(), 'wait');
+  output.take();
+  clock.advance(1000);
+  operator.advanceProcessingTime(clock.now());
+  t.deepEqual(output.take(), [{ kind: 'status', idle: true }]);
+});
+
+test('a bounded source is never idle, however long it waits', async (t) => {
+  const slow = { ...numbers({ a: [100] }, false), bounded: true };
+  const { operator, output, clock } = await open(slow, { idleTimeoutMs: 1000 });
+  t.is(operator.poll(), 'wait');
+  output.take();
+  clock.advance(5000);
+  operator.advanceProcessingTime(clock.now());
+  t.deepEqual(output.take(), []);
 });
 
 test('a subtask without splits turns idle, so that it does not hold the others back', async (t) => {
