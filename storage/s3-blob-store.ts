@@ -31,7 +31,7 @@ import {
 import type { S3Location } from './blob-location.js';
 import { S3Connection, type S3ConnectionOptions } from './s3-connection.js';
 import { download, unreadable } from './s3-download.js';
-import { isS3Error } from './s3-error.js';
+import { isS3Error, notOfS3 } from './s3-error.js';
 import { upload } from './s3-upload.js';
 
 /** S3's own limit of keys in one delete. */
@@ -169,14 +169,17 @@ export class S3BlobStore implements BlobStore {
     token: string | undefined,
     keysMax?: number,
   ): Promise<ListObjectsV2CommandOutput> {
-    return this.#connection.run('be listed', prefix, (client, options) => {
+    return this.#connection.run('be listed', prefix, async (client, options) => {
+      const Bucket = this.#connection.bucket;
       const command = new ListObjectsV2Command({
-        Bucket: this.#connection.bucket,
+        Bucket,
         Prefix: this.#connection.objectKey(prefix),
         ContinuationToken: token,
         MaxKeys: keysMax,
       });
-      return client.send(command, options);
+      const page = await client.send(command, options);
+      if (page.Name !== Bucket) throw notOfS3();
+      return page;
     });
   }
 
@@ -184,10 +187,13 @@ export class S3BlobStore implements BlobStore {
     prefix: string,
     marker: Pick<ListMultipartUploadsCommandInput, 'KeyMarker' | 'UploadIdMarker'>,
   ): Promise<ListMultipartUploadsCommandOutput> {
-    return this.#connection.run('be searched for uploads', prefix, (client, options) => {
+    return this.#connection.run('be searched for uploads', prefix, async (client, options) => {
       const Bucket = this.#connection.bucket;
       const Prefix = this.#connection.objectKey(prefix);
-      return client.send(new ListMultipartUploadsCommand({ Bucket, Prefix, ...marker }), options);
+      const command = new ListMultipartUploadsCommand({ Bucket, Prefix, ...marker });
+      const page = await client.send(command, options);
+      if (page.Bucket !== Bucket) throw notOfS3();
+      return page;
     });
   }
 

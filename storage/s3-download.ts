@@ -7,7 +7,7 @@ import { Readable } from 'node:stream';
 import { GetObjectCommand } from '@aws-sdk/client-s3';
 import { MillraceError } from '../core/errors.js';
 import type { S3Connection } from './s3-connection.js';
-import { isS3Error } from './s3-error.js';
+import { isS3Error, notOfS3 } from './s3-error.js';
 
 /** In how many answers a blob may come; each but the last one broke off. */
 const ANSWERS_MAX = 20;
@@ -67,7 +67,7 @@ async function begin(
       return client.send(command, options);
     });
     if (!(Body instanceof Readable) || ContentLength === undefined || ETag === undefined) {
-      throw new Error('the answer has no body, length or ETag');
+      throw notOfS3();
     }
     return { version: { etag: ETag, lengthBytes: ContentLength }, body: Body };
   } catch (error) {

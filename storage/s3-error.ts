@@ -25,6 +25,7 @@ const MEANINGS: Readonly<Record<string, readonly [what: string, remedy: string]>
   AccessDenied: ['access denied', PERMISSIONS],
   Forbidden: ['access denied', PERMISSIONS],
   InvalidAccessKeyId: ['the access key is not known there', CREDENTIALS],
+  XAdminUserNotFound: ['the access key is not known there', CREDENTIALS],
   SignatureDoesNotMatch: ['the secret key is wrong', CREDENTIALS],
   CredentialsProviderError: ['no credentials were found', CREDENTIALS],
   ExpiredToken: ['the session token has expired', CREDENTIALS],
@@ -81,6 +82,11 @@ export function isS3Error(error: unknown, ...codes: readonly string[]): boolean 
   return error instanceof Error && codes.includes(error.name);
 }
 
+/** For an answer that lacks what every S3 server gives: some page, which reads like an empty answer. */
+export function notOfS3(): Error {
+  return new Error('the answer is not that of an S3 API');
+}
+
 /**
  * A MillraceError STORAGE_UNAVAILABLE that names the place, the reason and the remedy.
  * @param place bucket, key and endpoint, as the user can find them
@@ -91,13 +97,14 @@ export function describeS3Error(error: unknown, place: string, what: string): Mi
   const { code, message, status, requestId } = report(error);
   const [meaning, remedy] = MEANINGS[code] ?? [message, ENDPOINT];
   const details = [
-    code,
+    ...(code === 'Error' ? [] : [code]),
     ...(status === undefined ? [] : [`HTTP ${status}`]),
     ...(requestId === undefined ? [] : [`request ${requestId}`]),
   ];
+  const shown = details.length === 0 ? '' : ` (${details.join(', ')})`;
   return new MillraceError(
     'STORAGE_UNAVAILABLE',
-    `${place}: could not ${what}: ${meaning} (${details.join(', ')}); ${remedy}`,
+    `${place}: could not ${what}: ${meaning}${shown}; ${remedy}`,
   );
 }
 

@@ -18,7 +18,7 @@ import {
 import { MillraceError } from '../core/errors.js';
 import { BlobDigest, type BlobExpectation } from './blob-store.js';
 import type { S3Connection } from './s3-connection.js';
-import { isS3Error } from './s3-error.js';
+import { isS3Error, notOfS3 } from './s3-error.js';
 
 /** Of a part; S3 asks for 5 MiB at least. */
 export const PART_BYTES = 8 * 1024 * 1024;
@@ -114,7 +114,7 @@ class S3UploadTarget {
   async put(bytes: Uint8Array, sha256: string): Promise<void> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        await this.connection.call((client, options) => {
+        await this.connection.call(async (client, options) => {
           const command = new PutObjectCommand({
             ...this.object,
             ...this.condition,
@@ -123,7 +123,8 @@ class S3UploadTarget {
             ChecksumSHA256: Buffer.from(sha256, 'hex').toString('base64'),
             Metadata: this.metadata,
           });
-          return client.send(command, options);
+          const { ETag } = await client.send(command, options);
+          if (ETag === undefined) throw notOfS3();
         });
         return;
       } catch (error) {
@@ -188,7 +189,7 @@ class MultipartUpload {
       });
       return client.send(command, options);
     });
-    if (UploadId === undefined) throw target.failed(new Error('the server named no upload'));
+    if (UploadId === undefined) throw target.failed(notOfS3());
     return new MultipartUpload(target, UploadId);
   }
 
@@ -216,14 +217,15 @@ class MultipartUpload {
     if (this.#failure !== undefined) throw this.#failure;
     const { connection, object, condition } = this.#target;
     try {
-      await connection.call((client, options) => {
+      await connection.call(async (client, options) => {
         const command = new CompleteMultipartUploadCommand({
           ...object,
           ...condition,
           UploadId: this.#uploadId,
           MultipartUpload: { Parts: this.#completed },
         });
-        return client.send(command, options);
+        const { ETag } = await client.send(command, options);
+        if (ETag === undefined) throw notOfS3();
       });
     } catch (error) {
       if (!(await this.#target.isWritten(error))) throw this.#target.failed(error);
@@ -254,6 +256,7 @@ class MultipartUpload {
       });
       return client.send(command, options);
     });
+    if (ETag === undefined) throw notOfS3();
     part.ETag = ETag;
   }
 }
