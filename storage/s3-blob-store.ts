@@ -29,7 +29,7 @@ import {
   type BlobStore,
 } from './blob-store.js';
 import type { S3Location } from './blob-location.js';
-import { S3Connection, type S3ConnectionOptions } from './s3-connection.js';
+import { S3_TIMEOUTS, S3Connection, type S3ConnectionOptions } from './s3-connection.js';
 import { download, unreadable } from './s3-download.js';
 import { isS3Error, notOfS3 } from './s3-error.js';
 import { upload } from './s3-upload.js';
@@ -55,7 +55,7 @@ export class S3BlobStore implements BlobStore {
   /** @throws MillraceError STORAGE_UNAVAILABLE if the bucket can't be listed with the credentials there are */
   static async open(location: S3Location, options: S3BlobStoreOptions): Promise<S3BlobStore> {
     const store = new S3BlobStore(location, options);
-    await store.#listPage('', undefined, 1);
+    await store.#listPage('', undefined, options.timeouts?.openMs ?? S3_TIMEOUTS.openMs);
     return store;
   }
 
@@ -167,20 +167,24 @@ export class S3BlobStore implements BlobStore {
   #listPage(
     prefix: string,
     token: string | undefined,
-    keysMax?: number,
+    timeoutMs?: number,
   ): Promise<ListObjectsV2CommandOutput> {
-    return this.#connection.run('be listed', prefix, async (client, options) => {
-      const Bucket = this.#connection.bucket;
-      const command = new ListObjectsV2Command({
-        Bucket,
-        Prefix: this.#connection.objectKey(prefix),
-        ContinuationToken: token,
-        MaxKeys: keysMax,
-      });
-      const page = await client.send(command, options);
-      if (page.Name !== Bucket) throw notOfS3();
-      return page;
-    });
+    return this.#connection.run(
+      'be listed',
+      prefix,
+      async (client, options) => {
+        const Bucket = this.#connection.bucket;
+        const command = new ListObjectsV2Command({
+          Bucket,
+          Prefix: this.#connection.objectKey(prefix),
+          ContinuationToken: token,
+        });
+        const page = await client.send(command, options);
+        if (page.Name !== Bucket) throw notOfS3();
+        return page;
+      },
+      timeoutMs,
+    );
   }
 
   #listUploads(

@@ -18,6 +18,8 @@ export interface S3Timeouts {
   readonly silenceMs: number;
   /** Of a call with all its attempts. */
   readonly callMs: number;
+  /** Of the first call: whoever starts a process doesn't wait long for its word. */
+  readonly openMs: number;
 }
 
 export const S3_TIMEOUTS: S3Timeouts = {
@@ -25,6 +27,7 @@ export const S3_TIMEOUTS: S3Timeouts = {
   attemptMs: 60_000,
   silenceMs: 30_000,
   callMs: 180_000,
+  openMs: 20_000,
 };
 /** With the SDK's pauses between them: about a second in all, eight when the server throttles. */
 const ATTEMPTS_MAX = 5;
@@ -100,13 +103,13 @@ export class S3Connection {
    */
   async call<T>(
     request: (client: S3Client, options: { abortSignal: AbortSignal }) => Promise<T>,
+    timeoutMs = this.timeouts.callMs,
   ): Promise<T> {
-    const { callMs } = this.timeouts;
     const deadline = new AbortController();
     let cancel = (): void => undefined;
     const late = new Promise<never>((_, reject) => {
-      cancel = this.clock.setTimer(callMs, () => {
-        const error = new Error(`no answer within ${callMs} ms`);
+      cancel = this.clock.setTimer(timeoutMs, () => {
+        const error = new Error(`no answer within ${timeoutMs} ms`);
         error.name = 'TimeoutError';
         // The SDK looks at the signal only between its steps.
         reject(error);
@@ -125,9 +128,10 @@ export class S3Connection {
     what: string,
     key: string,
     request: (client: S3Client, options: { abortSignal: AbortSignal }) => Promise<T>,
+    timeoutMs = this.timeouts.callMs,
   ): Promise<T> {
     try {
-      return await this.call(request);
+      return await this.call(request, timeoutMs);
     } catch (error) {
       throw this.describe(error, key, what);
     }

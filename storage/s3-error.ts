@@ -38,6 +38,7 @@ const MEANINGS: Readonly<Record<string, readonly [what: string, remedy: string]>
     'set the clock, best by NTP',
   ],
   SlowDown: ['too many requests', LATER],
+  InternalError: ['the service failed', 'look at its state, and try again'],
   ServiceUnavailable: ['the service is not available', LATER],
   ENOTFOUND: ['its host name is not known', REACH],
   EAI_AGAIN: ['its host name could not be looked up', REACH],
@@ -68,6 +69,14 @@ const MEANINGS: Readonly<Record<string, readonly [what: string, remedy: string]>
   XMinioStorageFull: ['no space is left there', SPACE],
 };
 
+/** An answer to HEAD has no body, and so no code. */
+const CODES_BY_STATUS: Readonly<Record<number, string>> = {
+  301: 'PermanentRedirect',
+  403: 'AccessDenied',
+  500: 'InternalError',
+  503: 'ServiceUnavailable',
+};
+
 /** What is known of an error that the SDK threw, whatever its class. */
 interface Reported {
   /** Of S3 (`NoSuchKey`), of Node (`ECONNREFUSED`), or the error's class. */
@@ -95,7 +104,8 @@ export function notOfS3(): Error {
 export function describeS3Error(error: unknown, place: string, what: string): MillraceError {
   if (isMillraceError(error)) return error;
   const { code, message, status, requestId } = report(error);
-  const [meaning, remedy] = MEANINGS[code] ?? [message, ENDPOINT];
+  const [meaning, remedy] = MEANINGS[code] ??
+    MEANINGS[CODES_BY_STATUS[status ?? 0] ?? ''] ?? [message, ENDPOINT];
   const details = [
     ...(code === 'Error' ? [] : [code]),
     ...(status === undefined ? [] : [`HTTP ${status}`]),

@@ -30,7 +30,7 @@ export function versitygwAvailability(): VersitygwAvailability {
 
 /** What its only account is called; `useS3Credentials` makes it this process's and its children's. */
 const ACCESS_KEY = 'millrace-test';
-const SECRET_KEY = 'millrace-test-secret-key';
+export const S3_SECRET_KEY = 'millrace-test-secret-key';
 const REGION = 'us-east-1';
 
 /** A running server with one empty bucket. */
@@ -54,7 +54,7 @@ export class VersitygwService {
     await mkdir(join(folder, 'metadata'));
     const started = await startService('versitygw', 1, ([port = 0]) =>
       spawnGuarded(VERSITYGW, [
-        ...['--access', ACCESS_KEY, '--secret', SECRET_KEY, '--region', REGION],
+        ...['--access', ACCESS_KEY, '--secret', S3_SECRET_KEY, '--region', REGION],
         ...['--port', `127.0.0.1:${port}`, '--quiet', '--keep-alive'],
         ...['posix', '--sidecar', join(folder, 'metadata'), join(folder, 'objects')],
       ]),
@@ -92,7 +92,7 @@ export class VersitygwService {
 export function useS3Credentials(): void {
   Object.assign(process.env, {
     AWS_ACCESS_KEY_ID: ACCESS_KEY,
-    AWS_SECRET_ACCESS_KEY: SECRET_KEY,
+    AWS_SECRET_ACCESS_KEY: S3_SECRET_KEY,
     AWS_EC2_METADATA_DISABLED: 'true',
     AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true',
     AWS_CONFIG_FILE: '/dev/null',

@@ -11,7 +11,7 @@ import {
   VersitygwService,
   versitygwAvailability,
 } from '../services/versitygw.js';
-import { s3Location, SHORT_TIMEOUTS } from './s3-fixture.js';
+import { s3Location } from './s3-fixture.js';
 
 const SECRET = 'a-secret-that-nobody-may-see';
 
@@ -64,7 +64,6 @@ for (const [status, code, words] of MEANINGS) {
     const opened = S3BlobStore.open.bind(S3BlobStore, location, {
       clock: systemClock,
       random: systemRandom,
-      timeouts: SHORT_TIMEOUTS,
     });
     const error = await withCredentials(opened, {
       AWS_ACCESS_KEY_ID: 'somebody',

@@ -8,7 +8,7 @@ import { systemClock, systemRandom } from '../../process/system-clock.js';
 import { parseBlobLocation, type S3Location } from '../../storage/blob-location.js';
 import type { BlobStore } from '../../storage/blob-store.js';
 import { S3BlobStore } from '../../storage/s3-blob-store.js';
-import type { S3Timeouts } from '../../storage/s3-connection.js';
+import { S3_TIMEOUTS, type S3Timeouts } from '../../storage/s3-connection.js';
 import type { VersitygwService } from '../services/versitygw.js';
 
 export function s3Location(text: string): S3Location {
@@ -18,14 +18,6 @@ export function s3Location(text: string): S3Location {
 }
 
 let stores = 0;
-
-/** In seconds, so that even a busy machine answers in time what a server does answer. */
-export const SHORT_TIMEOUTS: S3Timeouts = {
-  connectMs: 5_000,
-  attemptMs: 3_000,
-  silenceMs: 3_000,
-  callMs: 30_000,
-};
 
 export class S3Fixture {
   readonly prefix: string;
@@ -41,7 +33,7 @@ export class S3Fixture {
   /** @param endpoint of a proxy before the service, if any */
   static async open(
     service: VersitygwService,
-    { endpoint, timeouts = SHORT_TIMEOUTS }: { endpoint?: string; timeouts?: S3Timeouts } = {},
+    { endpoint, timeouts = S3_TIMEOUTS }: { endpoint?: string; timeouts?: S3Timeouts } = {},
   ): Promise<S3Fixture> {
     stores += 1;
     const prefix = `store-${stores}`;
