@@ -21,6 +21,8 @@ export interface EmbeddedClusterOptions {
   readonly dataDir: string;
   /** `etcd://HOST:PORT,...`; an embedded file in the data folder unless told. */
   readonly meta?: string;
+  /** A folder or `s3://BUCKET/PREFIX`; a folder in the data folder unless told. */
+  readonly checkpointStorage?: string;
   /** 0, the default: the system chooses. */
   readonly restPort?: number;
   readonly clock: Clock;
@@ -112,6 +114,9 @@ export class EmbeddedCluster {
       ...['--rest-port', String(restPort)],
       ...['--rpc-port', String(rpcPort)],
       ...(this.#options.meta === undefined ? [] : ['--meta', this.#options.meta]),
+      ...(this.#options.checkpointStorage === undefined
+        ? []
+        : ['--checkpoint-storage', this.#options.checkpointStorage]),
       ...(this.#options.coordinatorFlags ?? []),
     ]);
     this.#coordinator = coordinator;

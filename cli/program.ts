@@ -110,6 +110,10 @@ function addClusterCommands(program: Command, context: CliContext, ends: Ends): 
     .option('--data <dir>', 'folder for state, checkpoints and logs (default: .millrace)')
     .option('--meta <url>', 'etcd://HOST:PORT,... in place of a file in the data folder')
     .option(
+      '--checkpoint-storage <location>',
+      's3://BUCKET/PREFIX?endpoint=URL or a folder, in place of one in the data folder',
+    )
+    .option(
       '--rest-port <port>',
       'port of the REST API; 0: any free one',
       wholeNumber(0, 65_535),

@@ -11,7 +11,7 @@ import {
   type CheckpointManifest,
 } from '../core/checkpoint-manifest.js';
 import { isMillraceError, MillraceError } from '../core/errors.js';
-import type { BlobHandle, BlobStore } from '../storage/blob-store.js';
+import type { BlobHandle, BlobListing, BlobStore } from '../storage/blob-store.js';
 
 export interface ReadManifest {
   readonly manifest: CheckpointManifest;
@@ -29,7 +29,8 @@ export class CheckpointWriter {
   /**
    * Writes the manifest of a checkpoint whose files are all durable.
    * @param prefix of the checkpoint's blobs, with a slash at the end
-   * @throws MillraceError CHECKPOINT_FAILED when a file isn't where its task says; STORAGE_UNAVAILABLE
+   * @throws MillraceError CHECKPOINT_FAILED when a file isn't where its task says; STORAGE_CONFLICT
+   *   when there is one, of another cluster that uses the same storage; STORAGE_UNAVAILABLE
    */
   async write(manifest: CheckpointManifest, prefix: string): Promise<BlobHandle> {
     const missing = await this.#missing(manifest);
@@ -39,7 +40,8 @@ export class CheckpointWriter {
         `a task acknowledged ${missing}; do the workers use the coordinator's checkpoint storage?`,
       );
     }
-    return this.#blobs.put(prefix + MANIFEST_NAME, Buffer.from(stringifyManifest(manifest)));
+    const text = Buffer.from(stringifyManifest(manifest));
+    return this.#blobs.put(prefix + MANIFEST_NAME, text, { ifAbsent: true });
   }
 
   /**
@@ -61,9 +63,10 @@ export class CheckpointWriter {
     return { manifest, text };
   }
 
-  /** Deletes everything under the prefix. */
+  /** Deletes everything under the prefix; what is still being written there has nowhere to go. */
   async discard(prefix: string): Promise<void> {
-    for await (const { key } of this.#blobs.list(prefix)) await this.#blobs.delete(key);
+    await this.#blobs.removeUnfinished(prefix);
+    await this.#blobs.deleteAll(keysOf(this.#blobs.list(prefix)));
   }
 
   /**
@@ -72,10 +75,10 @@ export class CheckpointWriter {
    */
   async collectOrphans(jobId: string, kept: ReadonlySet<number>): Promise<void> {
     const prefix = `${jobPrefix(jobId)}/chk-`;
-    for await (const { key } of this.#blobs.list(prefix)) {
-      const checkpointId = Number.parseInt(key.slice(prefix.length), 10);
-      if (!kept.has(checkpointId)) await this.#blobs.delete(key);
-    }
+    const isOrphan = (key: string): boolean =>
+      !kept.has(Number.parseInt(key.slice(prefix.length), 10));
+    await this.#blobs.removeUnfinished(prefix);
+    await this.#blobs.deleteAll(keysOf(this.#blobs.list(prefix), isOrphan));
   }
 
   /** Says which file isn't there as the manifest describes it. */
@@ -96,6 +99,13 @@ export class CheckpointWriter {
     }
     return undefined;
   }
+}
+
+async function* keysOf(
+  listings: AsyncIterable<BlobListing>,
+  choose: (key: string) => boolean = () => true,
+): AsyncGenerator<string, void, undefined> {
+  for await (const { key } of listings) if (choose(key)) yield key;
 }
 
 /** Under which all checkpoints of a job lie (`chk-N/`), without a slash at the end. */

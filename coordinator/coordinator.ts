@@ -17,6 +17,7 @@ import { CoordinatorMetrics } from './coordinator-metrics.js';
 import { removeDiscovery, writeDiscovery } from './discovery-file.js';
 import { Dispatcher } from './dispatcher.js';
 import { JobStore } from './job-store.js';
+import { COORDINATOR_LIMITS } from './limits.js';
 import { clusterOverview, createRestAnswers } from './rest-answers.js';
 import { startRestServer } from './rest-server.js';
 import { Scheduler, type Placement } from './scheduler.js';
@@ -29,7 +30,7 @@ export interface CoordinatorOptions {
   readonly random: Random;
   readonly metaStore: MetaStore;
   readonly blobStore: BlobStore;
-  /** The blob store as workers open it: `file:DIR`. */
+  /** The blob store's location as workers open it; without credentials. */
   readonly checkpointStorage: string;
   readonly log: Logger;
   /** Where coordinator.json goes. */
@@ -142,6 +143,10 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Run
     closers.push(() => scheduler.close());
     closers.push(() => dispatcher.close());
     await dispatcher.recover();
+    const unfinishedBeforeMs = clock.now() - COORDINATOR_LIMITS.unfinishedPutAgeMs;
+    void blobStore.removeUnfinished('', unfinishedBeforeMs).catch((error: unknown) => {
+      log.warn({ err: error }, 'removing what was never written to its end');
+    });
     const sessions = await SessionService.listen(options.rpcAddress, {
       registry,
       bundles,

@@ -23,6 +23,11 @@ export const COORDINATOR_LIMITS = {
    * coordinator leads), or when this coordinator closes; one is under way per job and kind.
    */
   storageRetryMs: 500,
+  /**
+   * Age from which a put that has not ended never will: its writer died. Looked for when a coordinator
+   * starts; those below a checkpoint go with it. Far above the time that any file takes to be written.
+   */
+  unfinishedPutAgeMs: 24 * 3_600_000,
   /** Jobs that have not ended. */
   jobsMax: 200,
   slotRequestsMax: 1_000,

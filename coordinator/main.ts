@@ -10,7 +10,8 @@ import pino from 'pino';
 import { isMillraceError, MillraceError, serializeError, toMillraceError } from '../core/errors.js';
 import { systemClock, systemRandom } from '../process/system-clock.js';
 import { wholeNumber } from '../process/whole-number.js';
-import { FileBlobStore } from '../storage/file-blob-store.js';
+import { formatBlobLocation, parseBlobLocation } from '../storage/blob-location.js';
+import { openBlobStore } from '../storage/open-blob-store.js';
 import { openMetaStore } from '../storage/open-meta-store.js';
 import { EXPOSE_FLAG } from './bind-address.js';
 import { COORDINATOR_DEFAULTS, startCoordinator, type RunningCoordinator } from './coordinator.js';
@@ -22,6 +23,7 @@ const CLOSE_TIMEOUT_MS = 4_000;
 interface Flags {
   readonly data: string;
   readonly meta?: string;
+  readonly checkpointStorage?: string;
   readonly host: string;
   readonly restPort: number;
   readonly rpcPort: number;
@@ -42,6 +44,11 @@ function readFlags(): Flags {
     .description('Runs the coordinator of a cluster.')
     .option('--data <folder>', 'where everything durable is kept', '.millrace')
     .option('--meta <store>', 'etcd://HOST:PORT,... or file:DIR (default: in the data folder)')
+    .option(
+      '--checkpoint-storage <location>',
+      'FOLDER, file:FOLDER or s3://BUCKET/PREFIX?endpoint=URL&region=NAME&pathStyle=true, ' +
+        'for checkpoints, savepoints and bundles (default: in the data folder)',
+    )
     .option('--host <address>', 'address to listen on', '127.0.0.1')
     .option('--rest-port <port>', 'of the REST API; 0: the system chooses', port, 8081)
     .option('--rpc-port <port>', 'that workers connect to; 0: the system chooses', port, 6123)
@@ -89,7 +96,9 @@ function readFlags(): Flags {
 async function start(flags: Flags): Promise<RunningCoordinator> {
   const log = pino({ level: flags.logLevel, base: { role: 'coordinator' } }, pino.destination(2));
   const dataFolder = resolve(flags.data);
-  const blobFolder = join(dataFolder, 'blobs');
+  const checkpointStorage = formatBlobLocation(
+    parseBlobLocation(flags.checkpointStorage ?? join(dataFolder, 'blobs')),
+  );
   const metaStore = await openMetaStore(flags.meta ?? join(dataFolder, 'meta'), {
     clock: systemClock,
     random: systemRandom,
@@ -99,8 +108,11 @@ async function start(flags: Flags): Promise<RunningCoordinator> {
       clock: systemClock,
       random: systemRandom,
       metaStore,
-      blobStore: await FileBlobStore.open(blobFolder),
-      checkpointStorage: `file:${blobFolder}`,
+      blobStore: await openBlobStore(checkpointStorage, {
+        clock: systemClock,
+        random: systemRandom,
+      }),
+      checkpointStorage,
       log,
       dataFolder,
       pid: process.pid,

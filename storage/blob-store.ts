@@ -1,7 +1,7 @@
 /**
  * The seam to large, immutable things: checkpoint files, manifests, bundles. A blob appears whole or
- * not at all and is durable when `put` returns. The file system stands behind it now, an object
- * store can later; one contract suite holds for both. This file must never know which.
+ * not at all and is durable when `put` returns. The file system or an S3 server stands behind it; one
+ * contract suite holds for both. This file must never know which.
  */
 import { createHash } from 'node:crypto';
 import { invariant, MillraceError } from '../core/errors.js';
@@ -34,10 +34,12 @@ export interface BlobPutOptions {
 
 /**
  * Keys: segments of `A-Z a-z 0-9 . _ = -` joined by `/`, none beginning with a dot; a key is never
- * the folder of another key. Fails with MillraceError STORAGE_UNAVAILABLE if the store can't do it;
- * a failed put leaves what was there before.
+ * the folder of another key. Fails with MillraceError STORAGE_UNAVAILABLE if the store can't do it.
+ * A failed put leaves what was there before, unless it is the answer that was lost: then the whole new
+ * blob may stand there, at once or a little later. So a key is written with one content only.
  */
 export interface BlobStore {
+  /** @param data pieces stay unchanged until the put has ended: they are kept until they are sent */
   put(
     key: string,
     data: Uint8Array | AsyncIterable<Uint8Array>,
@@ -59,22 +61,33 @@ export interface BlobStore {
   list(prefix: string): AsyncIterable<BlobListing>;
   /** Deleting a blob that isn't there is no error. */
   delete(key: string): Promise<void>;
+  /** Deletes many at once; when it fails, some of them may be left. */
+  deleteAll(keys: Iterable<string> | AsyncIterable<string>): Promise<void>;
+  /**
+   * Removes what puts under `prefix` have left that will never end. A put that still lives there may
+   * fail by it, so it is for where nobody writes any more, or for what was begun long ago.
+   * @param begunBeforeMs wall-clock time in ms; all unless told
+   */
+  removeUnfinished(prefix: string, begunBeforeMs?: number): Promise<void>;
 }
 
 /** @throws MillraceError INTERNAL if the key isn't of the form above, so never leaves the store */
 export function checkBlobKey(key: string): void {
-  const shown = JSON.stringify(key);
-  invariant(
-    key.length > 0 && key.length <= BLOB_KEY_BYTES_MAX,
-    `blob key ${shown} has a bad length`,
+  invariant(isBlobKey(key), `${JSON.stringify(key)} is a bad blob key`);
+}
+
+/** Whether a key is of the form above. */
+export function isBlobKey(key: string): boolean {
+  return (
+    key.length <= BLOB_KEY_BYTES_MAX &&
+    key
+      .split('/')
+      .every(
+        (segment) =>
+          /^[A-Za-z0-9_=-][A-Za-z0-9._=-]*$/.test(segment) &&
+          segment.length <= BLOB_KEY_SEGMENT_BYTES_MAX,
+      )
   );
-  for (const segment of key.split('/')) {
-    invariant(
-      /^[A-Za-z0-9_=-][A-Za-z0-9._=-]*$/.test(segment) &&
-        segment.length <= BLOB_KEY_SEGMENT_BYTES_MAX,
-      `blob key ${shown} has the bad part ${JSON.stringify(segment)}`,
-    );
-  }
 }
 
 /** Counts and hashes a blob on its way in or out. */

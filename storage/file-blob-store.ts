@@ -130,15 +130,39 @@ export class FileBlobStore implements BlobStore {
   }
 
   async delete(key: string): Promise<void> {
-    const path = this.#pathOf(key);
-    try {
-      await unlink(path);
-      await syncFolder(dirname(path));
-    } catch (error) {
-      if (isErrorCode(error, 'ENOENT', 'ENOTDIR', 'EISDIR')) return;
-      throw describeIoError(error, path);
+    await this.deleteAll([key]);
+  }
+
+  async deleteAll(keys: Iterable<string> | AsyncIterable<string>): Promise<void> {
+    const folders = new Set<string>();
+    for await (const key of keys) {
+      const path = this.#pathOf(key);
+      try {
+        await unlink(path);
+      } catch (error) {
+        if (isErrorCode(error, 'ENOENT', 'ENOTDIR', 'EISDIR')) continue;
+        throw describeIoError(error, path);
+      }
+      folders.add(dirname(path));
     }
-    await this.#removeEmptyFolders(dirname(path));
+    for (const folder of folders) {
+      await syncFolder(folder)
+        .catch(ifGone(undefined))
+        .catch((error: unknown) => {
+          throw describeIoError(error, folder);
+        });
+      await this.#removeEmptyFolders(folder);
+    }
+  }
+
+  /** What dead processes of this machine left, whatever blobs they were writing. */
+  async removeUnfinished(): Promise<void> {
+    const folder = dirname(this.#temporaryPrefix);
+    try {
+      await removeLeftovers(folder);
+    } catch (error) {
+      throw describeIoError(error, folder);
+    }
   }
 
   #pathOf(key: string): string {

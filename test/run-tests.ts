@@ -6,14 +6,17 @@
 import { join } from 'node:path';
 import { runCheck, type CheckPlan } from './runner/check-run.js';
 import { removeStaleOutput } from './runner/stale-output.js';
+import { INSTALL_VERSITYGW } from './services/install-versitygw.js';
 
 const STEP_TIMEOUT_MS = 8 * 60_000;
+const PROGRAMS_TIMEOUT_MS = 8 * 60_000;
 const TESTS_TIMEOUT_MS = 45 * 60_000;
 
 /** What tsconfig.json compiles, folder by folder. */
 const COMPILED_FOLDERS = [
   'core',
   'proto',
+  'process',
   'storage',
   'api',
   'connectors',
@@ -31,6 +34,13 @@ function tool(name: string, path: string, ...args: string[]): CheckPlan['tests']
 }
 
 const plan: CheckPlan = {
+  programs: [
+    {
+      name: 'versitygw, an S3 server',
+      command: INSTALL_VERSITYGW,
+      timeoutMs: PROGRAMS_TIMEOUT_MS,
+    },
+  ],
   build: [
     tool('generate the wire code', '@bufbuild/buf/bin/buf', 'generate'),
     tool('compile', 'typescript/bin/tsc'),

@@ -25,7 +25,7 @@ import {
   type ToSlot,
 } from './slot-messages.js';
 import { MemoryStateBackend } from './state/memory-state-backend.js';
-import { systemClock } from '../process/system-clock.js';
+import { systemClock, systemRandom } from '../process/system-clock.js';
 import type { TaskReports } from './task/task-environment.js';
 import { TaskSlot, type SlotExchange } from './task/task-slot.js';
 
@@ -170,6 +170,10 @@ async function run(): Promise<void> {
   const modules = [
     ...new Set(graph.nodes.flatMap((node) => (node.module === undefined ? [] : [node.module]))),
   ];
+  const blobs = await openBlobStore(deployment.checkpointStorage, {
+    clock: systemClock,
+    random: systemRandom,
+  });
   const slot = new TaskSlot({
     jobId,
     attempt,
@@ -181,7 +185,7 @@ async function run(): Promise<void> {
         ? undefined
         : parseManifest(restoreManifest, 'the checkpoint to restore'),
     clock: systemClock,
-    storage: new CheckpointFiles(await openBlobStore(deployment.checkpointStorage), attempt),
+    storage: new CheckpointFiles(blobs, attempt),
     reports,
     exchange: new ThreadExchange(),
     scoring: connectScoring(scoringPort),

@@ -10,6 +10,7 @@ export interface ClusterCommandOptions {
   readonly slots: number;
   readonly data?: string;
   readonly meta?: string;
+  readonly checkpointStorage?: string;
   readonly restPort: number;
   readonly json?: boolean;
 }
@@ -32,6 +33,9 @@ export async function runCluster(
     restPort: options.restPort,
     clock: context.clock,
     ...(options.meta === undefined ? {} : { meta: options.meta }),
+    ...(options.checkpointStorage === undefined
+      ? {}
+      : { checkpointStorage: options.checkpointStorage }),
     onProcessEnded: (ended) => {
       void ended.ended.then((how) =>
         context.note(

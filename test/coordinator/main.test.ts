@@ -77,6 +77,15 @@ test('two coordinators on one folder, a port in use, wrong flags: one message ea
   const taken = await start(t, '--data', other, '--rest-port', port, '--rpc-port', '0');
   t.is(taken.announced.failed?.code, 'PORT_IN_USE');
   t.deepEqual(await taken.exit, [1, null]);
+  const secret = 's3://key:hush-hush@bucket/prefix';
+  const leaky = await start(t, '--data', other, '--checkpoint-storage', secret, ...anyPorts);
+  t.is(leaky.announced.failed?.code, 'USAGE');
+  t.false(JSON.stringify(leaky.announced).includes('hush-hush'));
+  t.deepEqual(await leaky.exit, [2, null]);
+  const unreachable = 's3://bucket/prefix?endpoint=http://127.0.0.1:1&region=us-east-1';
+  const alone = await start(t, '--data', other, '--checkpoint-storage', unreachable, ...anyPorts);
+  t.is(alone.announced.failed?.code, 'STORAGE_UNAVAILABLE');
+  t.deepEqual(await alone.exit, [1, null]);
   const exposed = await start(t, '--data', other, '--host', '0.0.0.0', ...anyPorts);
   t.is(exposed.announced.failed?.code, 'USAGE');
   t.deepEqual(await exposed.exit, [2, null]);

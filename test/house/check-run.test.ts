@@ -48,6 +48,19 @@ test('tests are skipped, and that is said, when the code does not compile', asyn
   t.true(lines.includes('skipped: tests, because the code does not compile'));
 });
 
+test('programs for the tests are brought before them, and count for nothing', async (t) => {
+  const lines: string[] = [];
+  const programs = [
+    step('server', ''),
+    step('other server', "console.log('no go'); process.exit(1)"),
+  ];
+  const totals = await runCheck({ programs, build: [good], rules: [], tests }, (line) => {
+    lines.push(line);
+  });
+  t.deepEqual(totals, { passed: 2, failed: 0, skipped: 1 });
+  t.regex(lines.join('\n'), /^ready: server .*\nmissing \(no go\): other server /m);
+});
+
 test('a step that hangs is ended and fails', async (t) => {
   const hangs = step('hangs', 'setInterval(() => {}, 1000)', 200);
   const totals = await runCheck({ build: [hangs], rules: [], tests }, () => undefined);

@@ -27,6 +27,7 @@ export interface TestClusterOptions {
   readonly workers: number;
   readonly slots: number;
   readonly meta?: string;
+  readonly checkpointStorage?: string;
   /** The cluster's data folder; one of the test's own unless told. */
   readonly dataDir?: string;
   readonly coordinatorFlags?: readonly string[];

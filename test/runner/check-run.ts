@@ -6,6 +6,11 @@ import { runStep, type CheckStep } from './check-step.js';
 import { TestReport } from './test-report.js';
 
 export interface CheckPlan {
+  /**
+   * Bring programs that some tests need, beside all other steps and before the tests. None of them
+   * counts: tests that miss their program are skipped and say so.
+   */
+  readonly programs?: readonly CheckStep[];
   /** Steps without which the tests can't run. */
   readonly build: readonly CheckStep[];
   readonly rules: readonly CheckStep[];
@@ -30,9 +35,16 @@ export function summaryLine({ passed, failed, skipped }: Totals): string {
  */
 export async function runCheck(plan: CheckPlan, print: (line: string) => void): Promise<Totals> {
   const totals: Totals = { passed: 0, failed: 0, skipped: 0 };
+  const programs = (plan.programs ?? []).map(
+    async (step) => [step.name, await runStep(step)] as const,
+  );
   let built = true;
   for (const step of plan.build) built = (await runRule(step, totals, print)) && built;
   for (const step of plan.rules) await runRule(step, totals, print);
+  for (const [name, { exitCode, seconds, output }] of await Promise.all(programs)) {
+    const outcome = exitCode === 0 ? 'ready' : `missing (${output.at(-1) ?? 'no reason given'})`;
+    print(`${outcome}: ${name} (${seconds.toFixed(1)} s)`);
+  }
   if (built) {
     await runTests(plan.tests, totals, print);
   } else {

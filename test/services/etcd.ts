@@ -2,21 +2,23 @@
  * A real etcd for tests: found on the PATH, or installed where that is possible, started on ports
  * that the system chose, and always ended. Without one, tests that need it are skipped and say so.
  */
-import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
+import { execFileSync, spawnSync, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer, connect, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
+import {
+  killService,
+  spawnGuarded,
+  startService,
+  takesConnections,
+  type StartedService,
+} from './loopback-service.js';
 
 export type EtcdAvailability =
   | { readonly available: true; readonly binary: string }
   | { readonly available: false; readonly reason: string };
 
-const START_TIMEOUT_MS = 20_000;
-const START_ATTEMPTS_MAX = 3;
 const INSTALL_TIMEOUT_MS = 180_000;
 
 let availability: EtcdAvailability | undefined;
@@ -68,19 +70,17 @@ export class EtcdService {
     const found = etcdAvailability();
     if (!found.available) throw new Error(found.reason);
     const folder = await mkdtemp(join(tmpdir(), 'millrace-etcd-'));
-    for (let attempt = 1; ; attempt += 1) {
-      const [port, peerPort] = [await freePort(), await freePort()];
-      const member = launch(found.binary, folder, port, peerPort);
-      // Between choosing a port and binding it another process may take it: then try others.
-      if (await accepts(member, port)) {
-        return new EtcdService(`127.0.0.1:${port}`, found.binary, folder, peerPort, member);
-      }
-      member.kill('SIGKILL');
-      if (attempt === START_ATTEMPTS_MAX) {
-        await rm(folder, { recursive: true, force: true });
-        throw new Error(`etcd did not start within ${START_TIMEOUT_MS} ms`);
-      }
+    let started: StartedService;
+    try {
+      started = await startService('etcd', 2, ([port = 0, peerPort = 0]) =>
+        launch(found.binary, folder, port, peerPort),
+      );
+    } catch (error) {
+      await rm(folder, { recursive: true, force: true });
+      throw error;
     }
+    const [port, peerPort = 0] = started.ports;
+    return new EtcdService(`127.0.0.1:${port}`, found.binary, folder, peerPort, started.process);
   }
 
   /** SIGSTOP: it holds its connections and answers nothing. */
@@ -93,18 +93,15 @@ export class EtcdService {
   }
 
   /** SIGKILL; what it acknowledged is on its disk. */
-  async kill(): Promise<void> {
-    if (this.process.exitCode !== null || this.process.signalCode !== null) return;
-    const exited = once(this.process, 'exit');
-    this.process.kill('SIGKILL');
-    await exited;
+  kill(): Promise<void> {
+    return killService(this.process);
   }
 
   /** Starts it again after `kill`, at the same endpoint, with what it had. */
   async restart(): Promise<void> {
     const port = Number(this.endpoint.split(':')[1]);
     this.process = launch(this.binary, this.folder, port, this.peerPort);
-    if (!(await accepts(this.process, port))) throw new Error('etcd did not start again');
+    if (!(await takesConnections(this.process, port))) throw new Error('etcd did not start again');
   }
 
   async stop(): Promise<void> {
@@ -128,37 +125,5 @@ function launch(binary: string, folder: string, port: number, peerPort: number):
     'log-level': 'error',
   };
   const args = Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`);
-  const member = spawn(binary, args, { stdio: 'ignore' });
-  // However this process ends, its end of the pipe closes, and that takes etcd along.
-  const watchdog = spawn('sh', ['-c', `read _; kill -9 ${member.pid}`], {
-    stdio: ['pipe', 'ignore', 'ignore'],
-  });
-  member.once('exit', () => watchdog.kill('SIGKILL'));
-  return member;
-}
-
-/** Whether the member takes connections before it exits or the time is up. */
-async function accepts(member: ChildProcess, port: number): Promise<boolean> {
-  const end = performance.now() + START_TIMEOUT_MS;
-  while (member.exitCode === null && member.signalCode === null && performance.now() < end) {
-    const socket = connect(port, '127.0.0.1');
-    const connected = await Promise.race([
-      once(socket, 'connect').then(() => true),
-      once(socket, 'close').then(() => false),
-    ]).catch(() => false);
-    socket.destroy();
-    if (connected) return true;
-    // A process that isn't listening yet has no event to wait for.
-    await delay(50);
-  }
-  return false;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
+  return spawnGuarded(binary, args);
 }

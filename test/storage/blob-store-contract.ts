@@ -145,6 +145,24 @@ export function testBlobStoreContract(
     t.deepEqual(await keysOf(store, ''), ['job/chk-1/a', 'job/chk-2/a']);
   });
 
+  test('many are deleted at once, those that are not there among them', async (t) => {
+    const store = await openEmpty(t);
+    for (const key of ['job/a', 'job/b', 'job/deep/c', 'kept']) await store.put(key, bytes(key));
+    await store.deleteAll(['job/a', 'never/was', 'job/deep/c']);
+    t.deepEqual(await keysOf(store, ''), ['job/b', 'kept']);
+    await store.deleteAll(listed(store, 'job/'));
+    await store.deleteAll([]);
+    t.deepEqual(await keysOf(store, ''), ['kept']);
+  });
+
+  test('removing what was never finished leaves what was', async (t) => {
+    const store = await openEmpty(t);
+    const handle = await store.put('job/a', bytes('whole'));
+    await store.removeUnfinished('');
+    await store.removeUnfinished('job/', 0);
+    t.is(Buffer.from(await store.get('job/a', handle)).toString(), 'whole');
+  });
+
   test('puts and deletes in one folder do not disturb each other', async (t) => {
     const store = await openEmpty(t);
     await Promise.all(
@@ -163,6 +181,7 @@ export function testBlobStoreContract(
       await t.throwsAsync(store.put(key, bytes('x')), { code: 'INTERNAL' }, key);
       await t.throwsAsync(store.get(key), { code: 'INTERNAL' }, key);
       await t.throwsAsync(store.delete(key), { code: 'INTERNAL' }, key);
+      await t.throwsAsync(store.deleteAll([key]), { code: 'INTERNAL' }, key);
     }
     t.deepEqual(await keysOf(store, ''), []);
   });
@@ -183,6 +202,10 @@ async function keysOf(store: BlobStore, prefix: string): Promise<readonly string
   const keys: string[] = [];
   for await (const { key } of store.list(prefix)) keys.push(key);
   return keys;
+}
+
+async function* listed(store: BlobStore, prefix: string): AsyncGenerator<string> {
+  for await (const { key } of store.list(prefix)) yield key;
 }
 
 async function drain(pieces: AsyncIterable<Uint8Array>): Promise<number> {
