@@ -135,6 +135,11 @@ export class WindowOperator implements StreamOperator {
     return undefined;
   }
 
+  /** A window that fires is known as fired or not, never by half. */
+  canSnapshot(): boolean {
+    return this.#firing === undefined;
+  }
+
   snapshot(checkpointId: number): OperatorSnapshot {
     const keyed = this.#options.backend.snapshot(checkpointId);
     return { keyed, operator: { entries: [{ watermark: this.#watermark }] } };

@@ -9,6 +9,7 @@ function gateOf(channels: number): { gate: InputGate; returned: [number, number]
     channels: Array.from({ length: channels }, (_, index) => ({ channel: 10 + index, input: 0 })),
     returnCredits: (channel, count) => returned.push([channel, count]),
     monotonic: () => 0,
+    announce: () => undefined,
   });
   return { gate, returned };
 }
@@ -24,6 +25,7 @@ const barrier = (checkpointId: number): ChannelBuffer => ({
   prefix: 'chk/',
   triggeredAtMs: 0,
   stopAfter: false,
+  alignmentTimeoutMs: null,
 });
 
 function drain(gate: InputGate): string[] {

@@ -130,7 +130,7 @@ export class SlotCluster {
     });
   }
 
-  trigger(checkpointId: number, stopAfter = false): void {
+  trigger(checkpointId: number, stopAfter = false, alignmentTimeoutMs: number | null = null): void {
     const prefix = `chk-${checkpointId}/`;
     for (const slot of this.slots) {
       slot.triggerCheckpoint({
@@ -138,7 +138,8 @@ export class SlotCluster {
         checkpointId,
         prefix,
         stopAfter,
-        triggeredAtMs: 0,
+        triggeredAtMs: this.clock.now(),
+        alignmentTimeoutMs,
       });
     }
   }
