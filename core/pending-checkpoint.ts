@@ -83,6 +83,26 @@ export function acknowledge(
   };
 }
 
+/** Whether barriers of a checkpoint overtook in any of its tasks, and the bytes of in-flight data in it. */
+export function inFlightOf(acknowledged: PendingCheckpoint['acknowledged']): {
+  readonly unaligned: boolean;
+  readonly inFlightBytes: number;
+} {
+  let unaligned = false;
+  let inFlightBytes = 0;
+  for (const { files, timings } of acknowledged.values()) {
+    unaligned ||= timings.unaligned;
+    inFlightBytes += inFlightBytesOf(files);
+  }
+  return { unaligned, inFlightBytes };
+}
+
+export function inFlightBytesOf(files: readonly StateFile[]): number {
+  let bytes = 0;
+  for (const file of files) if (file.kind === 'channel') bytes += file.lengthBytes;
+  return bytes;
+}
+
 /** Bytes of the files that have been acknowledged so far. */
 export function acknowledgedBytes(pending: PendingCheckpoint): number {
   let bytes = 0;

@@ -31,6 +31,8 @@ export interface ChannelStateOptions {
   readonly task: TaskId;
   readonly catalog: ChannelCatalog;
   readonly storage: CheckpointStorage;
+  /** Whether the barrier overtakes at the inputs, which are then recorded until it has come on all of them. */
+  readonly overtakesInput: boolean;
   /** Channels on which the barrier has to leave. */
   readonly outputs: number;
 }
@@ -45,12 +47,13 @@ export class ChannelState implements InFlightRecorder {
   /** Outputs that the barrier has not left on, and the inputs as one while they are recorded. */
   #open: number;
   #bytes = 0;
-  #unaligned = false;
+  #unaligned: boolean;
   #over = false;
 
   constructor(options: ChannelStateOptions) {
     this.#options = options;
-    this.#open = options.outputs;
+    this.#open = options.outputs + (options.overtakesInput ? 1 : 0);
+    this.#unaligned = options.overtakesInput;
     this.#settled = new Promise((resolve, reject) => {
       this.#settle = resolve;
       this.#fail = reject;
@@ -58,12 +61,6 @@ export class ChannelState implements InFlightRecorder {
     // Whoever writes the checkpoint may fail before it comes to this.
     this.#settled.catch(() => undefined);
     if (this.#open === 0) this.#settle();
-  }
-
-  /** The barrier overtook at the inputs; called before it leaves on any output. */
-  recordInput(): void {
-    this.#unaligned = true;
-    this.#open++;
   }
 
   record({ channel, input }: InFlightOrigin, buffer: InFlightBuffer): void {

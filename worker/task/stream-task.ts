@@ -284,7 +284,7 @@ export class StreamTask {
         this.#snapshot(barrier, alignmentMs, undefined);
         return;
       }
-      const channels = this.#channelState();
+      const channels = this.#channelState(false);
       this.#emitBarrier(barrier, channels);
       if (this.#alignment.expired === checkpointId) this.#overtakeOutputs(checkpointId);
       this.#snapshot(barrier, alignmentMs, channels);
@@ -304,8 +304,7 @@ export class StreamTask {
     }
     if (input.kind === 'source' || this.#draining > 0 || !chain.canSnapshot()) return false;
     this.#drainThen(() => {
-      const channels = this.#channelState();
-      channels.recordInput();
+      const channels = this.#channelState(true);
       const overtaking = input.gate.overtake(checkpointId, channels);
       if (overtaking === undefined) return this.#alignment.settle(checkpointId);
       this.#emitBarrier(overtaking.barrier, channels);
@@ -315,13 +314,13 @@ export class StreamTask {
     return true;
   }
 
-  #channelState(): ChannelState {
+  #channelState(overtakesInput: boolean): ChannelState {
     const { id, catalog, chain, environment } = this.#options;
     const outputs = chain.writers.reduce((sum, { subpartitions }) => sum + subpartitions.length, 0);
     // Of an older checkpoint, if its barrier still waits: a newer one has begun.
     this.#channels?.abandon();
     const { storage } = environment;
-    this.#channels = new ChannelState({ task: id, catalog, storage, outputs });
+    this.#channels = new ChannelState({ task: id, catalog, storage, overtakesInput, outputs });
     return this.#channels;
   }
 

@@ -30,6 +30,7 @@ import {
 } from '../operators/operator-state.js';
 import type { OperatorOutput, StreamOperator } from '../operators/operator.js';
 import { ProcessOperator } from '../operators/process-operator.js';
+import { RestoredWatermarks } from '../operators/restored-watermarks.js';
 import { ScoreOperator } from '../operators/score-operator.js';
 import { SinkOperator } from '../operators/sink-operator.js';
 import { SourceOperator } from '../operators/source-operator.js';
@@ -288,7 +289,10 @@ class OperatorFactory {
           selectKey: selectKeyOf(transformation),
           backend,
           output,
-          restoredWatermark: this.#restored?.get(name)?.watermark ?? -Infinity,
+          restored: new RestoredWatermarks(
+            this.#restored?.get(name)?.watermarks ?? [],
+            graph.maxParallelism,
+          ),
         });
         this.#restoreKeyed(name, backend);
         return operator;

@@ -4,6 +4,7 @@ import { t as types } from '../../../api/index.js';
 import type { WatermarkState } from '../../../worker/operators/operator-state.js';
 import { WindowOperator } from '../../../worker/operators/window-operator.js';
 import { MemoryStateBackend } from '../../../worker/state/memory-state-backend.js';
+import { restoredTo } from './restored-to.js';
 import { RecordedOutput } from './recorded-output.js';
 
 function open(restoredWatermark = -Infinity) {
@@ -29,7 +30,7 @@ function open(restoredWatermark = -Infinity) {
     selectKey: () => 'k',
     backend,
     output,
-    restoredWatermark,
+    restored: restoredTo(restoredWatermark),
   });
   return { operator, output, backend };
 }
