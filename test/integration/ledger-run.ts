@@ -23,6 +23,8 @@ export interface LedgerOptions {
   readonly ratePerSecond: number;
   readonly parallelism: number;
   readonly flags?: readonly string[];
+  /** File without which the job's sinks take nothing. */
+  readonly gate?: string;
   /** Where a former run of the job wrote; a folder of its own unless told. */
   readonly output?: string;
 }
@@ -60,6 +62,7 @@ export class LedgerRun {
         rate: String(options.ratePerSecond),
         output,
         trace,
+        gate: options.gate ?? '',
       },
       flags: options.flags ?? [],
     });

@@ -15,6 +15,9 @@ import type { OperatorChain } from './operator-chain.js';
 import type { SubtaskCheckpointCoordinator } from './subtask-checkpoint-coordinator.js';
 import type { TaskEnvironment, TaskId } from './task-environment.js';
 
+/** Pieces of work, of about a thousand results each, that are put out beyond what outputs have room for. */
+const HASTENED_MAX = 64;
+
 export interface StreamTaskOptions {
   readonly id: TaskId;
   readonly environment: TaskEnvironment;
@@ -55,6 +58,8 @@ export class StreamTask {
   #draining = 0;
   /** The latest checkpoint that was snapshotted. */
   #snapshotted = 0;
+  /** Pieces of work done since the last snapshot for the sake of a barrier that overtakes. */
+  #hastened = 0;
   /** In-flight data of the latest checkpoint that may overtake. */
   #channels: ChannelState | undefined;
   #sourceStopped = false;
@@ -293,8 +298,9 @@ export class StreamTask {
 
   /**
    * Lets the barrier of a checkpoint go ahead of all that is queued: the snapshot is taken now, and
-   * what was overtaken becomes part of it.
-   * @returns false while it can't be taken, amid work that no snapshot describes
+   * what was overtaken becomes part of it. Work that no snapshot describes is got done before, even
+   * though the outputs are full, as far as their memory bears it.
+   * @returns false when nothing could be done now
    */
   #overtake(checkpointId: number): boolean {
     const { input, chain } = this.#options;
@@ -302,7 +308,13 @@ export class StreamTask {
       this.#overtakeOutputs(checkpointId);
       return true;
     }
-    if (input.kind === 'source' || this.#draining > 0 || !chain.canSnapshot()) return false;
+    if (input.kind === 'source' || this.#draining > 0) return false;
+    if (!chain.canSnapshot()) {
+      if (this.#hastened === HASTENED_MAX) return false;
+      this.#hastened++;
+      chain.proceed();
+      return true;
+    }
     this.#drainThen(() => {
       const channels = this.#channelState(true);
       const overtaking = input.gate.overtake(checkpointId, channels);
@@ -348,6 +360,7 @@ export class StreamTask {
   ): void {
     const { checkpoints, environment } = this.#options;
     this.#snapshotted = barrier.checkpointId;
+    this.#hastened = 0;
     // Until the first barrier arrived here; clocks of two machines may differ, so never below 0.
     const startDelayMs = Math.max(0, environment.clock.now() - barrier.triggeredAtMs - alignmentMs);
     checkpoints.snapshot(barrier, startDelayMs, alignmentMs, channels);
