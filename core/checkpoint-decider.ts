@@ -25,6 +25,7 @@ import {
 import {
   acknowledge,
   acknowledgedBytes,
+  alignmentTimeoutOf,
   createPending,
   movePending,
   type PendingCheckpoint,
@@ -234,11 +235,6 @@ function trigger(
     stopAfter: pending.savepoint?.stopAfter === true,
     alignmentTimeoutMs: alignmentTimeoutOf(pending, config),
   });
-}
-
-/** A savepoint holds no in-flight data, so that any job can start from it; after the last record nothing is in flight. */
-function alignmentTimeoutOf(pending: PendingCheckpoint, config: CheckpointConfig): number | null {
-  return pending.savepoint !== undefined || pending.final ? null : config.alignmentTimeoutMs;
 }
 
 /** Whether a task's report is about the checkpoint that is under way; others are counted. */

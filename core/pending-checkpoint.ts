@@ -5,6 +5,7 @@
 import { invariant } from './errors.js';
 import { taskKey, type Stamp, type TaskId } from './execution-state.js';
 import type { CheckpointTimings, StateFile } from './state-file.js';
+import type { CheckpointConfig } from './stream-graph.js';
 
 /**
  * ALLOCATING: its id is being taken; TRIGGERED: tasks are snapshotting; WRITING: all have
@@ -81,6 +82,17 @@ export function acknowledge(
     ...pending,
     acknowledged: new Map(pending.acknowledged).set(key, acknowledgement),
   };
+}
+
+/**
+ * When the checkpoint's barriers overtake, ms after its trigger; null: never. A savepoint holds no in-flight data, so
+ * that any job can start from it; after the last record nothing is in flight.
+ */
+export function alignmentTimeoutOf(
+  { savepoint, final }: PendingCheckpoint,
+  { alignmentTimeoutMs }: CheckpointConfig,
+): number | null {
+  return savepoint !== undefined || final ? null : alignmentTimeoutMs;
 }
 
 /** Whether barriers of a checkpoint overtook in any of its tasks, and the bytes of in-flight data in it. */

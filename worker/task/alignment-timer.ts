@@ -24,10 +24,11 @@ export class AlignmentTimer {
     return this.#expired;
   }
 
-  /** A barrier has come; of those of one checkpoint the first one counts, and one that must not wait. */
+  /** A barrier has come; while the first one of a checkpoint waits, others count only if they must not wait. */
   announce({ checkpointId, triggeredAtMs, alignmentTimeoutMs }: CheckpointBarrier): void {
     if (alignmentTimeoutMs === null || checkpointId < this.#checkpointId) return;
-    if (checkpointId === this.#checkpointId && alignmentTimeoutMs > 0) return;
+    const isWaiting = this.#cancel !== undefined || this.#expired !== undefined;
+    if (isWaiting && checkpointId === this.#checkpointId && alignmentTimeoutMs > 0) return;
     this.stop();
     this.#checkpointId = checkpointId;
     const passedMs = Math.max(0, this.#clock.now() - triggeredAtMs);

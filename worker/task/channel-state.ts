@@ -109,6 +109,8 @@ export class ChannelState implements InFlightRecorder {
     const { task, storage } = this.#options;
     const files: StateFile[] = [];
     const sections = [...this.#sections.values()];
+    // What is written needs no memory until the next checkpoint.
+    this.#sections.clear();
     for (const operator of new Set(sections.map(({ edge }) => edge.toVertex))) {
       const name = `${task.vertex}-${task.subtask}-channels-${files.length}`;
       const kept = sections

@@ -110,10 +110,7 @@ export class StreamTask {
 
   /** The coordinator asks a source for a checkpoint. Tasks with inputs wait for their barriers instead. */
   triggerCheckpoint(barrier: CheckpointBarrier): void {
-    this.post(() => {
-      this.announce(barrier);
-      this.#takeCheckpoint(barrier, 0);
-    });
+    this.post(() => this.#takeCheckpoint(barrier, 0));
   }
 
   /** A barrier that may overtake has come to the task, whatever stands before it. */
@@ -282,6 +279,8 @@ export class StreamTask {
   /** Everything before the barrier comes out of the chain, then the barrier goes on, then the snapshot is taken. */
   #takeCheckpoint(barrier: CheckpointBarrier, alignmentMs: number): void {
     if (barrier.stopAfter) this.#sourceStopped = true;
+    // It may have to wait in the outputs, too.
+    this.announce(barrier);
     this.#drainThen(() => {
       const { checkpointId } = barrier;
       if (barrier.alignmentTimeoutMs === null) {
@@ -318,6 +317,7 @@ export class StreamTask {
     this.#drainThen(() => {
       const channels = this.#channelState(true);
       const overtaking = input.gate.overtake(checkpointId, channels);
+      // Aligned in the meantime, and to be taken from the gate, or given up.
       if (overtaking === undefined) return this.#alignment.settle(checkpointId);
       this.#emitBarrier(overtaking.barrier, channels);
       this.#overtakeOutputs(checkpointId);

@@ -1,3 +1,4 @@
+/** What window operators of tests are restored with: one time for all of their keys. */
 import { RestoredWatermarks } from '../../../worker/operators/restored-watermarks.js';
 
 /** Windows of all keys had fired up to `watermark`; undefined: nothing is restored. */

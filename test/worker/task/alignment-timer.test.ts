@@ -71,3 +71,15 @@ test('a barrier that never overtakes starts nothing', (t) => {
   clock.advance(1_000_000);
   t.is(timer.expired, undefined);
 });
+
+test('a barrier that has come through the inputs may wait once more, in the outputs', (t) => {
+  const { timer, clock, announce } = timerAt(1_000);
+  announce(1, 1_000, 100);
+  timer.settle(1);
+  clock.advance(40);
+  announce(1, 1_000, 100);
+  clock.advance(59);
+  t.is(timer.expired, undefined);
+  clock.advance(1);
+  t.is(timer.expired, 1);
+});

@@ -108,25 +108,31 @@ export class CommittedLines implements Sink<string, string> {
   readonly #held: (() => void)[] = [];
   #count = 0;
   #isHeld = false;
+  #holdFrom: ((line: string) => boolean) | undefined;
 
   get lines(): string[] {
     return [...this.#committed].flatMap((id) => this.#transactions.get(id) ?? []).sort();
   }
 
-  /** Writers take no more records until `release`. */
-  hold(): void {
-    this.#isHeld = true;
+  /** Writers take no more records until `release`: from now on, or from a line on. */
+  hold(from?: (line: string) => boolean): void {
+    this.#holdFrom = from;
+    this.#isHeld = from === undefined;
   }
 
   release(): void {
     this.#isHeld = false;
+    this.#holdFrom = undefined;
     for (const resolve of this.#held.splice(0)) resolve();
   }
 
   createWriter(): Promise<SinkWriter<string, string>> {
     let epoch: string[] = [];
     return Promise.resolve({
-      write: (line) => void epoch.push(line),
+      write: (line) => {
+        epoch.push(line);
+        if (this.#holdFrom?.(line) === true) this.#isHeld = true;
+      },
       whenWritable: () =>
         this.#isHeld ? new Promise((resolve) => this.#held.push(resolve)) : undefined,
       prepareCommit: () => {

@@ -188,6 +188,24 @@ test('a restored task that has not come to its recovered records keeps them in i
   }
 });
 
+test('windows that have begun to fire are finished before the snapshot, though nobody takes their results', async (t) => {
+  const users = 1_500;
+  const click = (n: number, at: number): Click => ({ user: `user-${n % users}`, n, at });
+  const world = new World([
+    [
+      ...Array.from({ length: users }, (_, n) => click(n, 5)),
+      ...Array.from({ length: 2 * users }, (_, n) => click(users + n, 100 + Math.floor(n / 8))),
+    ],
+  ]);
+  world.sink.hold((line) => line.includes(' from 0'));
+  const cluster = await world.start(1);
+  await world.standsStill();
+  const manifest = await unaligned(cluster, 1);
+  await cluster.close();
+  await world.finish(2, manifest, 2);
+  t.deepEqual(world.differences(), []);
+});
+
 test('property: at any other parallelism every record in flight arrives once, before time runs on', async (t) => {
   await fc.assert(
     fc.asyncProperty(
