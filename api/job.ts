@@ -38,6 +38,7 @@ export const DEFAULT_CHECKPOINT: CheckpointConfig = {
   retained: 1,
   minPauseMs: 0,
   tolerableFailures: 3,
+  alignmentTimeoutMs: 10_000,
 };
 
 export const DEFAULT_RESTART: RestartStrategyConfig = {

@@ -75,9 +75,12 @@ export class CheckpointCoordinator {
     }
   }
 
-  trigger({ attempt, checkpointId, prefix, stopAfter }: EffectOf<'triggerCheckpoint'>): void {
-    const triggeredAtMs = this.#options.services.clock.now();
-    const value = { attempt, checkpointId, prefix, stopAfter, triggeredAtMs };
+  trigger({ kind: _, alignmentTimeoutMs, ...trigger }: EffectOf<'triggerCheckpoint'>): void {
+    const value = {
+      ...trigger,
+      triggeredAtMs: this.#options.services.clock.now(),
+      alignmentTimeoutMs: alignmentTimeoutMs ?? undefined,
+    };
     this.#options.broadcast({ $case: 'triggerCheckpoint', value });
   }
 

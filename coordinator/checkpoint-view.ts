@@ -6,7 +6,12 @@ import type {
 } from '../api/rest/checkpoint-dto.js';
 import type { CheckpointHistoryEntry } from '../core/checkpoint-history.js';
 import type { JobDeciderState } from '../core/job-decider.js';
-import { acknowledgedBytes, type PendingCheckpoint } from '../core/pending-checkpoint.js';
+import {
+  acknowledgedBytes,
+  inFlightBytesOf,
+  inFlightOf,
+  type PendingCheckpoint,
+} from '../core/pending-checkpoint.js';
 import type { JobRecord } from './job-record.js';
 
 export function describeCheckpoints(
@@ -51,6 +56,7 @@ function describeEntry(
     triggeredAtMs: entry.triggeredAtMs,
     durationMs: entry.durationMs ?? null,
     bytes: current === undefined ? entry.bytes : acknowledgedBytes(current),
+    ...inFlightOf(acknowledged),
     acknowledged: acknowledged.size,
     tasks: entry.tasks,
     failure: entry.failure ?? null,
@@ -59,6 +65,7 @@ function describeEntry(
         ...task,
         ...timings,
         bytes: files.reduce((sum, file) => sum + file.lengthBytes, 0),
+        inFlightBytes: inFlightBytesOf(files),
       }),
     ),
   };

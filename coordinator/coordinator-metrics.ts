@@ -43,6 +43,19 @@ export class CoordinatorMetrics implements MetricsSource {
     registers: [this.#registry],
   });
 
+  readonly #unaligned = new Counter({
+    name: 'millrace_checkpoints_unaligned_total',
+    help: 'Completed checkpoints whose barriers overtook queued records.',
+    labelNames: ['job'],
+    registers: [this.#registry],
+  });
+  readonly #inFlight = new Gauge({
+    name: 'millrace_last_checkpoint_in_flight_bytes',
+    help: 'Bytes of in-flight data in the last completed checkpoint.',
+    labelNames: ['job'],
+    registers: [this.#registry],
+  });
+
   constructor(overview: () => ClusterOverview) {
     const gauge = (
       name: string,
@@ -88,6 +101,11 @@ export class CoordinatorMetrics implements MetricsSource {
     this.#checkpoints.inc({ job, kind, outcome: 'completed' });
     this.#duration.observe({ job }, durationMs / 1000);
     this.#size.set({ job }, bytes);
+  }
+
+  checkpointInFlight(job: string, unaligned: boolean, inFlightBytes: number): void {
+    if (unaligned) this.#unaligned.inc({ job });
+    this.#inFlight.set({ job }, inFlightBytes);
   }
 
   checkpointFailed(job: string, kind: CheckpointKind): void {

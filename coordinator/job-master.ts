@@ -22,6 +22,7 @@ import {
   type JobEvent,
 } from '../core/job-decider.js';
 import type { JobGraph } from '../core/job-graph.js';
+import { inFlightOf } from '../core/pending-checkpoint.js';
 import { jobEventFromWire, type UnstampedJobEvent } from '../proto/job-event.js';
 import { AttemptDeployment } from './attempt-deployment.js';
 import { CheckpointCoordinator } from './checkpoint-coordinator.js';
@@ -317,10 +318,15 @@ export class JobMaster {
       );
       if (earlier?.status === entry.status || entry.status === 'IN_PROGRESS') continue;
       const { checkpointId, bytes, durationMs = 0, failure } = entry;
+      const { unaligned, inFlightBytes } = inFlightOf(entry.acknowledged);
       const kind = entry.savepointId === undefined ? 'checkpoint' : 'savepoint';
-      log.info({ jobId, job, checkpointId, kind, bytes, durationMs, failure }, entry.status);
+      const figures = { checkpointId, kind, bytes, unaligned, inFlightBytes, durationMs, failure };
+      log.info({ jobId, job, ...figures }, entry.status);
       if (entry.status === 'FAILED') metrics.checkpointFailed(job, kind);
-      else metrics.checkpointCompleted(job, kind, durationMs, bytes);
+      else {
+        metrics.checkpointCompleted(job, kind, durationMs, bytes);
+        metrics.checkpointInFlight(job, unaligned, inFlightBytes);
+      }
     }
   }
 }

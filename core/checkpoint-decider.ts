@@ -25,6 +25,7 @@ import {
 import {
   acknowledge,
   acknowledgedBytes,
+  alignmentTimeoutOf,
   createPending,
   movePending,
   type PendingCheckpoint,
@@ -232,6 +233,7 @@ function trigger(
     checkpointId,
     prefix: prefixOf(draft.state, triggered),
     stopAfter: pending.savepoint?.stopAfter === true,
+    alignmentTimeoutMs: alignmentTimeoutOf(pending, config),
   });
 }
 

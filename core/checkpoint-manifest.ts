@@ -5,7 +5,7 @@
  */
 import { isMillraceError, MillraceError } from './errors.js';
 import { JsonReader, JsonShapeError } from './json-reader.js';
-import type { StateFile } from './state-file.js';
+import { STATE_FILE_KINDS, type StateFile } from './state-file.js';
 import { readStreamGraph } from './stream-graph-json.js';
 import type { StreamGraph } from './stream-graph.js';
 import { ENGINE_VERSION } from './version.js';
@@ -145,7 +145,7 @@ function readFile(reader: JsonReader): StateFile {
   }
   return {
     operator: reader.field('operator').string(),
-    kind: reader.field('kind').oneOf(['keyed', 'operator']),
+    kind: reader.field('kind').oneOf(STATE_FILE_KINDS),
     key: reader.field('key').string(),
     lengthBytes: reader.field('lengthBytes').count(),
     sha256,

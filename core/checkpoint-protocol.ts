@@ -128,6 +128,8 @@ export type CheckpointEffect =
       readonly checkpointId: number;
       readonly prefix: string;
       readonly stopAfter: boolean;
+      /** When its barriers overtake, ms after the trigger; null: never. */
+      readonly alignmentTimeoutMs: number | null;
     }
   | {
       readonly kind: 'writeManifest';

@@ -5,6 +5,7 @@
  */
 import type { CheckpointManifest } from './checkpoint-manifest.js';
 import { MillraceError } from './errors.js';
+import { createJobGraph } from './job-graph.js';
 import { evolve } from './schema-evolution.js';
 import { schemaFromJson } from './schema-json.js';
 import type { StateDeclaration, StreamGraph, StreamNode } from './stream-graph.js';
@@ -31,6 +32,7 @@ export function checkRestorable(
       `set the job's maxParallelism to ${manifest.maxParallelism}; it is fixed for a job's life`,
     );
   }
+  checkInFlight(manifest, graph);
   const written = new Map(manifest.streamGraph.nodes.map((node) => [node.name, node]));
   const wanted = new Map(graph.nodes.map((node) => [node.name, node]));
   for (const node of manifest.streamGraph.nodes) {
@@ -99,6 +101,38 @@ function checkState(operator: string, written: StateDeclaration, wanted: StateDe
     `${name} has another schema: ${evolution.reason}`,
     'only optional fields may be added, fields removed and numbers widened; undo the change or rename the state',
   );
+}
+
+/** In-flight data goes to the input that it was on its way to, so that has to be there unchanged. */
+function checkInFlight(manifest: CheckpointManifest, graph: StreamGraph): void {
+  const consumers = new Set(
+    manifest.vertices.flatMap(({ tasks }) =>
+      tasks.flatMap(({ files }) =>
+        files.filter(({ kind }) => kind === 'channel').map(({ operator }) => operator),
+      ),
+    ),
+  );
+  if (consumers.size === 0) return;
+  const heads = new Set(createJobGraph(graph, 1).vertices.map(({ id }) => id));
+  for (const consumer of consumers) {
+    const before = JSON.stringify(inputsOf(manifest.streamGraph, consumer));
+    if (heads.has(consumer) && before === JSON.stringify(inputsOf(graph, consumer))) continue;
+    refuse(
+      `it holds in-flight data of the input of "${consumer}", which has changed`,
+      'take a savepoint of the job as it was, which holds no in-flight data, and start from that',
+    );
+  }
+}
+
+/** The edges into an operator and what travels on them. */
+function inputsOf(graph: StreamGraph, name: string): readonly unknown[] {
+  const nodes = new Map(graph.nodes.map((node) => [node.name, node]));
+  return (nodes.get(name)?.inputs ?? []).map(({ from, output, partitioning }) => [
+    from,
+    output,
+    partitioning,
+    nodes.get(from)?.outputs[output],
+  ]);
 }
 
 function refuse(what: string, remedy: string): never {

@@ -5,6 +5,7 @@
 import { invariant } from './errors.js';
 import { taskKey, type Stamp, type TaskId } from './execution-state.js';
 import type { CheckpointTimings, StateFile } from './state-file.js';
+import type { CheckpointConfig } from './stream-graph.js';
 
 /**
  * ALLOCATING: its id is being taken; TRIGGERED: tasks are snapshotting; WRITING: all have
@@ -81,6 +82,37 @@ export function acknowledge(
     ...pending,
     acknowledged: new Map(pending.acknowledged).set(key, acknowledgement),
   };
+}
+
+/**
+ * When the checkpoint's barriers overtake, ms after its trigger; null: never. A savepoint holds no in-flight data, so
+ * that any job can start from it; after the last record nothing is in flight.
+ */
+export function alignmentTimeoutOf(
+  { savepoint, final }: PendingCheckpoint,
+  { alignmentTimeoutMs }: CheckpointConfig,
+): number | null {
+  return savepoint !== undefined || final ? null : alignmentTimeoutMs;
+}
+
+/** Whether barriers of a checkpoint overtook in any of its tasks, and the bytes of in-flight data in it. */
+export function inFlightOf(acknowledged: PendingCheckpoint['acknowledged']): {
+  readonly unaligned: boolean;
+  readonly inFlightBytes: number;
+} {
+  let unaligned = false;
+  let inFlightBytes = 0;
+  for (const { files, timings } of acknowledged.values()) {
+    unaligned ||= timings.unaligned;
+    inFlightBytes += inFlightBytesOf(files);
+  }
+  return { unaligned, inFlightBytes };
+}
+
+export function inFlightBytesOf(files: readonly StateFile[]): number {
+  let bytes = 0;
+  for (const file of files) if (file.kind === 'channel') bytes += file.lengthBytes;
+  return bytes;
 }
 
 /** Bytes of the files that have been acknowledged so far. */

@@ -88,7 +88,13 @@ function readCheckpoint(reader: JsonReader): CheckpointConfig {
     retained: reader.field('retained').count(),
     minPauseMs: reader.field('minPauseMs').count(),
     tolerableFailures: reader.field('tolerableFailures').count(),
+    alignmentTimeoutMs: readAlignmentTimeout(reader.field('alignmentTimeoutMs')),
   };
+}
+
+/** Graphs of before barriers could overtake have none. */
+function readAlignmentTimeout(reader: JsonReader): number | null {
+  return reader.value === undefined || reader.value === null ? null : reader.count();
 }
 
 function readRestart(reader: JsonReader): RestartStrategyConfig {

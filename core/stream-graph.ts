@@ -61,6 +61,11 @@ export interface CheckpointConfig {
   readonly minPauseMs: number;
   /** Consecutive failed checkpoints after which the job restarts. */
   readonly tolerableFailures: number;
+  /**
+   * How long after its trigger a checkpoint may be held up by queued records before its barriers overtake them; 0: at
+   * once. null: never, all checkpoints are aligned, as savepoints are in any case.
+   */
+  readonly alignmentTimeoutMs: number | null;
 }
 
 export type RestartStrategyConfig =
@@ -162,6 +167,10 @@ export function validateStreamGraph(graph: StreamGraph): void {
   }
   checkWholeNumber('checkpoint.intervalMs', graph.checkpoint.intervalMs, 10, 86_400_000);
   checkWholeNumber('checkpoint.timeoutMs', graph.checkpoint.timeoutMs, 100, 86_400_000);
+  if (graph.checkpoint.alignmentTimeoutMs !== null) {
+    const { alignmentTimeoutMs } = graph.checkpoint;
+    checkWholeNumber('checkpoint.alignmentTimeoutMs', alignmentTimeoutMs, 0, 86_400_000);
+  }
   checkWholeNumber('checkpoint.retained', graph.checkpoint.retained, 1, 1000);
   if (graph.nodes.length === 0) invalid(`job "${graph.jobName}" declares no operator`);
   const known = new Map<string, StreamNode>();

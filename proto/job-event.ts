@@ -5,7 +5,7 @@
  */
 import type { Attempt, TaskId } from '../core/execution-state.js';
 import type { JobEvent } from '../core/job-decider.js';
-import type { StateFile } from '../core/state-file.js';
+import { STATE_FILE_KINDS, type CheckpointTimings, type StateFile } from '../core/state-file.js';
 import { failureFromWire } from './failure.js';
 import {
   TaskState,
@@ -29,6 +29,14 @@ const TASK_STATES = {
   [TaskState.TASK_STATE_CANCELED]: 'CANCELED',
   [TaskState.TASK_STATE_FAILED]: 'FAILED',
 } as const;
+
+const NO_TIMINGS: CheckpointTimings = {
+  unaligned: false,
+  startDelayMs: 0,
+  alignmentMs: 0,
+  syncMs: 0,
+  asyncMs: 0,
+};
 
 export function jobEventFromWire(attempt: Attempt, report: Report): UnstampedJobEvent | undefined {
   switch (report.$case) {
@@ -89,12 +97,13 @@ function acknowledgedFromWire(
     checkpointId,
     task: taskIdFromWire(task),
     files: read.filter((file) => file !== undefined),
-    timings: timings ?? { startDelayMs: 0, alignmentMs: 0, syncMs: 0, asyncMs: 0 },
+    timings: timings ?? NO_TIMINGS,
   };
 }
 
 function stateFileFromWire({ kind, ...file }: WireStateFile): StateFile | undefined {
-  return kind === 'keyed' || kind === 'operator' ? { ...file, kind } : undefined;
+  const known = STATE_FILE_KINDS.find((one) => one === kind);
+  return known === undefined ? undefined : { ...file, kind: known };
 }
 
 /** A copy of exactly the fields that core knows. */

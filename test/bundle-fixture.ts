@@ -20,6 +20,7 @@ export function exampleGraph(overrides: Partial<StreamGraph> = {}): StreamGraph 
       retained: 2,
       minPauseMs: 0,
       tolerableFailures: 0,
+      alignmentTimeoutMs: null,
     },
     restart: { kind: 'fixedDelay', attempts: 3, delayMs: 0 },
     bufferTimeoutMs: 10,

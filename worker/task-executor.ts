@@ -76,10 +76,14 @@ export class TaskExecutor {
         this.#finish(command.value.attempt);
         break;
       case 'triggerCheckpoint': {
-        const { attempt, checkpointId, prefix, stopAfter, triggeredAtMs } = command.value;
+        const { attempt, alignmentTimeoutMs, ...trigger } = command.value;
         this.#send(attempt, {
           kind: 'trigger',
-          barrier: { kind: 'barrier', checkpointId, prefix, stopAfter, triggeredAtMs },
+          barrier: {
+            kind: 'barrier',
+            ...trigger,
+            alignmentTimeoutMs: alignmentTimeoutMs ?? null,
+          },
         });
         break;
       }

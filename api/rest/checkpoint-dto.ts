@@ -12,6 +12,10 @@ export const TaskCheckpointTimings = Type.Object({
   syncMs: Type.Number(),
   asyncMs: Type.Number(),
   bytes: Type.Number(),
+  /** Whether the barrier overtook queued records in this task. */
+  unaligned: Type.Boolean(),
+  /** Of the bytes, those of in-flight data. */
+  inFlightBytes: Type.Number(),
 });
 export type TaskCheckpointTimings = Static<typeof TaskCheckpointTimings>;
 
@@ -31,6 +35,10 @@ export const CheckpointDetails = Type.Object({
   /** From the trigger to completion or failure; null while in progress. */
   durationMs: Type.Union([Type.Number(), Type.Null()]),
   bytes: Type.Number(),
+  /** Whether a barrier overtook queued records in any task. */
+  unaligned: Type.Boolean(),
+  /** Of the bytes, those of in-flight data. */
+  inFlightBytes: Type.Number(),
   acknowledged: Type.Integer(),
   tasks: Type.Integer(),
   failure: Type.Union([Type.String(), Type.Null()]),

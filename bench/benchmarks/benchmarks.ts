@@ -6,6 +6,7 @@ import { idle } from './idle.js';
 import { latency } from './latency.js';
 import { recovery } from './recovery.js';
 import { state } from './state.js';
+import { unaligned } from './unaligned.js';
 import { window } from './window.js';
 
 export const BENCHMARKS: readonly Benchmark[] = [
@@ -16,4 +17,5 @@ export const BENCHMARKS: readonly Benchmark[] = [
   recovery,
   idle,
   backpressure,
+  unaligned,
 ];

@@ -32,6 +32,12 @@ export async function listCheckpoints(
         align: 'right',
       },
       { title: 'SIZE', value: (checkpoint) => formatBytes(checkpoint.bytes), align: 'right' },
+      {
+        title: 'IN FLIGHT',
+        value: ({ unaligned, inFlightBytes }) =>
+          unaligned ? formatBytes(inFlightBytes) : 'aligned',
+        align: 'right',
+      },
       { title: 'FAILURE', value: (checkpoint) => checkpoint.failure ?? '' },
     ],
     'no checkpoints',

@@ -21,6 +21,8 @@ const checkpoint: CheckpointDetails = {
   triggeredAtMs: SUBMITTED_AT_MS,
   durationMs: 12,
   bytes: 2048,
+  unaligned: true,
+  inFlightBytes: 512,
   acknowledged: 2,
   tasks: 2,
   failure: null,

@@ -15,6 +15,7 @@ const OFTEN = {
     retained: 2,
     minPauseMs: 0,
     tolerableFailures: 0,
+    alignmentTimeoutMs: null,
   },
 };
 

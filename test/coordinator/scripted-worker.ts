@@ -63,7 +63,13 @@ export class ScriptedWorker extends FakeWorker {
     for (const slice of this.deployed.keys()) {
       for (const task of this.#tasksOf(slice)) {
         const files = await this.script.files(task, checkpointId);
-        const timings = { startDelayMs: 1, alignmentMs: 2, syncMs: 3, asyncMs: 4 };
+        const timings = {
+          unaligned: false,
+          startDelayMs: 1,
+          alignmentMs: 2,
+          syncMs: 3,
+          asyncMs: 4,
+        };
         const value = { attempt, checkpointId, task, files, timings };
         this.send({ $case: 'checkpointAcknowledged', value });
       }

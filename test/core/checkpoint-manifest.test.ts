@@ -6,6 +6,7 @@ import {
 } from '../../core/checkpoint-manifest.js';
 import { checkRestorable } from '../../core/checkpoint-restore.js';
 import { isMillraceError } from '../../core/errors.js';
+import type { StateFile } from '../../core/state-file.js';
 import type { StateDeclaration, StreamGraph, StreamNode } from '../../core/stream-graph.js';
 import { fileOf, GRAPH, STREAM_GRAPH } from './job-fixture.js';
 
@@ -88,4 +89,33 @@ test('what fits is restored, and state may be dropped or start empty on the word
     withStates(seen, { ...seen, name: 'more' }),
   ];
   for (const graph of allowed) t.notThrows(() => checkRestorable(MANIFEST, graph, true));
+});
+
+test('in-flight data asks for the very input that it was on its way to', (t) => {
+  const inFlight: StateFile = {
+    ...fileOf({ vertex: 'count', subtask: 0 }, 3),
+    kind: 'channel',
+    key: 'jobs/j1/chk-3/numbers-0-channels-0',
+  };
+  const manifest = {
+    ...MANIFEST,
+    vertices: MANIFEST.vertices.map((vertex) => ({
+      ...vertex,
+      tasks: vertex.tasks.map(({ subtask, files }) => ({ subtask, files: [...files, inFlight] })),
+    })),
+  };
+  const read = parseManifest(stringifyManifest(manifest));
+  t.is(read.vertices[0]?.tasks[0]?.files[1]?.kind, 'channel');
+  t.notThrows(() => checkRestorable(read, STREAM_GRAPH, false));
+  const inputs = [{ from: 'numbers', output: 'main', partitioning: 'rebalance' }] as const;
+  for (const changed of [
+    withNode('numbers', { outputs: { main: 'int32' } }),
+    withNode('count', { inputs }),
+    withNode('count', {
+      kind: 'map' as const,
+      inputs: [{ ...inputs[0], partitioning: 'forward' }],
+    }),
+  ]) {
+    t.throws(() => checkRestorable(read, changed, true), { message: /in-flight data.*savepoint/ });
+  }
 });

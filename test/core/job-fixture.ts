@@ -13,6 +13,7 @@ export const STREAM_GRAPH: StreamGraph = {
     retained: 2,
     minPauseMs: 100,
     tolerableFailures: 1,
+    alignmentTimeoutMs: 500,
   },
   restart: { kind: 'fixedDelay', attempts: 3, delayMs: 200 },
   bufferTimeoutMs: 10,
@@ -76,4 +77,4 @@ export function fileOf(task: TaskId, checkpointId: number): StateFile {
   };
 }
 
-export const TIMINGS = { startDelayMs: 1, alignmentMs: 2, syncMs: 3, asyncMs: 4 };
+export const TIMINGS = { unaligned: false, startDelayMs: 1, alignmentMs: 2, syncMs: 3, asyncMs: 4 };

@@ -26,6 +26,8 @@ export const RATE_PER_SECOND = 600;
 export interface LedgerOptions {
   readonly parallelism: number;
   readonly flags?: readonly string[];
+  /** File without which the job's sinks take nothing. */
+  readonly gate?: string;
   /** Where a former run of the job wrote; a folder of its own unless told. */
   readonly output?: string;
 }
@@ -73,6 +75,7 @@ export class LedgerRun {
         output,
         trace,
         rush,
+        gate: options.gate ?? '',
       },
       flags: options.flags ?? [],
     });

@@ -11,6 +11,11 @@ import {
   type AlignerStep,
 } from '../../worker/network/barrier-aligner.js';
 import type { KeyedStateBackend } from '../../worker/state/keyed-state-backend.js';
+import {
+  decodeChannelState,
+  encodeChannelState,
+  type ChannelSection,
+} from '../../worker/task/channel-state-file.js';
 import type { CheckpointStorage } from '../../worker/task/task-environment.js';
 import type { EventLoop, SimulatedProcess } from './event-loop.js';
 import { describeFile } from './simulated-store.js';
@@ -33,9 +38,8 @@ export interface Mutation {
 
 /** The first barrier counts for all channels, and none is ever blocked. */
 function alignOnFirst(state: AlignerState, event: AlignerEvent): AlignerStep {
-  if (event.kind === 'aborted' || event.checkpointId <= state.settled) {
-    return event.kind === 'aborted' ? alignBarrier(state, event) : { state, effects: [] };
-  }
+  if (event.kind !== 'barrier') return alignBarrier(state, event);
+  if (event.checkpointId <= state.settled) return { state, effects: [] };
   const { checkpointId } = event;
   return {
     state: { ...state, pending: null, settled: checkpointId },
@@ -57,6 +61,24 @@ function acknowledgeEarly(
       return Promise.resolve(describeFile(prefix, name, bytes));
     },
   };
+}
+
+/** In-flight data is written without the first chunk of one end of its channels. */
+function leaveOutInFlight(
+  side: ChannelSection['side'],
+): (storage: CheckpointStorage) => CheckpointStorage {
+  return (storage) => ({
+    read: (file) => storage.read(file),
+    write: (prefix, name, bytes) => {
+      if (!name.includes('-channels-')) return storage.write(prefix, name, bytes);
+      const sections = decodeChannelState(bytes, name).map((section) => {
+        const first = section.buffers.findIndex(({ kind }) => kind === 'chunk');
+        if (section.side !== side || first < 0) return section;
+        return { ...section, buffers: section.buffers.filter((_, index) => index !== first) };
+      });
+      return storage.write(prefix, name, encodeChannelState(sections));
+    },
+  });
 }
 
 function dropTimersOnRestore(backend: KeyedStateBackend): KeyedStateBackend {
@@ -107,6 +129,8 @@ export const MUTANTS = {
     positionOf: (next, end) => Math.min(end, next + 1),
   }),
   'timer-dropped-on-restore': (): Mutation => ({ backend: dropTimersOnRestore }),
+  'in-flight-input-left-out': (): Mutation => ({ storage: leaveOutInFlight('input') }),
+  'in-flight-output-left-out': (): Mutation => ({ storage: leaveOutInFlight('output') }),
   'stale-acknowledgement-accepted': (): Mutation => ({ event: acceptStale }),
 } as const satisfies Record<string, () => Mutation>;
 

@@ -200,14 +200,15 @@ export class SimulatedCoordinator implements Session {
         return;
       }
       case 'triggerCheckpoint': {
-        const { attempt, checkpointId, prefix, stopAfter } = effect;
+        const { attempt, checkpointId, prefix, stopAfter, alignmentTimeoutMs } = effect;
         loop.note(`${this.process.id} triggers checkpoint ${checkpointId}`);
         const barrier = {
           kind: 'barrier',
           checkpointId,
           prefix,
           stopAfter,
-          triggeredAtMs: 0,
+          triggeredAtMs: loop.clockOf(this.process).now(),
+          alignmentTimeoutMs,
         } as const;
         return this.#toAttempt({ kind: 'trigger', attempt, barrier });
       }

@@ -26,6 +26,7 @@ const WINDOW_MS = 70;
 /** Records of one split in one poll. */
 const PACE_RECORDS = 2;
 const PACE_MS = 9;
+const PAUSE_EVERY_RECORDS = 8;
 /** Records of each split that wait until enough has happened for the run to prove something. */
 const HELD_BACK = 4;
 
@@ -70,6 +71,10 @@ export interface JobHooks {
   readonly onRead: (split: number, index: number) => void;
   /** False while the last records of each split are to be held back. */
   readonly mayEnd: () => boolean;
+  /** Of the job's checkpoints; null: all are aligned. */
+  readonly alignmentTimeoutMs: number | null;
+  /** How long the sink takes no more records, ms; asked once in a while. */
+  readonly sinkPauseMs: () => number;
   /** Throws when user code is to fail. */
   readonly onElement: () => void;
 }
@@ -138,19 +143,31 @@ function numbers(hooks: JobHooks): Source<Numbered, Split> {
   };
 }
 
+/** A sink that pauses now and then, so that records queue up before it. */
 function transactionalSink(
   store: SimulatedStore,
   owner: SimulatedProcess,
+  hooks: JobHooks,
 ): Sink<OutputRecord, t.infer<typeof Transaction>> {
   return {
     description: 'simulated output',
     schema: Output,
     committableSchema: Transaction,
-    createWriter: ({ subtask, attempt }) => {
+    createWriter: ({ subtask, attempt, clock }) => {
       let buffered: OutputRecord[] = [];
+      let untilPause = PAUSE_EVERY_RECORDS;
       return Promise.resolve({
-        write: (record: OutputRecord) => void buffered.push(record),
-        whenWritable: () => undefined,
+        write: (record: OutputRecord) => {
+          buffered.push(record);
+          untilPause--;
+        },
+        whenWritable: () => {
+          if (untilPause > 0) return undefined;
+          untilPause = PAUSE_EVERY_RECORDS;
+          const pauseMs = hooks.sinkPauseMs();
+          if (pauseMs === 0) return undefined;
+          return new Promise((resolve) => clock.setTimer(pauseMs, resolve));
+        },
         prepareCommit: async (checkpointId: number) => {
           const records = buffered;
           buffered = [];
@@ -192,6 +209,7 @@ export function buildJob(
         retained: 2,
         minPauseMs: 5,
         tolerableFailures: 100,
+        alignmentTimeoutMs: hooks.alignmentTimeoutMs,
       },
       restart: { kind: 'fixedDelay', attempts: 100, delayMs: 10 },
       bufferTimeoutMs: 4,
@@ -217,7 +235,7 @@ export function buildJob(
             context.collect({ key: context.key, kind: 'timer', value: timestamp });
           },
         })
-        .sinkTo('out', transactionalSink(store, owner));
+        .sinkTo('out', transactionalSink(store, owner, hooks));
     },
   );
   return definition.build({});

@@ -23,6 +23,8 @@ export interface SimulationResult {
   readonly attempts: number;
   readonly lostNotifications: number;
   readonly inFlight: number;
+  /** Completed checkpoints with in-flight data. */
+  readonly unaligned: number;
 }
 
 export async function runSimulation(seed: number, mutant?: MutantName): Promise<SimulationResult> {
@@ -43,6 +45,7 @@ export async function runSimulation(seed: number, mutant?: MutantName): Promise<
     attempts: store.attempt,
     lostNotifications: world.lostNotifications,
     inFlight: world.inFlight,
+    unaligned: world.unaligned,
   };
 }
 

@@ -31,6 +31,7 @@ let totals: SweepOutcome['totals'] = {
   attempts: 0,
   lostNotifications: 0,
   inFlight: 0,
+  unaligned: 0,
 };
 let seeds = 0;
 for (let seed = request.first; seed <= request.last; seed += request.stride) {
@@ -44,6 +45,7 @@ for (let seed = request.first; seed <= request.last; seed += request.stride) {
     attempts: totals.attempts + result.attempts,
     lostNotifications: totals.lostNotifications + result.lostNotifications,
     inFlight: totals.inFlight + result.inFlight,
+    unaligned: totals.unaligned + result.unaligned,
   };
   // A vacuous run says nothing about a mutant; of the product it is a failure like any other.
   const problems = request.untilCaught

@@ -5,6 +5,7 @@
  */
 import { parseManifest } from '../../core/checkpoint-manifest.js';
 import type { CompletedCheckpoint } from '../../core/checkpoint-protocol.js';
+import type { StateFile } from '../../core/state-file.js';
 import type { Cluster, Peer, Session, WorkerCommand, WorkerReport } from './cluster.js';
 import { EventLoop, SimulatedNetwork } from './event-loop.js';
 import type { Mutation } from './mutants.js';
@@ -15,6 +16,10 @@ import { SimulatedWorker } from './simulated-worker.js';
 
 const WORKERS = 3;
 const HEARTBEAT_TIMEOUT_MS = 25;
+/** Half of the runs have aligned checkpoints only. */
+const ALIGNMENT_TIMEOUTS_MS = [null, null, null, 0, 3, 12] as const;
+/** Longest pause of the sink in a run. */
+const SINK_PAUSES_MS = [0, 15, 60] as const;
 /** A run with fewer completed checkpoints proves little. */
 export const CHECKPOINTS_MIN = 3;
 
@@ -47,6 +52,8 @@ export class World implements Cluster {
   completed = 0;
   savepoints = 0;
   lostNotifications = 0;
+  /** Completed checkpoints with in-flight data. */
+  unaligned = 0;
   /** Most records that were read but not committed when something was hit. */
   inFlight = 0;
   readonly #workers = new Map<string, SimulatedWorker>();
@@ -60,7 +67,11 @@ export class World implements Cluster {
     this.loop = new EventLoop(seed);
     this.network = new SimulatedNetwork(this.loop);
     this.store = new SimulatedStore(this.loop);
+    const { random } = this.loop;
+    const pauseMsMax = random.pick(SINK_PAUSES_MS);
     this.hooks = {
+      alignmentTimeoutMs: random.pick(ALIGNMENT_TIMEOUTS_MS),
+      sinkPauseMs: () => Math.floor(random.next() * pauseMsMax),
       positionOf: mutation.positionOf ?? ((next) => next),
       onRead: (split, index) => {
         this.#read[split] = Math.max(this.#read[split] ?? 0, index + 1);
@@ -72,7 +83,6 @@ export class World implements Cluster {
         throw new TypeError('simulated mistake');
       },
     };
-    const { random } = this.loop;
     this.#planned = Array.from({ length: random.whole(1, 4) }, (_, index) => ({
       fault: random.pick(FAULTS),
       step: random.whole(60, index === 0 ? 400 : 1_500),
@@ -134,6 +144,7 @@ export class World implements Cluster {
 
   onCompleted(completed: readonly CompletedCheckpoint[]): void {
     this.completed++;
+    const newest = completed.at(-1)?.checkpointId;
     for (const { prefix, checkpointId } of completed) {
       const bytes = this.store.files.get(`${prefix}manifest.json`);
       if (bytes === undefined) {
@@ -141,7 +152,9 @@ export class World implements Cluster {
         continue;
       }
       const { vertices } = parseManifest(Buffer.from(bytes).toString());
-      for (const { key } of vertices.flatMap(({ tasks }) => tasks.flatMap(({ files }) => files))) {
+      const files = vertices.flatMap(({ tasks }) => tasks.flatMap((task) => task.files));
+      if (checkpointId === newest && hasInFlight(files)) this.unaligned++;
+      for (const { key } of files) {
         if (!this.store.files.has(key)) {
           this.problems.push(`checkpoint ${checkpointId} is retained without ${key}`);
         }
@@ -238,4 +251,8 @@ export class World implements Cluster {
       this.coordinator.tell({ kind: 'savepointRequested', request });
     });
   }
+}
+
+function hasInFlight(files: readonly StateFile[]): boolean {
+  return files.some(({ kind }) => kind === 'channel');
 }

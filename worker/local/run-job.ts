@@ -112,6 +112,7 @@ export async function runJob(job: Job, options: RunJobOptions = {}): Promise<Run
               prefix: 'final/',
               triggeredAtMs: (options.clock ?? systemClock).now(),
               stopAfter: true,
+              alignmentTimeoutMs: null,
             });
           }
         },

@@ -37,6 +37,11 @@ export interface CheckpointBarrier {
   readonly prefix: string;
   /** Sources emit nothing after this barrier. */
   readonly stopAfter: boolean;
+  /**
+   * How long after the trigger the barrier overtakes what is queued before it, ms; 0: at once, as an upstream barrier
+   * already has; null: never, it stays in its place.
+   */
+  readonly alignmentTimeoutMs: number | null;
 }
 
 /** No more records; barriers may still follow. */
@@ -47,6 +52,17 @@ export interface EndOfData {
 export type StreamEvent = Watermark | WatermarkStatus | CheckpointBarrier | EndOfData;
 export type Buffer = RecordBatch | RecordChunk | StreamEvent;
 
+/** What a checkpoint keeps of a channel whose barrier overtook it. */
+export type InFlightBuffer = RecordBatch | RecordChunk | Watermark;
+
 export function isRecords(buffer: Buffer): buffer is RecordBatch | RecordChunk {
   return buffer.kind === 'batch' || buffer.kind === 'chunk';
+}
+
+/**
+ * The end of data and idleness are not kept: a restored producer says them again, and until it does a channel
+ * that is taken for active only holds time back.
+ */
+export function isInFlight(buffer: Buffer): buffer is InFlightBuffer {
+  return buffer.kind === 'watermark' || isRecords(buffer);
 }

@@ -8,7 +8,7 @@ import {
   ExchangeService as GeneratedExchangeService,
 } from '../../proto/gen/millrace/v1/exchange.js';
 
-export const EXCHANGE_PROTOCOL_VERSION = 1;
+export const EXCHANGE_PROTOCOL_VERSION = 2;
 
 const asIs = (frame: Buffer): Buffer => frame;
 

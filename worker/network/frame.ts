@@ -7,8 +7,10 @@ import { MillraceError } from '../../core/errors.js';
 import type { Buffer as ChannelBuffer } from './buffer.js';
 
 const HEADER_BYTES = 12;
-/** Of a barrier before its prefix: id, time of the trigger, flag. */
-const BARRIER_BYTES = 17;
+/** Of a barrier before its prefix: id, time of the trigger, alignment timeout, flag. */
+const BARRIER_BYTES = 25;
+/** Stands for a barrier that never overtakes. */
+const NEVER_OVERTAKES = -1;
 const KIND = { chunk: 0, watermark: 1, watermarkStatus: 2, barrier: 3, endOfData: 4 } as const;
 /** Field 1, length-delimited. */
 const BUFFERS_TAG = 0x0a;
@@ -88,7 +90,8 @@ function writeBuffer(
     case 'barrier':
       frame.writeDoubleLE(buffer.checkpointId, at);
       frame.writeDoubleLE(buffer.triggeredAtMs, at + 8);
-      frame[at + 16] = buffer.stopAfter ? 1 : 0;
+      frame.writeDoubleLE(buffer.alignmentTimeoutMs ?? NEVER_OVERTAKES, at + 16);
+      frame[at + 24] = buffer.stopAfter ? 1 : 0;
       frame.write(buffer.prefix, at + BARRIER_BYTES);
       break;
     case 'endOfData':
@@ -155,15 +158,18 @@ function readBuffer(
     case KIND.watermarkStatus:
       if (size !== 1) corrupt('watermark status');
       return { kind: 'watermarkStatus', idle: frame[at] === 1 };
-    case KIND.barrier:
+    case KIND.barrier: {
       if (size < BARRIER_BYTES) corrupt('barrier');
+      const alignmentTimeoutMs = frame.readDoubleLE(at + 16);
       return {
         kind: 'barrier',
         checkpointId: frame.readDoubleLE(at),
         triggeredAtMs: frame.readDoubleLE(at + 8),
-        stopAfter: frame[at + 16] === 1,
+        alignmentTimeoutMs: alignmentTimeoutMs >= 0 ? alignmentTimeoutMs : null,
+        stopAfter: frame[at + 24] === 1,
         prefix: frame.toString('utf8', at + BARRIER_BYTES, at + size),
       };
+    }
     case KIND.endOfData:
       return { kind: 'endOfData' };
     default:

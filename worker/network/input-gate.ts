@@ -13,22 +13,17 @@ import {
   type AlignerStep,
 } from './barrier-aligner.js';
 import {
+  isInFlight,
   isRecords,
   type Buffer,
   type CheckpointBarrier,
   type RecordBatch,
   type RecordChunk,
 } from './buffer.js';
+import type { InFlightRecorder, RecoveredInput } from './in-flight-recorder.js';
+import { InputChannel, type InputChannelDescription } from './input-channel.js';
 import { CREDIT_RETURN_BATCH } from './limits.js';
 import { WatermarkValve } from './watermark-valve.js';
-
-/** A channel as its consumer knows it. */
-export interface InputChannelDescription {
-  /** Number of the channel within the job. */
-  readonly channel: number;
-  /** Position of the edge among the vertex's inputs: which codec its chunks need. */
-  readonly input: number;
-}
 
 export type GateItem =
   | {
@@ -42,65 +37,48 @@ export type GateItem =
   | { readonly kind: 'abandoned'; readonly checkpointId: number }
   | { readonly kind: 'endOfData' };
 
+/** A barrier that overtook, to be sent on ahead of everything queued. */
+export interface OvertakingBarrier {
+  readonly barrier: CheckpointBarrier;
+  /** Since it came off the first queue, ms. */
+  readonly alignmentMs: number;
+}
+
 export interface InputGateOptions {
   readonly channels: readonly InputChannelDescription[];
   /** Gives the producer of a channel `count` credits back. */
   readonly returnCredits: (channel: number, count: number) => void;
   readonly monotonic: () => number;
+  /** A barrier that may overtake has arrived, behind whatever is queued. */
+  readonly announce: (barrier: CheckpointBarrier) => void;
   /** The alignment rule; injected so that a simulation can prove it notices a wrong one. */
   readonly align?: (state: AlignerState, event: AlignerEvent) => AlignerStep;
-}
-
-class InputChannel {
-  readonly queue: Buffer[] = [];
-  head = 0;
-  blocked = false;
-  ended = false;
-  /** Chunks taken off the queue whose credits have not been given back. */
-  consumed = 0;
-  /** Chunks on the queue; events cost no credit and do not count. */
-  chunks = 0;
-
-  constructor(readonly description: InputChannelDescription) {}
-
-  get size(): number {
-    return this.queue.length - this.head;
-  }
-
-  shift(): Buffer | undefined {
-    const buffer = this.queue[this.head];
-    if (buffer === undefined) return undefined;
-    this.head++;
-    if (this.head === this.queue.length) {
-      this.queue.length = 0;
-      this.head = 0;
-    } else if (this.head >= 64) {
-      this.queue.splice(0, this.head);
-      this.head = 0;
-    }
-    return buffer;
-  }
 }
 
 export class InputGate {
   readonly #channels: readonly InputChannel[];
   readonly #byNumber = new Map<number, InputChannel>();
   readonly #valve: WatermarkValve;
-  readonly #returnCredits: (channel: number, count: number) => void;
-  readonly #monotonic: () => number;
+  readonly #options: InputGateOptions;
   readonly #align: (state: AlignerState, event: AlignerEvent) => AlignerStep;
   readonly #ready: GateItem[] = [];
+  /** Recovered records that come before anything of a channel. */
+  readonly #rerouted: { readonly input: number; readonly records: RecordBatch }[] = [];
   #aligner: AlignerState;
+  /** Takes what comes before the barrier that overtook, on channels where it has not come yet. */
+  #recorder: InFlightRecorder | undefined;
+  #announced: CheckpointBarrier | undefined;
   #alignmentStartedMs = 0;
   #next = 0;
   #ended = 0;
 
   constructor(options: InputGateOptions) {
-    this.#channels = options.channels.map((description) => new InputChannel(description));
+    this.#channels = options.channels.map(
+      (description, position) => new InputChannel(description, position),
+    );
     for (const channel of this.#channels) this.#byNumber.set(channel.description.channel, channel);
     this.#valve = new WatermarkValve(this.#channels.length);
-    this.#returnCredits = options.returnCredits;
-    this.#monotonic = options.monotonic;
+    this.#options = options;
     this.#align = options.align ?? alignBarrier;
     this.#aligner = initialAligner(this.#channels.length);
   }
@@ -109,23 +87,56 @@ export class InputGate {
     return this.#valve.current;
   }
 
+  /** Takes a checkpoint's in-flight data in; called once, before anything arrives. */
+  recover({ channels, rerouted }: RecoveredInput): void {
+    for (const [number, buffers] of channels) this.#channelOf(number).recover(buffers);
+    this.#rerouted.push(...rerouted);
+  }
+
   /** Called by the exchange when something arrives. */
   onBuffer(channelNumber: number, buffer: Buffer): void {
-    const channel = this.#byNumber.get(channelNumber);
-    invariant(channel !== undefined, `channel ${channelNumber} leads to this gate`);
-    const last = channel.queue[channel.queue.length - 1];
-    // Events cost no credit, so a stalled consumer must not gather watermarks without end.
-    if (buffer.kind === 'watermark' && last?.kind === 'watermark' && channel.size > 0) {
-      channel.queue[channel.queue.length - 1] = buffer;
-      return;
+    const channel = this.#channelOf(channelNumber);
+    if (buffer.kind === 'barrier') {
+      const { checkpointId } = buffer;
+      if (this.#aligner.overtaken?.checkpointId === checkpointId) {
+        return this.#deliver(channel.position, checkpointId);
+      }
+      this.#announce(buffer);
+    } else if (this.#recorder !== undefined) {
+      const isBefore = this.#aligner.overtaken?.arrived[channel.position] === false;
+      if (isBefore && isInFlight(buffer)) this.#recorder.record(channel.description, buffer);
     }
-    channel.queue.push(buffer);
-    if (isRecords(buffer)) channel.chunks++;
+    channel.push(buffer);
+  }
+
+  /**
+   * Lets the announced barrier overtake what is queued: it counts as delivered on every channel, and
+   * `recorder` is given what stands or still comes before it. Queued buffers stay and are handled
+   * after the snapshot, which the caller takes at once.
+   * @returns undefined when there is nothing to snapshot: the checkpoint was aligned or given up
+   */
+  overtake(checkpointId: number, recorder: InFlightRecorder): OvertakingBarrier | undefined {
+    const barrier = this.#announced;
+    if (barrier?.checkpointId !== checkpointId) return undefined;
+    const { pending } = this.#aligner;
+    const alignmentMs =
+      pending?.checkpointId === checkpointId
+        ? this.#options.monotonic() - this.#alignmentStartedMs
+        : 0;
+    const step = this.#align(this.#aligner, { kind: 'overtake', checkpointId });
+    const overtaken = step.effects.find((effect) => effect.kind === 'overtaken');
+    this.#apply(step);
+    if (overtaken === undefined) return undefined;
+    this.#recorder = recorder;
+    const delivered = this.#recordQueued(recorder, checkpointId, overtaken.arrived);
+    for (const position of delivered) this.#deliver(position, checkpointId);
+    return { barrier, alignmentMs };
   }
 
   /** The checkpoint will not complete: stop waiting for its barriers. */
   abortAlignment(checkpointId: number): void {
-    this.#apply(this.#align(this.#aligner, { kind: 'aborted', checkpointId }), undefined);
+    if ((this.#aligner.overtaken?.checkpointId ?? Infinity) <= checkpointId) this.#abandon();
+    this.#apply(this.#align(this.#aligner, { kind: 'aborted', checkpointId }));
   }
 
   /** The next thing to handle; undefined when nothing can be handled now. */
@@ -133,6 +144,10 @@ export class InputGate {
     for (;;) {
       const ready = this.#ready.shift();
       if (ready !== undefined) return ready;
+      if (this.#rerouted.length > 0) {
+        const rerouted = this.#rerouted.shift();
+        if (rerouted !== undefined) return { kind: 'records', ...rerouted };
+      }
       const position = this.#pick();
       if (position === undefined) return undefined;
       const channel = this.#channels[position];
@@ -159,7 +174,7 @@ export class InputGate {
         }
         case 'barrier':
           if (this.#aligner.pending?.checkpointId !== buffer.checkpointId) {
-            this.#alignmentStartedMs = this.#monotonic();
+            this.#alignmentStartedMs = this.#options.monotonic();
           }
           this.#apply(
             this.#align(this.#aligner, {
@@ -184,7 +199,57 @@ export class InputGate {
     if (timestamp !== undefined) this.#ready.push({ kind: 'watermark', timestamp });
   }
 
-  #apply(step: AlignerStep, barrier: CheckpointBarrier | undefined): void {
+  #channelOf(number: number): InputChannel {
+    const channel = this.#byNumber.get(number);
+    invariant(channel !== undefined, `channel ${number} leads to this gate`);
+    return channel;
+  }
+
+  /**
+   * Records what is queued before the barrier. Each channel begins with its watermark, so that time
+   * goes on where it stood.
+   * @returns positions of the channels on whose queues the barrier stood
+   */
+  #recordQueued(
+    recorder: InFlightRecorder,
+    checkpointId: number,
+    arrived: readonly boolean[],
+  ): readonly number[] {
+    for (const { input, records } of this.#rerouted) {
+      recorder.record({ input, channel: undefined }, records);
+    }
+    const delivered: number[] = [];
+    for (const channel of this.#channels) {
+      const { description, position } = channel;
+      const timestamp = this.#valve.watermarkOf(position);
+      if (timestamp > -Infinity) recorder.record(description, { kind: 'watermark', timestamp });
+      if (arrived[position] === true) continue;
+      const { before, barrier } = channel.overtake(checkpointId);
+      for (const buffer of before) if (isInFlight(buffer)) recorder.record(description, buffer);
+      if (barrier !== undefined) delivered.push(position);
+    }
+    return delivered;
+  }
+
+  #announce(barrier: CheckpointBarrier): void {
+    const { checkpointId, alignmentTimeoutMs } = barrier;
+    if (alignmentTimeoutMs === null || checkpointId <= this.#aligner.settled) return;
+    if (checkpointId < (this.#announced?.checkpointId ?? 0)) return;
+    this.#announced = barrier;
+    this.#options.announce(barrier);
+  }
+
+  /** The barrier that overtook has come on a channel, at whatever place of its queue. */
+  #deliver(channel: number, checkpointId: number): void {
+    this.#apply(this.#align(this.#aligner, { kind: 'barrier', channel, checkpointId }));
+  }
+
+  #abandon(): void {
+    this.#recorder?.abandon();
+    this.#recorder = undefined;
+  }
+
+  #apply(step: AlignerStep, barrier?: CheckpointBarrier): void {
     this.#aligner = step.state;
     for (const effect of step.effects) {
       switch (effect.kind) {
@@ -197,14 +262,22 @@ export class InputGate {
           for (const channel of this.#channels) channel.blocked = false;
           break;
         case 'abandoned':
+          this.#abandon();
           this.#ready.push(effect);
+          break;
+        case 'overtaken':
+        case 'arrived':
+          break;
+        case 'recorded':
+          this.#recorder?.complete();
+          this.#recorder = undefined;
           break;
         case 'aligned':
           invariant(barrier !== undefined, 'alignment completes on a barrier');
           this.#ready.push({
             kind: 'barrier',
             barrier,
-            alignmentMs: this.#monotonic() - this.#alignmentStartedMs,
+            alignmentMs: this.#options.monotonic() - this.#alignmentStartedMs,
           });
           break;
       }
@@ -230,10 +303,9 @@ export class InputGate {
    * what was just consumed, whatever events stand behind it.
    */
   #consumed(channel: InputChannel): void {
-    channel.chunks--;
-    channel.consumed++;
+    if (!channel.countConsumed()) return;
     if (channel.consumed >= CREDIT_RETURN_BATCH || channel.chunks === 0) {
-      this.#returnCredits(channel.description.channel, channel.consumed);
+      this.#options.returnCredits(channel.description.channel, channel.consumed);
       channel.consumed = 0;
     }
   }

@@ -32,3 +32,9 @@ export const SUBPARTITION_QUEUE_MAX = 2;
 
 /** Bytes gathered into one message of the exchange under load. */
 export const FRAME_BYTES_MAX = 256 * 1024;
+
+/**
+ * In-flight data that one task keeps for one checkpoint: far above what its channels' credits allow, so that only
+ * a barrier that stays away on one channel while records go on meets it; the checkpoint then fails.
+ */
+export const IN_FLIGHT_BYTES_MAX = 256 * 1024 * 1024;

@@ -1,15 +1,29 @@
 /**
  * The producing end of one channel: gathers records into a chunk, sends it when there is a credit,
  * and holds at most a few closed chunks when there is none (journey of a record: record writer ->
- * result subpartition -> exchange server). It never blocks; the task asks `isFull` between batches.
+ * result subpartition -> exchange server). A barrier may overtake what is held. It never blocks; the task asks `isFull` between batches.
  */
 import type { RecordBuilder } from '../../core/record-codec.js';
-import { isRecords, type Buffer, type RecordBatch, type StreamEvent } from './buffer.js';
+import {
+  isInFlight,
+  isRecords,
+  type Buffer,
+  type CheckpointBarrier,
+  type InFlightBuffer,
+  type RecordBatch,
+  type StreamEvent,
+} from './buffer.js';
 import { BufferDebloater } from './buffer-debloater.js';
 import { CHUNK_BYTES_MAX, SUBPARTITION_QUEUE_MAX } from './limits.js';
 
 /** Where buffers go: the consumer's gate in the same slot, or the exchange. */
 export type SendBuffer = (channel: number, buffer: Buffer) => void;
+
+/** A barrier on its way out, and who wants to know what it had to overtake. */
+interface WaitingBarrier {
+  readonly barrier: CheckpointBarrier;
+  readonly onSent: (overtaken: readonly InFlightBuffer[]) => void;
+}
 
 export class ResultSubpartition {
   readonly channel: number;
@@ -18,6 +32,8 @@ export class ResultSubpartition {
   readonly #builder: RecordBuilder<unknown> | undefined;
   readonly #queue: Buffer[] = [];
   #queuedRecords = 0;
+  /** Queued behind records; replaced by a newer one, since its checkpoint is then given up. */
+  #waiting: WaitingBarrier | undefined;
   #batch: RecordBatch | undefined;
   readonly #debloater: BufferDebloater;
   #chunkRecords: number;
@@ -85,6 +101,32 @@ export class ResultSubpartition {
     this.#enqueue(event);
   }
 
+  /**
+   * Sends a barrier in order, which is at once unless records wait for credits; then it may still be made to overtake
+   * them. `onSent` is told once what it overtook, nothing as a rule; it takes what it keeps before it returns, since
+   * the buffers go on their own way afterwards.
+   */
+  emitBarrier(
+    barrier: CheckpointBarrier,
+    onSent: (overtaken: readonly InFlightBuffer[]) => void,
+  ): void {
+    this.#waiting = { barrier, onSent };
+    this.emit(barrier);
+  }
+
+  /** Sends the barrier of a checkpoint now, if it still waits. */
+  overtake(checkpointId: number): void {
+    const waiting = this.#waiting;
+    if (waiting?.barrier.checkpointId !== checkpointId) return;
+    this.#waiting = undefined;
+    const at = this.#queue.indexOf(waiting.barrier);
+    const overtaken = this.#queue.slice(0, at).filter(isInFlight);
+    this.#queue.splice(at, 1);
+    // The consumer need not wait again for what has been waited for here.
+    this.#send(this.channel, { ...waiting.barrier, alignmentTimeoutMs: 0 });
+    waiting.onSent(overtaken);
+  }
+
   addCredits(count: number): void {
     this.#debloater.consumed(count);
     this.#chunkRecords = this.#debloater.chunkRecords;
@@ -107,6 +149,10 @@ export class ResultSubpartition {
       }
       sent++;
       this.#send(this.channel, buffer);
+      if (buffer === this.#waiting?.barrier) {
+        this.#waiting.onSent([]);
+        this.#waiting = undefined;
+      }
     }
     if (sent === this.#queue.length) this.#queue.length = 0;
     else if (sent > 0) this.#queue.splice(0, sent);

@@ -18,6 +18,11 @@ export class WatermarkValve {
     return this.#current;
   }
 
+  /** The last watermark of one input; -Infinity before the first. */
+  watermarkOf(input: number): number {
+    return this.#watermarks[input] ?? -Infinity;
+  }
+
   /** True when every input is idle. */
   get isIdle(): boolean {
     return this.#allIdle;

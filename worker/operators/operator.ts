@@ -45,6 +45,8 @@ export interface StreamOperator {
    * is so already. Called before a barrier and at the end of the input.
    */
   drain(): Promise<void> | undefined;
+  /** False while what `proceed` has left to do can't be told from the state; a snapshot then waits for it. */
+  canSnapshot(): boolean;
   /** The synchronous part of a snapshot: the state as of this call. */
   snapshot(checkpointId: number): OperatorSnapshot;
   /** Resolves once everything that had to wait for the checkpoint is done. */

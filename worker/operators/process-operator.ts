@@ -99,6 +99,11 @@ export class ProcessOperator implements StreamOperator {
     return undefined;
   }
 
+  /** Also amid timers: those that have fired are gone from the state, and the watermark comes again. */
+  canSnapshot(): boolean {
+    return true;
+  }
+
   snapshot(checkpointId: number): OperatorSnapshot {
     return { keyed: this.#backend.snapshot(checkpointId) };
   }

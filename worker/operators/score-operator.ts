@@ -119,6 +119,10 @@ export class ScoreOperator implements StreamOperator {
     return this.#drained();
   }
 
+  canSnapshot(): boolean {
+    return true;
+  }
+
   snapshot(): OperatorSnapshot {
     return {};
   }

@@ -80,6 +80,10 @@ export class SinkOperator implements StreamOperator {
     return undefined;
   }
 
+  canSnapshot(): boolean {
+    return true;
+  }
+
   snapshot(checkpointId: number): OperatorSnapshot {
     const cut = this.#writer?.prepareCommit(checkpointId) ?? Promise.resolve([]);
     const prepared = Promise.all([cut, this.#prepared]).then(([committables]) => {

@@ -121,6 +121,10 @@ export class SourceOperator implements StreamOperator {
     return undefined;
   }
 
+  canSnapshot(): boolean {
+    return true;
+  }
+
   snapshot(): OperatorSnapshot {
     const entries = this.#reader.snapshot().map((split): SplitState => ({
       split,

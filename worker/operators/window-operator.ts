@@ -8,6 +8,7 @@ import { MillraceError } from '../../core/errors.js';
 import type { Key } from '../../core/key-codec.js';
 import type { KeyedStateBackend, WindowState } from '../state/keyed-state-backend.js';
 import type { OperatorOutput, OperatorSnapshot, StreamOperator } from './operator.js';
+import type { RestoredWatermarks } from './restored-watermarks.js';
 import { userCodeError } from './user-code.js';
 
 /** Results in one piece of work: a window of many keys fires over several turns, so that outputs stay bounded. */
@@ -33,7 +34,7 @@ export interface WindowOperatorOptions {
   readonly backend: KeyedStateBackend;
   readonly output: OperatorOutput;
   /** Up to where windows had fired in the restored checkpoint: those fire no second time. */
-  readonly restoredWatermark: number;
+  readonly restored: RestoredWatermarks;
 }
 
 export class WindowOperator implements StreamOperator {
@@ -41,12 +42,16 @@ export class WindowOperator implements StreamOperator {
   readonly #options: WindowOperatorOptions;
   readonly #contents: WindowState<unknown>;
   #watermark: number;
+  /** While keys restored from other subtasks may be ahead of `#watermark`. */
+  #restored: RestoredWatermarks | undefined;
   #firing: Firing | undefined;
 
   constructor(options: WindowOperatorOptions) {
     this.name = options.name;
     this.#options = options;
-    this.#watermark = options.restoredWatermark;
+    this.#watermark = options.restored.least;
+    this.#restored = options.restored;
+    this.#forgetRestored();
     this.#contents = options.backend.windowState('windowContents', options.aggregate.accumulator);
   }
 
@@ -66,7 +71,8 @@ export class WindowOperator implements StreamOperator {
     // Math.floor, not truncation: a negative timestamp belongs to the window below it.
     const start = Math.floor((timestamp - offsetMs) / sizeMs) * sizeMs + offsetMs;
     const lastMs = start + sizeMs - 1;
-    if (lastMs + allowedLatenessMs <= this.#watermark) {
+    const watermark = this.#restored === undefined ? this.#watermark : this.#watermarkOf(value);
+    if (lastMs + allowedLatenessMs <= watermark) {
       output.sideOutput('late', value, timestamp);
       return;
     }
@@ -76,7 +82,7 @@ export class WindowOperator implements StreamOperator {
       const accumulator = this.#contents.get(start) ?? aggregate.createAccumulator();
       const added = aggregate.add(accumulator, value);
       this.#contents.put(start, added);
-      if (lastMs <= this.#watermark) this.#emit(start, key, added);
+      if (lastMs <= watermark) this.#emit(start, key, added);
     } catch (error) {
       throw userCodeError(error, this.name, 'add', value);
     }
@@ -105,13 +111,17 @@ export class WindowOperator implements StreamOperator {
       const lastMs = start === undefined ? Infinity : start + sizeMs - 1;
       if (start === undefined || lastMs > timestamp) {
         this.#firing = undefined;
+        this.#forgetRestored();
         output.emitWatermark(timestamp);
         return false;
       }
       if (lastMs > previous) {
-        const visited = this.#contents.forEach(start, firing.visited, left, (key, accumulator) =>
-          this.#emit(start, key, accumulator),
-        );
+        const restored = this.#restored;
+        const visited = this.#contents.forEach(start, firing.visited, left, (key, accumulator) => {
+          if (restored === undefined || lastMs > restored.of(key)) {
+            this.#emit(start, key, accumulator);
+          }
+        });
         firing.visited += visited;
         left -= visited;
         if (left === 0) return true;
@@ -135,6 +145,11 @@ export class WindowOperator implements StreamOperator {
     return undefined;
   }
 
+  /** A window that fires is known as fired or not, never by half. */
+  canSnapshot(): boolean {
+    return this.#firing === undefined;
+  }
+
   snapshot(checkpointId: number): OperatorSnapshot {
     const keyed = this.#options.backend.snapshot(checkpointId);
     return { keyed, operator: { entries: [{ watermark: this.#watermark }] } };
@@ -150,6 +165,23 @@ export class WindowOperator implements StreamOperator {
 
   close(): Promise<void> {
     return this.#options.backend.close();
+  }
+
+  #forgetRestored(): void {
+    if (this.#restored !== undefined && this.#restored.greatest <= this.#watermark) {
+      this.#restored = undefined;
+    }
+  }
+
+  /** The time that a record meets: no key's goes back over a restore. */
+  #watermarkOf(value: unknown): number {
+    const restored = this.#restored;
+    if (restored === undefined) return this.#watermark;
+    try {
+      return Math.max(this.#watermark, restored.of(this.#options.selectKey(value)));
+    } catch (error) {
+      throw userCodeError(error, this.name, 'add', value);
+    }
   }
 
   #emit(start: number, key: Key, accumulator: unknown): void {

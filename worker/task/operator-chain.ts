@@ -147,6 +147,11 @@ export class OperatorChain implements ChainLayout {
     return false;
   }
 
+  /** False amid work that no snapshot could describe; `proceed` gets it done. */
+  canSnapshot(): boolean {
+    return this.operators.every((operator) => operator.canSnapshot());
+  }
+
   suspended(): Promise<void> | undefined {
     for (const operator of this.operators) {
       const waiting = operator.suspended();

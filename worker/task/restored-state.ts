@@ -6,7 +6,7 @@
 import type { Transformation } from '../../api/transformation.js';
 import type { CheckpointManifest } from '../../core/checkpoint-manifest.js';
 import type { JobVertex } from '../../core/job-graph.js';
-import type { KeyGroupRange } from '../../core/key-group.js';
+import { keyGroupRange, type KeyGroupRange } from '../../core/key-group.js';
 import type { StateFile } from '../../core/state-file.js';
 import {
   decodeEntries,
@@ -16,6 +16,7 @@ import {
   type PendingCommittable,
   type SplitState,
 } from '../operators/operator-state.js';
+import type { RestoredWatermark } from '../operators/restored-watermarks.js';
 import type { CheckpointStorage } from './task-environment.js';
 
 export interface RestoredOperator {
@@ -23,12 +24,14 @@ export interface RestoredOperator {
   readonly keyedFiles: readonly Uint8Array[];
   readonly splits: readonly SplitState[];
   readonly committables: readonly PendingCommittable[];
-  /** Up to where every subtask of a window operator had fired; -Infinity: not known. */
-  readonly watermark: number;
+  /** Up to where a window operator had fired, by key group. */
+  readonly watermarks: readonly RestoredWatermark[];
 }
 
 interface OwnedFile {
   readonly subtask: number;
+  /** Of the vertex when it was written. */
+  readonly parallelism: number;
   readonly file: StateFile;
 }
 
@@ -44,8 +47,11 @@ export async function readRestoredState(
   const restored = new Map<string, RestoredOperator>();
   for (const { name } of vertex.operators) {
     const files = manifest.vertices
-      .flatMap((written) => written.tasks)
-      .flatMap((task) => task.files.map((file): OwnedFile => ({ subtask: task.subtask, file })))
+      .flatMap(({ parallelism, tasks }) =>
+        tasks.flatMap(({ subtask: owner, files: own }) =>
+          own.map((file): OwnedFile => ({ subtask: owner, parallelism, file })),
+        ),
+      )
       .filter(({ file }) => file.operator === name);
     const keyed = files.filter(
       ({ file }) =>
@@ -57,7 +63,7 @@ export async function readRestoredState(
     const entriesOf = files.filter(({ file }) => file.kind === 'operator');
     const splits: SplitState[] = [];
     const committables: PendingCommittable[] = [];
-    const watermarks: number[] = [];
+    const watermarks: RestoredWatermark[] = [];
     if (functions?.kind === 'source') {
       const schema = splitStateSchema(functions.source.splitSchema);
       for (const { file } of entriesOf) {
@@ -70,16 +76,18 @@ export async function readRestoredState(
         committables.push(...decodeEntries(schema, await storage.read(owned.file), name));
       }
     } else if (functions?.kind === 'window') {
-      for (const { file } of entriesOf) {
+      for (const { file, subtask: owner, parallelism } of entriesOf) {
+        const owned = keyGroupRange(owner, parallelism, manifest.maxParallelism);
+        if (owned.start >= keyGroups.end || owned.end <= keyGroups.start) continue;
         const entries = decodeEntries(watermarkStateSchema, await storage.read(file), name);
-        watermarks.push(...entries.map(({ watermark }) => watermark));
+        watermarks.push(...entries.map(({ watermark }) => ({ keyGroups: owned, watermark })));
       }
     }
     restored.set(name, {
       keyedFiles: await Promise.all(keyed.map(({ file }) => storage.read(file))),
       splits,
       committables,
-      watermark: watermarks.length === 0 ? -Infinity : Math.min(...watermarks),
+      watermarks,
     });
   }
   return restored;

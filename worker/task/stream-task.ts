@@ -8,15 +8,22 @@ import type { DecodedChunk, RecordCodec } from '../../core/record-codec.js';
 import type { CheckpointBarrier, RecordBatch, RecordChunk } from '../network/buffer.js';
 import type { InputGate } from '../network/input-gate.js';
 import type { SourceOperator } from '../operators/source-operator.js';
+import { AlignmentTimer } from './alignment-timer.js';
+import type { ChannelCatalog } from './channel-catalog.js';
+import { ChannelState } from './channel-state.js';
 import type { OperatorChain } from './operator-chain.js';
 import type { SubtaskCheckpointCoordinator } from './subtask-checkpoint-coordinator.js';
 import type { TaskEnvironment, TaskId } from './task-environment.js';
+
+/** Pieces of work, of about a thousand results each, that are put out beyond what outputs have room for. */
+const HASTENED_MAX = 64;
 
 export interface StreamTaskOptions {
   readonly id: TaskId;
   readonly environment: TaskEnvironment;
   readonly chain: OperatorChain;
   readonly checkpoints: SubtaskCheckpointCoordinator;
+  readonly catalog: ChannelCatalog;
   /** A task has either a source or a gate. */
   readonly input:
     | { readonly kind: 'source'; readonly source: SourceOperator }
@@ -44,8 +51,17 @@ export class StreamTask {
     count: 0,
   };
   #state: 'created' | 'running' | 'drained' | 'ended' = 'created';
+  readonly #alignment: AlignmentTimer;
   /** Promises that have to resolve before the next batch. */
   #waiting = 0;
+  /** Those of them after which a checkpoint is taken or the data ends. */
+  #draining = 0;
+  /** The latest checkpoint that was snapshotted. */
+  #snapshotted = 0;
+  /** Pieces of work done since the last snapshot for the sake of a barrier that overtakes. */
+  #hastened = 0;
+  /** In-flight data of the latest checkpoint that may overtake. */
+  #channels: ChannelState | undefined;
   #sourceStopped = false;
   #nextProcessingTime: number | undefined;
   #busyMs = 0;
@@ -55,6 +71,8 @@ export class StreamTask {
   constructor(options: StreamTaskOptions) {
     this.id = options.id;
     this.#options = options;
+    const { clock, wake } = options.environment;
+    this.#alignment = new AlignmentTimer(clock, wake);
   }
 
   get watermark(): number {
@@ -95,6 +113,11 @@ export class StreamTask {
     this.post(() => this.#takeCheckpoint(barrier, 0));
   }
 
+  /** A barrier that may overtake has come to the task, whatever stands before it. */
+  announce(barrier: CheckpointBarrier): void {
+    this.#alignment.announce(barrier);
+  }
+
   notifyCheckpointComplete(checkpointId: number): void {
     const { chain, environment } = this.#options;
     Promise.all(chain.operators.map((operator) => operator.notifyCheckpointComplete(checkpointId)))
@@ -108,6 +131,8 @@ export class StreamTask {
     }
     this.post(() => {
       this.#options.checkpoints.abort(checkpointId);
+      this.#alignment.settle(checkpointId);
+      if (this.#snapshotted <= checkpointId) this.#channels?.abandon();
       const { input } = this.#options;
       if (input.kind === 'gate') input.gate.abortAlignment(checkpointId);
     });
@@ -129,6 +154,7 @@ export class StreamTask {
 
   async close(): Promise<void> {
     this.#state = 'ended';
+    this.#alignment.stop();
     for (const operator of this.#options.chain.operators) await operator.close();
   }
 
@@ -170,6 +196,8 @@ export class StreamTask {
       mail();
       return true;
     }
+    const overtaking = this.#alignment.expired;
+    if (overtaking !== undefined && this.#overtake(overtaking)) return true;
     if (this.#waiting > 0) return false;
     if (this.#isOutputFull()) return false;
     const suspended = this.#options.chain.suspended();
@@ -254,27 +282,112 @@ export class StreamTask {
   /** Everything before the barrier comes out of the chain, then the barrier goes on, then the snapshot is taken. */
   #takeCheckpoint(barrier: CheckpointBarrier, alignmentMs: number): void {
     if (barrier.stopAfter) this.#sourceStopped = true;
-    const { chain, checkpoints, environment } = this.#options;
+    // It may have to wait in the outputs, too.
+    this.announce(barrier);
+    this.#drainThen(() => {
+      const { checkpointId } = barrier;
+      if (barrier.alignmentTimeoutMs === null) {
+        this.#options.chain.broadcast(barrier);
+        this.#snapshot(barrier, alignmentMs, undefined);
+        return;
+      }
+      const channels = this.#channelState(false);
+      this.#emitBarrier(barrier, channels);
+      if (this.#alignment.expired === checkpointId) this.#overtakeOutputs(checkpointId);
+      this.#snapshot(barrier, alignmentMs, channels);
+    });
+  }
+
+  /**
+   * Lets the barrier of a checkpoint go ahead of all that is queued: the snapshot is taken now, and
+   * what was overtaken becomes part of it. Work that no snapshot describes is got done before, even
+   * though the outputs are full, as far as their memory bears it.
+   * @returns false when nothing could be done now
+   */
+  #overtake(checkpointId: number): boolean {
+    const { input, chain } = this.#options;
+    if (this.#snapshotted >= checkpointId) {
+      this.#overtakeOutputs(checkpointId);
+      return true;
+    }
+    if (input.kind === 'source' || this.#draining > 0) return false;
+    if (!chain.canSnapshot()) {
+      if (this.#hastened === HASTENED_MAX) return false;
+      this.#hastened++;
+      chain.proceed();
+      return true;
+    }
+    this.#drainThen(() => {
+      const channels = this.#channelState(true);
+      const overtaking = input.gate.overtake(checkpointId, channels);
+      // Aligned in the meantime, and to be taken from the gate, or given up.
+      if (overtaking === undefined) return this.#alignment.settle(checkpointId);
+      this.#emitBarrier(overtaking.barrier, channels);
+      this.#overtakeOutputs(checkpointId);
+      this.#snapshot(overtaking.barrier, overtaking.alignmentMs, channels);
+    });
+    return true;
+  }
+
+  #channelState(overtakesInput: boolean): ChannelState {
+    const { id, catalog, chain, environment } = this.#options;
+    const outputs = chain.writers.reduce((sum, { subpartitions }) => sum + subpartitions.length, 0);
+    // Of an older checkpoint, if its barrier still waits: a newer one has begun.
+    this.#channels?.abandon();
+    const { storage } = environment;
+    this.#channels = new ChannelState({ task: id, catalog, storage, overtakesInput, outputs });
+    return this.#channels;
+  }
+
+  #emitBarrier(barrier: CheckpointBarrier, channels: ChannelState): void {
+    for (const { subpartitions } of this.#options.chain.writers) {
+      for (const subpartition of subpartitions) {
+        subpartition.emitBarrier(barrier, (overtaken) =>
+          channels.sent(subpartition.channel, overtaken),
+        );
+      }
+    }
+  }
+
+  #overtakeOutputs(checkpointId: number): void {
+    for (const { subpartitions } of this.#options.chain.writers) {
+      for (const subpartition of subpartitions) subpartition.overtake(checkpointId);
+    }
+    this.#alignment.settle(checkpointId);
+  }
+
+  #snapshot(
+    barrier: CheckpointBarrier,
+    alignmentMs: number,
+    channels: ChannelState | undefined,
+  ): void {
+    const { checkpoints, environment } = this.#options;
+    this.#snapshotted = barrier.checkpointId;
+    this.#hastened = 0;
     // Until the first barrier arrived here; clocks of two machines may differ, so never below 0.
     const startDelayMs = Math.max(0, environment.clock.now() - barrier.triggeredAtMs - alignmentMs);
-    const snapshot = (): void => {
-      chain.broadcast(barrier);
-      checkpoints.snapshot(barrier, startDelayMs, alignmentMs);
-    };
-    const draining = chain.drain();
-    if (draining === undefined) snapshot();
-    else this.#suspend(draining.then(() => this.#guarded(snapshot)));
+    checkpoints.snapshot(barrier, startDelayMs, alignmentMs, channels);
   }
 
   #endOfData(): void {
-    const finish = (): void => {
+    this.#drainThen(() => {
       this.#options.chain.broadcast({ kind: 'endOfData' });
       this.#state = 'drained';
       this.#options.environment.reports.drained(this.id);
-    };
+    });
+  }
+
+  /** Acts once everything taken in has come out of the chain; nothing more is taken in until then. */
+  #drainThen(action: () => void): void {
     const draining = this.#options.chain.drain();
-    if (draining === undefined) finish();
-    else this.#suspend(draining.then(() => this.#guarded(finish)));
+    if (draining === undefined) return action();
+    this.#draining++;
+    this.#suspend(
+      draining.then(() => {
+        this.#draining--;
+        if (this.#state !== 'ended') action();
+      }),
+    );
   }
 
   #advanceProcessingTime(): void {
@@ -296,9 +409,5 @@ export class StreamTask {
       },
       (error: unknown) => this.fail(error),
     );
-  }
-
-  #guarded(action: () => void): void {
-    if (this.#state !== 'ended') action();
   }
 }

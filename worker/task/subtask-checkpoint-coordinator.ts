@@ -9,6 +9,7 @@ import type { StateFile } from '../../core/state-file.js';
 import type { CheckpointBarrier } from '../network/buffer.js';
 import type { OperatorSnapshot, StreamOperator } from '../operators/operator.js';
 import { encodeEntries } from '../operators/operator-state.js';
+import type { ChannelState, WrittenChannelState } from './channel-state.js';
 import type { TaskEnvironment, TaskId } from './task-environment.js';
 
 export interface SubtaskCheckpointCoordinatorOptions {
@@ -18,6 +19,8 @@ export interface SubtaskCheckpointCoordinatorOptions {
   /** Codecs of operator state, by operator; compiled once, since every checkpoint needs them. */
   readonly stateCodecs: ReadonlyMap<string, RecordCodec<unknown>>;
 }
+
+const NOTHING_IN_FLIGHT: WrittenChannelState = { files: [], unaligned: false };
 
 interface TakenSnapshot {
   readonly operator: string;
@@ -32,8 +35,17 @@ export class SubtaskCheckpointCoordinator {
     this.#options = options;
   }
 
-  /** The barrier is aligned and already sent on; takes the snapshot before this call returns. */
-  snapshot(barrier: CheckpointBarrier, startDelayMs: number, alignmentMs: number): void {
+  /**
+   * The barrier is aligned, or has overtaken, and is already sent on; takes the snapshot before this
+   * call returns.
+   * @param channels in-flight data, which may still gather; undefined: the barrier can't overtake
+   */
+  snapshot(
+    barrier: CheckpointBarrier,
+    startDelayMs: number,
+    alignmentMs: number,
+    channels: ChannelState | undefined,
+  ): void {
     const { checkpointId } = barrier;
     const { task, environment, operators } = this.#options;
     const started = environment.clock.monotonic();
@@ -55,11 +67,13 @@ export class SubtaskCheckpointCoordinator {
     }
     const syncMs = environment.clock.monotonic() - started;
     const asyncStarted = environment.clock.monotonic();
-    this.#write(barrier.prefix, taken).then(
-      (files) => {
-        if (checkpointId <= this.#aborted) return;
+    const inFlight = channels?.write(barrier.prefix) ?? NOTHING_IN_FLIGHT;
+    Promise.all([this.#write(barrier.prefix, taken), inFlight]).then(
+      ([files, overtaken]) => {
+        if (checkpointId <= this.#aborted || overtaken === undefined) return;
         const asyncMs = environment.clock.monotonic() - asyncStarted;
-        environment.reports.acknowledged(task, checkpointId, files, {
+        environment.reports.acknowledged(task, checkpointId, [...files, ...overtaken.files], {
+          unaligned: overtaken.unaligned,
           startDelayMs,
           alignmentMs,
           syncMs,

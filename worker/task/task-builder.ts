@@ -3,7 +3,7 @@
  * only puts pieces together; how each works stands in its own file.
  */
 import type { SourceContext } from '../../api/source.js';
-import type { KeySelector, Transformation } from '../../api/transformation.js';
+import type { Transformation } from '../../api/transformation.js';
 import { invariant, MillraceError } from '../../core/errors.js';
 import {
   channelOf,
@@ -16,10 +16,10 @@ import {
 import { keyGroupRange } from '../../core/key-group.js';
 import { keyHash, type Key } from '../../core/key-codec.js';
 import { compileRecordCodec, type RecordCodec } from '../../core/record-codec.js';
-import { compileUntypedCodec } from '../../core/untyped-codec.js';
 import type { Schema } from '../../core/schema.js';
 import type { ScoringService } from '../compute/scoring-service.js';
 import type { AlignerEvent, AlignerState, AlignerStep } from '../network/barrier-aligner.js';
+import type { CheckpointBarrier } from '../network/buffer.js';
 import { InputGate } from '../network/input-gate.js';
 import { RecordWriter } from '../network/record-writer.js';
 import { ResultSubpartition, type SendBuffer } from '../network/result-subpartition.js';
@@ -30,11 +30,13 @@ import {
 } from '../operators/operator-state.js';
 import type { OperatorOutput, StreamOperator } from '../operators/operator.js';
 import { ProcessOperator } from '../operators/process-operator.js';
+import { RestoredWatermarks } from '../operators/restored-watermarks.js';
 import { ScoreOperator } from '../operators/score-operator.js';
 import { SinkOperator } from '../operators/sink-operator.js';
 import { SourceOperator } from '../operators/source-operator.js';
 import { WindowOperator } from '../operators/window-operator.js';
 import type { KeyedStateBackend, KeyedStateBackendOptions } from '../state/keyed-state-backend.js';
+import type { ChannelCatalog } from './channel-catalog.js';
 import { OperatorChain } from './operator-chain.js';
 import type { RestoredOperator } from './restored-state.js';
 import { StreamTask } from './stream-task.js';
@@ -47,6 +49,7 @@ export interface TaskBuilderOptions {
   /** Whose checkpoint is restored; undefined when the job starts afresh. */
   readonly restoredJobId: string | undefined;
   readonly graph: JobGraph;
+  readonly catalog: ChannelCatalog;
   readonly transformations: ReadonlyMap<string, Transformation>;
   readonly environment: TaskEnvironment;
   readonly createBackend: (options: KeyedStateBackendOptions) => KeyedStateBackend;
@@ -76,13 +79,16 @@ export function buildTask(
 ): BuiltTask {
   const id: TaskId = { vertex: vertex.id, subtask };
   const subpartitions: ResultSubpartition[] = [];
-  const gate = vertex.inputs.length === 0 ? undefined : createGate(options, vertex, subtask);
-  // The task does not exist yet while its operators are made, but they speak only after `open`.
+  // The task does not exist yet while its gate and operators are made, but they speak only after `open`.
   const holder: { task?: StreamTask } = {};
   const taskOf = (): StreamTask => {
     invariant(holder.task !== undefined, 'operators speak after their task is built');
     return holder.task;
   };
+  const gate =
+    vertex.inputs.length === 0
+      ? undefined
+      : createGate(options, vertex, subtask, (barrier) => taskOf().announce(barrier));
   const factory = new OperatorFactory(options, vertex, subtask, restored, taskOf);
   const chain = new OperatorChain({
     vertex,
@@ -112,6 +118,7 @@ export function buildTask(
     environment: options.environment,
     chain,
     checkpoints,
+    catalog: options.catalog,
     input,
   });
   holder.task = task;
@@ -135,24 +142,12 @@ function stateSchemaOf({ functions }: Transformation): Schema<unknown> | undefin
   return undefined;
 }
 
-function outputSchema(options: TaskBuilderOptions, edge: JobEdge): Schema<unknown> | undefined {
-  return options.transformations.get(edge.fromOperator)?.outputSchemas.get(edge.fromOutput);
-}
-
-function edgeCodec(options: TaskBuilderOptions, edge: JobEdge): RecordCodec<unknown> {
-  const schema = outputSchema(options, edge);
-  return schema === undefined ? compileUntypedCodec() : compileRecordCodec(schema);
-}
-
-function keySelectorOf(options: TaskBuilderOptions, edge: JobEdge): KeySelector | undefined {
-  const consumer = options.transformations.get(edge.toVertex);
-  const position = consumer?.node.inputs.findIndex(
-    (input) => input.from === edge.fromOperator && input.output === edge.fromOutput,
-  );
-  return position === undefined ? undefined : consumer?.keySelectors[position];
-}
-
-function createGate(options: TaskBuilderOptions, vertex: JobVertex, subtask: number): InputGate {
+function createGate(
+  options: TaskBuilderOptions,
+  vertex: JobVertex,
+  subtask: number,
+  announce: (barrier: CheckpointBarrier) => void,
+): InputGate {
   const channels = vertex.inputs.flatMap((edge, input) => {
     const producers = vertexOf(options.graph, edge.fromVertex).parallelism;
     return Array.from({ length: producers }, (_, from) => from)
@@ -163,6 +158,7 @@ function createGate(options: TaskBuilderOptions, vertex: JobVertex, subtask: num
     channels,
     returnCredits: options.returnCredits,
     monotonic: () => options.environment.clock.monotonic(),
+    announce,
     ...(options.align === undefined ? {} : { align: options.align }),
   });
 }
@@ -177,7 +173,7 @@ function inputCodecs(
     const producers = vertexOf(options.graph, edge.fromVertex).parallelism;
     for (let from = 0; from < producers; from++) {
       if (isConnected(edge, from, subtask) && !options.isLocal(edge.fromVertex, from)) {
-        return edgeCodec(options, edge);
+        return options.catalog.compileCodec(edge);
       }
     }
     return undefined;
@@ -196,7 +192,7 @@ function createWriter(
   for (let to = 0; to < consumers; to++) {
     if (!isConnected(edge, subtask, to)) continue;
     const local = options.isLocal(edge.toVertex, to);
-    if (!local) codec ??= edgeCodec(options, edge);
+    if (!local) codec ??= options.catalog.compileCodec(edge);
     own.push(
       new ResultSubpartition(
         channelOf(edge, consumers, subtask, to),
@@ -211,7 +207,7 @@ function createWriter(
     partitioning: edge.partitioning,
     subpartitions: own,
     maxParallelism: options.graph.maxParallelism,
-    selectKey: keySelectorOf(options, edge),
+    selectKey: options.catalog.keySelectorOf(edge),
     hashKey: keyHash,
   });
 }
@@ -293,7 +289,10 @@ class OperatorFactory {
           selectKey: selectKeyOf(transformation),
           backend,
           output,
-          restoredWatermark: this.#restored?.get(name)?.watermark ?? -Infinity,
+          restored: new RestoredWatermarks(
+            this.#restored?.get(name)?.watermarks ?? [],
+            graph.maxParallelism,
+          ),
         });
         this.#restoreKeyed(name, backend);
         return operator;

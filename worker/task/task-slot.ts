@@ -8,7 +8,7 @@ import type { Transformation } from '../../api/transformation.js';
 import type { CheckpointManifest } from '../../core/checkpoint-manifest.js';
 import type { Clock } from '../../core/clock.js';
 import { invariant } from '../../core/errors.js';
-import { channelTable, type JobGraph } from '../../core/job-graph.js';
+import type { JobGraph } from '../../core/job-graph.js';
 import { keyGroupRange } from '../../core/key-group.js';
 import type { ScoringService } from '../compute/scoring-service.js';
 import type { AlignerEvent, AlignerState, AlignerStep } from '../network/barrier-aligner.js';
@@ -16,6 +16,8 @@ import type { Buffer, CheckpointBarrier } from '../network/buffer.js';
 import type { InputGate } from '../network/input-gate.js';
 import type { ResultSubpartition } from '../network/result-subpartition.js';
 import type { KeyedStateBackend, KeyedStateBackendOptions } from '../state/keyed-state-backend.js';
+import { ChannelCatalog } from './channel-catalog.js';
+import { readRestoredChannels } from './restored-channels.js';
 import { readRestoredState } from './restored-state.js';
 import type { StreamTask } from './stream-task.js';
 import { buildTask, type BuiltTask } from './task-builder.js';
@@ -53,6 +55,7 @@ const TURNS_PER_RUN = 16;
 
 export class TaskSlot {
   readonly #options: TaskSlotOptions;
+  readonly #catalog: ChannelCatalog;
   readonly #tasks: StreamTask[] = [];
   readonly #gateOf = new Map<string, InputGate>();
   readonly #gates = new Map<number, InputGate>();
@@ -64,6 +67,7 @@ export class TaskSlot {
 
   constructor(options: TaskSlotOptions) {
     this.#options = options;
+    this.#catalog = new ChannelCatalog(options.graph, options.transformations);
   }
 
   get tasks(): readonly StreamTask[] {
@@ -87,8 +91,14 @@ export class TaskSlot {
               transformations,
               storage,
             );
+      const recovered =
+        restore === undefined
+          ? undefined
+          : await readRestoredChannels(restore, vertex, slice, this.#catalog, storage);
       if (this.#closed) return;
-      this.#add(buildTask(this.#builderOptions(), vertex, slice, restored));
+      const built = buildTask(this.#builderOptions(), vertex, slice, restored);
+      if (recovered !== undefined) built.gate?.recover(recovered);
+      this.#add(built);
     }
     this.#indexGates();
   }
@@ -210,8 +220,8 @@ export class TaskSlot {
   }
 
   #indexGates(): void {
-    const { graph, slice } = this.#options;
-    channelTable(graph).forEach((ends, channel) => {
+    const { slice } = this.#options;
+    this.#catalog.ends.forEach((ends, channel) => {
       if (ends?.toSubtask !== slice) return;
       const gate = this.#gateOf.get(ends.edge.toVertex);
       if (gate !== undefined) this.#gates.set(channel, gate);
@@ -222,6 +232,7 @@ export class TaskSlot {
     const { clock, storage, reports, exchange, slice, restore } = this.#options;
     return {
       ...this.#options,
+      catalog: this.#catalog,
       restoredJobId: restore?.jobId,
       environment: { clock, storage, reports, wake: this.wake },
       isLocal: (_vertex, subtask) => subtask === slice,

@@ -126,6 +126,7 @@ test('chunks and events cross to the other worker in order, and credits come bac
       prefix: 'savepoints/sp-1/',
       triggeredAtMs: 5,
       stopAfter: false,
+      alignmentTimeoutMs: 250,
     },
     { kind: 'endOfData' },
   ];

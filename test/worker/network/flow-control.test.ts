@@ -16,6 +16,7 @@ function channel(clock: ManualClock): {
     channels: [{ channel: 0, input: 0 }],
     returnCredits: (_channel, count) => producer.addCredits(count),
     monotonic,
+    announce: () => undefined,
   });
   const producer: ResultSubpartition = new ResultSubpartition(
     0,

@@ -10,13 +10,14 @@ const channelBuffer: fc.Arbitrary<ChannelBuffer> = fc.oneof(
   fc.double({ noNaN: true }).map((timestamp): ChannelBuffer => ({ kind: 'watermark', timestamp })),
   fc.boolean().map((idle): ChannelBuffer => ({ kind: 'watermarkStatus', idle })),
   fc
-    .tuple(fc.nat(), fc.string(), fc.boolean(), fc.nat())
-    .map(([checkpointId, prefix, stopAfter, triggeredAtMs]): ChannelBuffer => ({
+    .tuple(fc.nat(), fc.string(), fc.boolean(), fc.nat(), fc.option(fc.nat()))
+    .map(([checkpointId, prefix, stopAfter, triggeredAtMs, alignmentTimeoutMs]): ChannelBuffer => ({
       kind: 'barrier',
       checkpointId,
       prefix,
       triggeredAtMs,
       stopAfter,
+      alignmentTimeoutMs,
     })),
   fc.constant<ChannelBuffer>({ kind: 'endOfData' }),
 );

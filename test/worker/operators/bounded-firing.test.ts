@@ -9,6 +9,7 @@ import type { Key } from '../../../core/key-codec.js';
 import { ProcessOperator } from '../../../worker/operators/process-operator.js';
 import { WindowOperator } from '../../../worker/operators/window-operator.js';
 import { MemoryStateBackend } from '../../../worker/state/memory-state-backend.js';
+import { restoredTo } from './restored-to.js';
 import { RecordedOutput } from './recorded-output.js';
 
 const KEYS = 5000;
@@ -72,7 +73,7 @@ test('a window of many keys fires over several turns, each key once, and only th
     selectKey: (record) => record as number,
     backend: backend('windows'),
     output,
-    restoredWatermark: -Infinity,
+    restored: restoredTo(),
   });
   for (let key = 0; key < KEYS; key++) {
     operator.processElement(key, 5);

@@ -11,6 +11,7 @@ import { WindowOperator } from '../../../worker/operators/window-operator.js';
 import { OperatorHarness, type Step } from './operator-harness.js';
 import type { Emission } from './recorded-output.js';
 import { assertUndisturbed, stepsArbitrary } from './operator-steps.js';
+import { restoredTo } from './restored-to.js';
 
 interface Shape {
   readonly sizeMs?: number;
@@ -47,7 +48,7 @@ function open(shape: Shape = {}): Promise<OperatorHarness<WindowOperator>> {
         selectKey: (sale) => (sale as Sale).key,
         backend,
         output,
-        restoredWatermark: (restored as readonly WatermarkState[])[0]?.watermark ?? -Infinity,
+        restored: restoredTo((restored as readonly WatermarkState[])[0]?.watermark),
       }),
   });
 }

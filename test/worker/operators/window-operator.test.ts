@@ -4,9 +4,16 @@ import { t as types } from '../../../api/index.js';
 import type { WatermarkState } from '../../../worker/operators/operator-state.js';
 import { WindowOperator } from '../../../worker/operators/window-operator.js';
 import { MemoryStateBackend } from '../../../worker/state/memory-state-backend.js';
+import { keyHash } from '../../../core/key-codec.js';
+import { keyGroupOf } from '../../../core/key-group.js';
+import { RestoredWatermarks } from '../../../worker/operators/restored-watermarks.js';
+import { restoredTo } from './restored-to.js';
 import { RecordedOutput } from './recorded-output.js';
 
-function open(restoredWatermark = -Infinity) {
+const keyOf = (value: unknown): string => (Array.isArray(value) ? String(value[0]) : 'k');
+const numberOf = (value: unknown): number => Number(Array.isArray(value) ? value[1] : value);
+
+function open(restored: RestoredWatermarks | number = -Infinity) {
   const output = new RecordedOutput();
   const backend = new MemoryStateBackend({
     operator: 'sums',
@@ -23,13 +30,13 @@ function open(restoredWatermark = -Infinity) {
       accumulator: types.float64,
       output: types.string,
       createAccumulator: () => 0,
-      add: (sum, value) => (sum as number) + (value as number),
+      add: (sum, value) => (sum as number) + numberOf(value),
       getResult: (sum, _key, { start }) => `${start}: ${String(sum)}`,
     },
-    selectKey: () => 'k',
+    selectKey: keyOf,
     backend,
     output,
-    restoredWatermark,
+    restored: typeof restored === 'number' ? restoredTo(restored) : restored,
   });
   return { operator, output, backend };
 }
@@ -51,4 +58,35 @@ test('a window that is kept for late records fires no second time after a restor
   t.deepEqual(second.output.takeValues(), ['0: 4']);
   second.operator.processWatermark(19);
   t.deepEqual(second.output.takeValues(), ['10: 2']);
+});
+
+test('keys that come from subtasks of different times each go on with their own', (t) => {
+  // Windows of 'ahead' had fired up to 12, those of 'behind' up to nothing.
+  const [ahead, behind] = ['ahead', 'behind'];
+  const first = open();
+  for (const key of [ahead, behind]) first.operator.processElement([key, 1], 5);
+  const { keyed } = first.operator.snapshot(1);
+  const keyGroup = keyGroupOf(keyHash(ahead), 128);
+  t.not(keyGroupOf(keyHash(behind), 128), keyGroup);
+  const range = { start: keyGroup, end: keyGroup + 1 };
+  const second = open(
+    new RestoredWatermarks(
+      [
+        { keyGroups: range, watermark: 12 },
+        { keyGroups: { start: 0, end: 128 }, watermark: 2 },
+      ],
+      128,
+    ),
+  );
+  second.backend.restore(keyed === undefined ? [] : [keyed.bytes()]);
+  second.operator.processElement([ahead, 10], 6);
+  t.deepEqual(second.output.takeValues(), ['0: 11'], 'late for its key: fires again at once');
+  second.operator.processElement([behind, 20], 6);
+  t.deepEqual(second.output.takeValues(), []);
+  second.operator.processWatermark(9);
+  t.deepEqual(second.output.takeValues(), ['0: 21']);
+  second.operator.processElement([ahead, 100], 15);
+  second.operator.processElement([behind, 200], 15);
+  second.operator.processWatermark(19);
+  t.deepEqual(second.output.takeValues().sort(), ['10: 100', '10: 200']);
 });

@@ -46,6 +46,9 @@ class Tee implements StreamOperator {
     this.drains++;
     return this.draining;
   }
+  canSnapshot(): boolean {
+    return true;
+  }
   snapshot(): Record<never, never> {
     return {};
   }

@@ -41,6 +41,7 @@ export class SlotCluster {
   readonly backends = new Map<string, KeyedStateBackend[]>();
   readonly #tasks: number;
   readonly #reports = new Map<Milestone, number>();
+  readonly #unaligned = new Set<number>();
   readonly #files = new Map<number, AcknowledgedFiles[]>();
   readonly #waiting: {
     readonly milestone: Milestone;
@@ -70,7 +71,8 @@ export class SlotCluster {
         reports: {
           running: () => this.#reached('running'),
           drained: () => this.#reached('drained'),
-          acknowledged: (task, checkpointId, files) => {
+          acknowledged: (task, checkpointId, files, { unaligned }) => {
+            if (unaligned) this.#unaligned.add(checkpointId);
             const all = this.#files.get(checkpointId) ?? [];
             this.#files.set(checkpointId, [...all, { task, files }]);
             this.#reached(`acknowledged ${checkpointId}`);
@@ -130,7 +132,7 @@ export class SlotCluster {
     });
   }
 
-  trigger(checkpointId: number, stopAfter = false): void {
+  trigger(checkpointId: number, stopAfter = false, alignmentTimeoutMs: number | null = null): void {
     const prefix = `chk-${checkpointId}/`;
     for (const slot of this.slots) {
       slot.triggerCheckpoint({
@@ -138,7 +140,8 @@ export class SlotCluster {
         checkpointId,
         prefix,
         stopAfter,
-        triggeredAtMs: 0,
+        triggeredAtMs: this.clock.now(),
+        alignmentTimeoutMs,
       });
     }
   }
@@ -162,6 +165,11 @@ export class SlotCluster {
           .map(({ task, files: own }) => ({ subtask: task.subtask, files: own })),
       })),
     });
+  }
+
+  /** Whether a barrier of the checkpoint overtook in any task. */
+  unaligned(checkpointId: number): boolean {
+    return this.#unaligned.has(checkpointId);
   }
 
   async notify(checkpointId: number): Promise<void> {

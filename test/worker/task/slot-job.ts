@@ -45,6 +45,11 @@ export class GatedSource implements Source<Click, Split> {
     for (const resolve of this.#waiting.splice(0)) resolve();
   }
 
+  /** Records that the readers, over all attempts, have read. */
+  get read(): number {
+    return this.#read;
+  }
+
   /** Resolves once the readers, over all attempts, have read what stands before the gate. */
   async readUpToGate(): Promise<void> {
     const records = this.#splits.reduce((sum, { length }) => sum + Math.min(length, this.#gate), 0);
@@ -61,22 +66,26 @@ export class GatedSource implements Source<Click, Split> {
   createReader(): SourceReader<Click, Split> {
     const splits: { id: string; ordinal: number; position: number }[] = [];
     const poll = (output: SourceOutput<Click>, recordsMax: number): PollResult => {
-      let left = recordsMax;
+      // All splits side by side, so that none falls behind the others' time.
+      const share = Math.max(1, Math.floor(recordsMax / splits.length));
       let ended = true;
+      let more = false;
       for (const split of splits) {
         const records = this.#splits[split.ordinal] ?? [];
-        const until = Math.min(records.length, this.#gate);
+        const available = Math.min(records.length, this.#gate);
+        const until = Math.min(available, split.position + share);
         output.selectSplit(split.id);
-        for (; split.position < until && left > 0; left--) {
+        while (split.position < until) {
           const record = records[split.position++];
           if (record === undefined) continue;
           output.collect(record);
           this.#read++;
         }
         if (split.position < records.length) ended = false;
-        if (left === 0) return 'more';
+        if (split.position < available) more = true;
       }
       for (const { records, done } of this.#watching) if (this.#read >= records) done();
+      if (more) return 'more';
       return ended ? 'end' : 'wait';
     };
     return {
@@ -96,17 +105,36 @@ export class CommittedLines implements Sink<string, string> {
   readonly committableSchema = types.string;
   readonly #transactions = new Map<string, readonly string[]>();
   readonly #committed = new Set<string>();
+  readonly #held: (() => void)[] = [];
   #count = 0;
+  #isHeld = false;
+  #holdFrom: ((line: string) => boolean) | undefined;
 
   get lines(): string[] {
     return [...this.#committed].flatMap((id) => this.#transactions.get(id) ?? []).sort();
   }
 
+  /** Writers take no more records until `release`: from now on, or from a line on. */
+  hold(from?: (line: string) => boolean): void {
+    this.#holdFrom = from;
+    this.#isHeld = from === undefined;
+  }
+
+  release(): void {
+    this.#isHeld = false;
+    this.#holdFrom = undefined;
+    for (const resolve of this.#held.splice(0)) resolve();
+  }
+
   createWriter(): Promise<SinkWriter<string, string>> {
     let epoch: string[] = [];
     return Promise.resolve({
-      write: (line) => void epoch.push(line),
-      whenWritable: () => undefined,
+      write: (line) => {
+        epoch.push(line);
+        if (this.#holdFrom?.(line) === true) this.#isHeld = true;
+      },
+      whenWritable: () =>
+        this.#isHeld ? new Promise((resolve) => this.#held.push(resolve)) : undefined,
       prepareCommit: () => {
         const id = `tx${++this.#count}`;
         this.#transactions.set(id, epoch);
