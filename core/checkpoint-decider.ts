@@ -15,13 +15,7 @@ import type {
   CheckpointEvent,
   CompletedCheckpoint,
 } from './checkpoint-protocol.js';
-import {
-  isSameAttempt,
-  taskKey,
-  type Attempt,
-  type Stamp,
-  type TaskId,
-} from './execution-state.js';
+import { isSameAttempt, taskKey, type Attempt, type Stamp } from './execution-state.js';
 import {
   acknowledge,
   acknowledgedBytes,
@@ -52,13 +46,12 @@ export interface CheckpointStep {
 export function createCheckpointDecider(
   jobId: string,
   config: CheckpointConfig,
-  tasks: readonly TaskId[],
   completed: readonly CompletedCheckpoint[],
 ): CheckpointDeciderState {
   return {
     jobId,
     config,
-    tasks,
+    tasks: [],
     running: undefined,
     nextTriggerAtMs: 0,
     finalAtMs: 0,
@@ -121,11 +114,15 @@ function handle(draft: CheckpointDraft, event: CheckpointEvent): void {
     case 'attemptRunning':
       draft.state = {
         ...state,
+        tasks: event.tasks,
         running: { attempt: event.attempt, drained: false },
         nextTriggerAtMs: event.nowMs + state.config.intervalMs,
         finalAtMs: event.nowMs,
         consecutiveFailures: 0,
       };
+      return;
+    case 'checkpointWanted':
+      draft.state = { ...state, nextTriggerAtMs: event.nowMs };
       return;
     case 'attemptDrained':
       if (state.running === undefined) return;

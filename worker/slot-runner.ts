@@ -1,6 +1,7 @@
 /**
- * One deployed slot as the worker's main thread sees it: the thread, its messages, its end. Ending a
- * slot means ending its thread, whatever user code is doing.
+ * One slot as the worker's main thread sees it: the thread, its messages, its end. The thread may be
+ * started ahead of what is deployed to it. Ending a slot means ending its thread, whatever user code
+ * is doing.
  */
 import { fileURLToPath } from 'node:url';
 import { MessageChannel, Worker } from 'node:worker_threads';
@@ -19,29 +20,34 @@ const FINISH_TIMEOUT_MS = 10_000;
 const YOUNG_GENERATION_MB = 64;
 
 export interface SlotRunnerOptions {
-  readonly deployment: SlotDeployment;
+  /** Folder with the unpacked bundle, which the thread loads at once. */
+  readonly bundleFolder: string;
   readonly scoring: ScoringService;
   readonly heapMb: number | undefined;
   readonly clock: Clock;
-  readonly onMessage: (message: FromSlot) => void;
+}
+
+/** Who hears of a slot; until it is deployed to, that is whoever keeps it ready. */
+export interface SlotListener {
+  onMessage(message: FromSlot): void;
   /** The thread is gone; the slot can be used again. */
-  readonly onReleased: () => void;
+  onReleased(): void;
 }
 
 export class SlotRunner {
-  readonly deployment: SlotDeployment;
   readonly port: SlotPort;
   readonly #worker: Worker;
   readonly #clock: Clock;
   readonly #released: Promise<void>;
+  #listener: SlotListener;
   #ending = false;
 
-  constructor(options: SlotRunnerOptions) {
-    this.deployment = options.deployment;
+  constructor(options: SlotRunnerOptions, listener: SlotListener) {
+    this.#listener = listener;
     this.#clock = options.clock;
     const { port1, port2 } = new MessageChannel();
     serveScoring(port1, options.scoring);
-    const data: SlotThreadData = { deployment: options.deployment, scoringPort: port2 };
+    const data: SlotThreadData = { bundleFolder: options.bundleFolder, scoringPort: port2 };
     this.#worker = new Worker(SLOT_THREAD, {
       workerData: data,
       transferList: [port2],
@@ -50,10 +56,10 @@ export class SlotRunner {
         ...(options.heapMb === undefined ? {} : { maxOldGenerationSizeMb: options.heapMb }),
       },
     });
-    this.#worker.on('message', (message: FromSlot) => options.onMessage(message));
+    this.#worker.on('message', (message: FromSlot) => this.#listener.onMessage(message));
     this.#worker.on('error', (error) => {
       if (this.#ending) return;
-      options.onMessage({
+      this.#listener.onMessage({
         kind: 'failed',
         task: undefined,
         error: serializeError(toMillraceError(error, 'USER_CODE_FAILED')),
@@ -62,7 +68,7 @@ export class SlotRunner {
     this.#released = new Promise((resolve) => {
       this.#worker.once('exit', (code) => {
         if (!this.#ending) {
-          options.onMessage({
+          this.#listener.onMessage({
             kind: 'failed',
             task: undefined,
             error: serializeError(
@@ -71,7 +77,7 @@ export class SlotRunner {
           });
         }
         resolve();
-        options.onReleased();
+        this.#listener.onReleased();
       });
     });
     this.port = {
@@ -79,6 +85,11 @@ export class SlotRunner {
         this.send({ kind: 'buffers', channels, buffers }, transferList(buffers)),
       credits: (channels, counts) => this.send({ kind: 'credits', channels, counts }),
     };
+  }
+
+  deploy(deployment: SlotDeployment, listener: SlotListener): void {
+    this.#listener = listener;
+    this.send({ kind: 'deploy', deployment });
   }
 
   send(message: ToSlot, transfer: ArrayBuffer[] = []): void {

@@ -42,7 +42,9 @@ function jobDetails(status: JobStatus): JobDetails {
     status,
     attempt: 2,
     parallelism: 2,
+    desiredParallelism: 2,
     restarts: 1,
+    rescales: 0,
     submittedAtMs: SUBMITTED_AT_MS,
     finishedAtMs: SUBMITTED_AT_MS + 5000,
     bundleId: '0'.repeat(64),
@@ -61,6 +63,7 @@ function jobDetails(status: JobStatus): JobDetails {
     ],
     restoredFrom: null,
     waitingFor: null,
+    scaling: null,
   };
 }
 

@@ -1,5 +1,6 @@
 import test from 'ava';
-import { Scheduler, type Placement, type SlotRequest } from '../../coordinator/scheduler.js';
+import { Scheduler, type SlotRequest } from '../../coordinator/scheduler.js';
+import type { Placement } from '../../coordinator/slot-placement.js';
 import type { WorkerDescription } from '../../coordinator/worker-registry.js';
 import { ManualClock } from '../manual-clock.js';
 
@@ -25,6 +26,7 @@ function start(placement: Placement = 'spread'): Fixture {
       attempt: 1,
       count,
       timeoutMs,
+      preferred: [],
       granted: (slots) => log.push(`${jobId}: ${slots.map((slot) => slot.workerId).join(' ')}`),
       failed: (error) => log.push(`${jobId}: ${error.message}`),
     };

@@ -14,7 +14,16 @@ import {
   type JobEffect,
   type JobEvent,
 } from '../../core/job-decider.js';
-import { fileOf, GRAPH, locationOf, stampAt, TASKS, TIMINGS, WORKERS } from './job-fixture.js';
+import {
+  EXACTLY_TWO,
+  fileOf,
+  locationOf,
+  stampAt,
+  STREAM_GRAPH,
+  TASKS,
+  TIMINGS,
+  WORKERS,
+} from './job-fixture.js';
 
 const FAILURE = { code: 'EXCHANGE_BROKEN', message: 'EXCHANGE_BROKEN: cut; wait' } as const;
 
@@ -62,7 +71,13 @@ type Command = typeof command extends fc.Arbitrary<infer C> ? C : never;
 
 /** Plays the world around the decider and asserts the laws at every step. */
 class World {
-  state: JobDeciderState = createJobDecider({ jobId: 'j1', epoch: 3, graph: GRAPH, completed: [] });
+  state: JobDeciderState = createJobDecider({
+    jobId: 'j1',
+    epoch: 3,
+    streamGraph: STREAM_GRAPH,
+    scaling: EXACTLY_TWO,
+    completed: [],
+  });
   #nowMs = 0;
   #nextId = 1;
   #savepoints = 0;

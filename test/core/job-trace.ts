@@ -16,7 +16,15 @@ import {
   type JobEvent,
 } from '../../core/job-decider.js';
 import { matchesGolden } from '../golden.js';
-import { fileOf, GRAPH, locationOf, stampAt, TASKS, TIMINGS } from './job-fixture.js';
+import {
+  EXACTLY_TWO,
+  fileOf,
+  locationOf,
+  stampAt,
+  STREAM_GRAPH,
+  TASKS,
+  TIMINGS,
+} from './job-fixture.js';
 
 type WithoutStamp<E> = E extends Stamp ? Omit<E, keyof Stamp> : never;
 
@@ -56,7 +64,8 @@ export class JobTrace {
     this.state = createJobDecider({
       jobId: 'j1',
       epoch: 1,
-      graph: GRAPH,
+      streamGraph: STREAM_GRAPH,
+      scaling: EXACTLY_TWO,
       completed: [],
       ...options,
     });

@@ -9,7 +9,6 @@ import type { CheckpointManifest } from '../../core/checkpoint-manifest.js';
 import { MillraceError, serializeError, type SerializedError } from '../../core/errors.js';
 import { workersOf } from '../../core/execution-graph.js';
 import type { SliceLocation, Stamp } from '../../core/execution-state.js';
-import { createJobGraph } from '../../core/job-graph.js';
 import {
   createJobDecider,
   stepJob,
@@ -23,6 +22,8 @@ import { SimulatedProcess } from './event-loop.js';
 import { buildJob } from './simulated-job.js';
 
 export const PARALLELISM = 2;
+
+const SCALING = { stabilizationMs: 5, cooldownMs: 30, slotWaitMs: 1_000, recoverySlotWaitMs: 1_000 };
 
 /** Chance that an operation of the store fails, and that a notification never arrives. */
 const STORE_FAILURE = 0.02;
@@ -55,7 +56,8 @@ export class SimulatedCoordinator implements Session {
     this.state = createJobDecider({
       jobId: 'j',
       epoch: this.epoch,
-      graph: createJobGraph(graph, PARALLELISM),
+      streamGraph: graph,
+      scaling: { desiredParallelism: PARALLELISM, exact: true, config: SCALING },
       completed: store.pointer,
     });
   }
@@ -165,6 +167,10 @@ export class SimulatedCoordinator implements Session {
         this.#slotRequest = effect.attempt;
         // Granted by an event of its own: the decider is not told anything while it is asked.
         return loop.schedule(0.1, this.process, () => this.#grantSlots());
+      case 'prepareSlots':
+      case 'recordParallelism':
+      case 'rescaleRefused':
+        return;
       case 'cancelSlotRequest':
         this.#slotRequest = undefined;
         return;
@@ -279,7 +285,7 @@ export class SimulatedCoordinator implements Session {
       const bytes = store.files.get(key);
       if (bytes === undefined) throw new MillraceError('CHECKPOINT_CORRUPT', `${key} is gone`);
       this.#manifest = parseManifest(Buffer.from(bytes).toString(), key);
-      checkRestorable(this.#manifest, this.state.graph.streamGraph, restore.allowNonRestoredState);
+      checkRestorable(this.#manifest, this.state.scaling.streamGraph, restore.allowNonRestoredState);
     }).then(() => this.tell({ kind: 'attemptPrepared', attempt: attempt.attempt }), failed);
   }
 
