@@ -11,7 +11,7 @@ import {
   toMillraceError,
   type SerializedError,
 } from '../core/errors.js';
-import type { SliceLocation } from '../core/execution-state.js';
+import type { Attempt, SliceLocation } from '../core/execution-state.js';
 import type { JobEffect, RestoreSource } from '../core/job-decider.js';
 import type { StreamGraph } from '../core/stream-graph.js';
 import type { CompletedCheckpointStore } from './completed-checkpoint-store.js';
@@ -30,6 +30,7 @@ export type DeploymentOutcome =
       readonly slices: readonly SliceLocation[];
     }
   | { readonly kind: 'workerLost'; readonly workerId: string; readonly reason: string }
+  | { readonly kind: 'slotsPrepared' }
   | { readonly kind: 'superseded' };
 
 export interface AttemptDeploymentOptions {
@@ -52,6 +53,8 @@ export class AttemptDeployment {
   /** What the attempt that was prepared last restores from. */
   #restored: RestoredManifest | undefined;
   #slices: readonly SliceLocation[] = [];
+  /** Workers that have yet to say that they are ready for the next attempt. */
+  #preparing = new Set<string>();
 
   constructor(options: AttemptDeploymentOptions) {
     this.#options = options;
@@ -108,15 +111,22 @@ export class AttemptDeployment {
   }
 
   /** Tells the workers that the job's next slots would go to what will come. */
-  prepareSlots({ count }: EffectOf<'prepareSlots'>): void {
+  prepareSlots({ count }: EffectOf<'prepareSlots'>, attempt: Attempt): void {
     const { record, services } = this.#options;
     const { jobId, bundleId } = record();
     const planned = services.scheduler.plan(jobId, count, this.#workersBySlice());
-    for (const workerId of new Set(planned)) {
+    this.#preparing = new Set(planned);
+    for (const workerId of this.#preparing) {
       const slots = planned.filter((other) => other === workerId).length;
-      const value = { jobId, bundleId, slots };
+      const value = { attempt, bundleId, slots };
       services.registry.send(workerId, { $case: 'prepareSlots', value });
     }
+  }
+
+  /** A worker has loaded what it was told to, or can't. */
+  slotsPrepared(workerId: string): void {
+    if (!this.#preparing.delete(workerId) || this.#preparing.size > 0) return;
+    this.#options.emit({ kind: 'slotsPrepared' });
   }
 
   deploySlot(effect: EffectOf<'deploySlot'>): void {

@@ -14,6 +14,7 @@ import {
   toMillraceError,
   type SerializedError,
 } from '../core/errors.js';
+import { attemptOf } from '../core/execution-graph.js';
 import { isTerminalJobStatus, type Attempt, type JobStatus } from '../core/execution-state.js';
 import {
   createJobDecider,
@@ -23,7 +24,7 @@ import {
   type JobEffect,
   type JobEvent,
 } from '../core/job-decider.js';
-import type { JobResources } from '../core/scaling-protocol.js';
+import type { JobResources, ScalingPhase } from '../core/scaling-protocol.js';
 import type { StreamGraph } from '../core/stream-graph.js';
 import { jobEventFromWire, type UnstampedJobEvent } from '../proto/job-event.js';
 import { AttemptDeployment } from './attempt-deployment.js';
@@ -37,6 +38,14 @@ import { COORDINATOR_LIMITS } from './limits.js';
 import { SavepointRequests } from './savepoint-requests.js';
 import { TaskMetricsStore } from './task-metrics.js';
 import type { FromWorker, WorkerDescription } from './worker-registry.js';
+
+/** A job that is starting on a worker which leaves moves away once it runs. */
+const MOVING: ReadonlySet<ScalingPhase> = new Set([
+  'PREPARING_SLOTS',
+  'CHECKPOINTING',
+  'REDEPLOYING',
+  'DEPLOYING',
+]);
 
 export class JobMaster {
   readonly #services: JobServices;
@@ -146,15 +155,14 @@ export class JobMaster {
   isMovingFrom(workerId: string): boolean {
     const { execution, scaling } = this.#state;
     const { phase } = scaling;
-    // A job that is starting there moves away once it runs.
-    const moves = phase === 'CHECKPOINTING' || phase === 'REDEPLOYING' || phase === 'DEPLOYING';
     return (
-      (moves || execution.phase === 'RELEASING') &&
+      (MOVING.has(phase) || execution.phase === 'RELEASING') &&
       execution.slots.some((slot) => slot.workerId === workerId && !slot.released)
     );
   }
 
   receive(worker: WorkerDescription, attempt: Attempt, message: FromWorker): void {
+    if (message.$case === 'slotsPrepared') return this.#deployment.slotsPrepared(worker.workerId);
     if (message.$case === 'metrics') {
       const { execution } = this.#state;
       if (attempt.attempt !== execution.attempt || attempt.epoch !== execution.epoch) return;
@@ -251,7 +259,7 @@ export class JobMaster {
       case 'requestSlots':
         return this.#deployment.requestSlots(effect);
       case 'prepareSlots':
-        return this.#deployment.prepareSlots(effect);
+        return this.#deployment.prepareSlots(effect, attemptOf(this.#state.execution));
       case 'recordParallelism':
         return void this.#saveUntilDone({ desiredParallelism: effect.parallelism });
       case 'rescaleRefused':

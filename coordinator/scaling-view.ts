@@ -7,7 +7,7 @@ import { isTerminalJobStatus } from '../core/execution-state.js';
 import type { JobDeciderState } from '../core/job-decider.js';
 import { slotsNeeded } from '../core/job-graph.js';
 import { possibleParallelism } from '../core/scaling-decider.js';
-import type { ScalingState } from '../core/scaling-protocol.js';
+import type { ScalingPhase, ScalingState } from '../core/scaling-protocol.js';
 
 const REASONS = {
   REQUESTED: 'as asked for',
@@ -22,7 +22,7 @@ export function describeScaling({ scaling, execution }: JobDeciderState): JobSca
   return {
     exact,
     slotsAvailable: resources.slots,
-    underWay: !ended && (phase === 'CHECKPOINTING' || isRedeploying(scaling)),
+    underWay: !ended && (isLeaving(phase) || isRedeploying(scaling)),
     why: ended ? null : why(scaling),
     history: history.map((rescale) => ({ ...rescale })),
   };
@@ -37,6 +37,11 @@ export function describeSlotWait(scaling: ScalingState): string {
   return `more slots, for a moment: it could start at parallelism ${possible} of ${desiredParallelism}`;
 }
 
+/** The attempt that runs is to be left for another one. */
+function isLeaving(phase: ScalingPhase): boolean {
+  return phase === 'PREPARING_SLOTS' || phase === 'CHECKPOINTING';
+}
+
 /** Between the end of the attempt that was rescaled and the start of the next. */
 function isRedeploying({ phase, reason }: ScalingState): boolean {
   if (phase === 'REDEPLOYING') return true;
@@ -49,7 +54,7 @@ function why(scaling: ScalingState): string | null {
   const possible = possibleParallelism(scaling);
   const because = reason === undefined ? '' : `, ${REASONS[reason]}`;
   if (isRedeploying(scaling)) return `is being redeployed${because}`;
-  if (phase === 'CHECKPOINTING') {
+  if (isLeaving(phase)) {
     return `goes on at parallelism ${possible ?? desiredParallelism} from its next checkpoint${because}`;
   }
   if (phase === 'STABILIZING') {

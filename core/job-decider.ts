@@ -83,7 +83,7 @@ export type JobEvent =
     >
   | Omit<Extract<ExecutionEvent, { kind: 'slotsGranted' }>, 'graph'>
   | Exclude<CheckpointEvent, { kind: ToCheckpoints | 'jobEnded' | 'recovered' | 'superseded' }>
-  | Extract<ScalingEvent, { kind: 'resourcesChanged' | 'rescaleRequested' }>;
+  | Extract<ScalingEvent, { kind: 'resourcesChanged' | 'rescaleRequested' | 'slotsPrepared' }>;
 
 export type JobEffect =
   | Exclude<ExecutionEffect, { kind: ToCheckpoints | ToScaling | 'prepareAttempt' | 'deploySlot' }>
@@ -159,6 +159,7 @@ export function stepJob(state: JobDeciderState, event: JobEvent): JobStep {
       onSlotsGranted(draft, event);
       break;
     case 'resourcesChanged':
+    case 'slotsPrepared':
       toScaling(draft, event);
       break;
     case 'rescaleRequested': {

@@ -49,7 +49,10 @@ export function mayBeRescaled({ execution, checkpoints }: RescaledJob): boolean 
 function whatIsUnderWay(job: RescaledJob): string | undefined {
   const { execution, checkpoints, scaling } = job;
   const { phase, claim, reason } = scaling;
-  if (execution.status === 'RUNNING' && phase === 'CHECKPOINTING') {
+  if (
+    execution.status === 'RUNNING' &&
+    (phase === 'PREPARING_SLOTS' || phase === 'CHECKPOINTING')
+  ) {
     return `is being rescaled from parallelism ${claim?.parallelism} already; ask again when that is done`;
   }
   if (reason !== undefined && execution.status === 'RESTARTING') {

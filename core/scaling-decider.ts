@@ -22,6 +22,9 @@ import type { StreamGraph } from './stream-graph.js';
 /** Changes of parallelism kept for showing; older ones are dropped. */
 export const RESCALES_MAX = 16;
 
+/** What takes longer to load than this is not waited for: it goes on beside the checkpoint. */
+export const PREPARE_SLOTS_MAX_MS = 5_000;
+
 export interface ScalingOptions {
   readonly desiredParallelism: number;
   readonly exact: boolean;
@@ -48,6 +51,7 @@ export function createScaling(streamGraph: StreamGraph, options: ScalingOptions)
     waiting: undefined,
     claim: undefined,
     workers: [],
+    preparing: undefined,
     reason: undefined,
     before: undefined,
     cooldownUntilMs: 0,
@@ -65,6 +69,7 @@ export function possibleParallelism(state: ScalingState): number | undefined {
 /** Monotonic time at which a timerElapsed is due, if any. */
 export function scalingWakeAtMs(state: ScalingState): number | undefined {
   if (state.phase === 'STABILIZING') return settledAtMs(state);
+  if (state.phase === 'PREPARING_SLOTS') return state.preparing?.untilMs;
   if (state.phase !== 'WAITING' || state.waiting === undefined) return undefined;
   const givenUpAtMs = state.waiting.sinceMs + waitMs(state);
   if (possibleParallelism(state) === undefined) return givenUpAtMs;
@@ -93,7 +98,7 @@ function handle(draft: Draft, event: ScalingEvent): void {
       draft.state = { ...state, desiredParallelism: parallelism };
       draft.effects.push({ kind: 'recordParallelism', parallelism });
       if (parallelism === state.claim?.parallelism) return decide(draft, nowMs);
-      return checkpoint(draft, 'REQUESTED');
+      return begin(draft, 'REQUESTED', nowMs);
     }
     case 'slotsWanted': {
       const atOnce = state.phase === 'REDEPLOYING';
@@ -110,6 +115,9 @@ function handle(draft: Draft, event: ScalingEvent): void {
       draft.state = { ...move(state, 'DEPLOYING'), workers, waiting: undefined };
       return;
     }
+    case 'slotsPrepared':
+      if (state.phase === 'PREPARING_SLOTS') checkpoint(draft);
+      return;
     case 'attemptRunning':
       if (state.phase !== 'DEPLOYING') return;
       draft.state = { ...move(state, 'STABLE'), cooldownUntilMs: nowMs + state.config.cooldownMs };
@@ -139,6 +147,7 @@ function decide(draft: Draft, nowMs: number): void {
       return reconsiderRequest(draft, nowMs);
     case 'STABLE':
     case 'STABILIZING':
+    case 'PREPARING_SLOTS':
     case 'CHECKPOINTING':
       return decideRescale(draft, nowMs);
     case 'IDLE':
@@ -204,8 +213,12 @@ function decideRescale(draft: Draft, nowMs: number): void {
     return;
   }
   if (draft.state.phase === 'CHECKPOINTING') return;
+  if (draft.state.phase === 'PREPARING_SLOTS') {
+    if (nowMs >= (draft.state.preparing?.untilMs ?? 0)) return checkpoint(draft);
+    return prepareSlots(draft);
+  }
   if (reason !== 'SLOTS_ADDED' || nowMs >= settledAtMs(draft.state)) {
-    return checkpoint(draft, reason);
+    return begin(draft, reason, nowMs);
   }
   if (draft.state.phase === 'STABLE') draft.state = move(draft.state, 'STABILIZING');
 }
@@ -223,14 +236,26 @@ function settledAtMs({ cooldownUntilMs, slotsChangedAtMs, config }: ScalingState
   return Math.max(cooldownUntilMs, slotsChangedAtMs + config.stabilizationMs);
 }
 
+/** What takes time and needs no state comes first, while the job runs. */
+function begin(draft: Draft, reason: RescaleReason, nowMs: number): void {
+  const preparing = { count: 0, untilMs: nowMs + PREPARE_SLOTS_MAX_MS };
+  draft.state = { ...move(draft.state, 'PREPARING_SLOTS'), reason, preparing };
+  prepareSlots(draft);
+}
+
+function prepareSlots(draft: Draft): void {
+  const { state } = draft;
+  const parallelism = possibleParallelism(state);
+  if (parallelism === undefined || state.preparing === undefined) return;
+  const count = slotsNeeded(state.streamGraph, parallelism);
+  if (count === state.preparing.count) return;
+  draft.state = { ...state, preparing: { ...state.preparing, count } };
+  draft.effects.push({ kind: 'prepareSlots', count });
+}
+
 /** From here on the next checkpoint that completes is the one to go on from. */
-function checkpoint(draft: Draft, reason: RescaleReason): void {
-  draft.state = { ...move(draft.state, 'CHECKPOINTING'), reason };
-  const parallelism = possibleParallelism(draft.state);
-  if (parallelism !== undefined) {
-    const count = slotsNeeded(draft.state.streamGraph, parallelism);
-    draft.effects.push({ kind: 'prepareSlots', count });
-  }
+function checkpoint(draft: Draft): void {
+  draft.state = { ...move(draft.state, 'CHECKPOINTING'), preparing: undefined };
   draft.effects.push({ kind: 'checkpointWanted' });
 }
 

@@ -10,7 +10,7 @@ import type { StreamGraph } from './stream-graph.js';
  * IDLE: no attempt wants slots. WAITING: one does, and there are not (yet) those to ask for.
  * REQUESTED: the scheduler was asked. DEPLOYING: granted, tasks are starting. STABLE: the job runs
  * as it should. STABILIZING: it could run otherwise, if the slots stay as they are.
- * CHECKPOINTING: the next checkpoint to complete is the one to go on from. REDEPLOYING: the attempt
+ * PREPARING_SLOTS: it will, and what the next attempt needs is being loaded. CHECKPOINTING: the next checkpoint to complete is the one to go on from. REDEPLOYING: the attempt
  * is being ended for another one that goes on from there.
  */
 export const SCALING_TRANSITIONS = {
@@ -18,8 +18,9 @@ export const SCALING_TRANSITIONS = {
   WAITING: ['REQUESTED', 'IDLE'],
   REQUESTED: ['WAITING', 'DEPLOYING', 'IDLE'],
   DEPLOYING: ['STABLE', 'IDLE'],
-  STABLE: ['STABILIZING', 'CHECKPOINTING', 'IDLE'],
-  STABILIZING: ['STABLE', 'CHECKPOINTING', 'IDLE'],
+  STABLE: ['STABILIZING', 'PREPARING_SLOTS', 'IDLE'],
+  STABILIZING: ['STABLE', 'PREPARING_SLOTS', 'IDLE'],
+  PREPARING_SLOTS: ['CHECKPOINTING', 'STABLE', 'IDLE'],
   CHECKPOINTING: ['STABLE', 'REDEPLOYING', 'IDLE'],
   REDEPLOYING: ['WAITING', 'IDLE'],
 } as const satisfies Record<string, readonly string[]>;
@@ -99,7 +100,9 @@ export interface ScalingState {
   readonly claim: SlotClaim | undefined;
   /** Workers by slice of the current attempt. */
   readonly workers: readonly string[];
-  /** Why the phase is CHECKPOINTING or REDEPLOYING, or the job about to be. */
+  /** Slots that are being prepared, and until when that is waited for (monotonic). */
+  readonly preparing: { readonly count: number; readonly untilMs: number } | undefined;
+  /** Why the job is on its way to another parallelism or place. */
   readonly reason: RescaleReason | undefined;
   /** What ran before the attempt that is being started, until it runs. */
   readonly before: { readonly claim: SlotClaim; readonly endedAtMs: number } | undefined;
@@ -117,6 +120,8 @@ export type ScalingEvent = Stamp &
     | { readonly kind: 'slotsWanted'; readonly attempt: number }
     | { readonly kind: 'slotsUnwanted' }
     | { readonly kind: 'slotsGranted'; readonly slices: readonly SliceLocation[] }
+    /** Whatever the next attempt's slots can load ahead is loaded. */
+    | { readonly kind: 'slotsPrepared' }
     | { readonly kind: 'attemptRunning' }
     | { readonly kind: 'attemptEnded' }
     /** The running attempt can be left for one that restores from its latest checkpoint. */
@@ -127,7 +132,7 @@ export type ScalingEvent = Stamp &
 export type ScalingEffect =
   | { readonly kind: 'requestSlots'; readonly attempt: number; readonly count: number }
   | { readonly kind: 'cancelSlotRequest'; readonly attempt: number }
-  /** The attempt after this one will run on so many slots: what can be done ahead should be. */
+  /** The attempt after this one will run on so many slots: load what can be loaded ahead; then slotsPrepared. */
   | { readonly kind: 'prepareSlots'; readonly count: number }
   /** The desired parallelism must survive this coordinator. */
   | { readonly kind: 'recordParallelism'; readonly parallelism: number }

@@ -13,6 +13,9 @@ interface PreparedSlot {
   readonly jobId: string;
   readonly bundleId: string;
   readonly slot: SlotRunner;
+  /** Resolves once the bundle is loaded, or never will be. */
+  readonly settled: Promise<void>;
+  readonly settle: () => void;
   readonly cancelTimer: () => void;
 }
 
@@ -31,21 +34,13 @@ export class PreparedSlots {
     this.#options = options;
   }
 
-  /** Starts as many as are missing. */
-  prepare(jobId: string, bundleId: string, bundleFolder: string, count: number): void {
-    const { clock, slotsMax, start } = this.#options;
-    let missing = count;
-    for (const known of this.#slots) if (isOf(known, jobId, bundleId)) missing--;
-    for (; missing > 0 && this.#slots.size < slotsMax; missing--) {
-      const discard = (): void => void this.#discard(prepared);
-      const prepared: PreparedSlot = {
-        jobId,
-        bundleId,
-        slot: start(bundleFolder, { onMessage: discard, onReleased: discard }),
-        cancelTimer: clock.setTimer(KEPT_MS, discard),
-      };
-      this.#slots.add(prepared);
+  /** Starts as many as are missing; resolves once all of the job's have loaded the bundle, or failed. */
+  async prepare(jobId: string, bundleId: string, folder: string, count: number): Promise<void> {
+    const ofJob = [...this.#slots].filter((known) => isOf(known, jobId, bundleId));
+    while (ofJob.length < count && this.#slots.size < this.#options.slotsMax) {
+      ofJob.push(this.#start(jobId, bundleId, folder));
     }
+    await Promise.all(ofJob.map(({ settled }) => settled));
   }
 
   /** One that is ready, or about to be; it is the caller's from here on. */
@@ -54,6 +49,7 @@ export class PreparedSlots {
       if (!isOf(prepared, jobId, bundleId)) continue;
       this.#slots.delete(prepared);
       prepared.cancelTimer();
+      prepared.settle();
       return prepared.slot;
     }
     return undefined;
@@ -63,9 +59,25 @@ export class PreparedSlots {
     await Promise.all([...this.#slots].map((prepared) => this.#discard(prepared)));
   }
 
+  #start(jobId: string, bundleId: string, folder: string): PreparedSlot {
+    const { clock, start } = this.#options;
+    const discard = (): void => void this.#discard(prepared);
+    let settle = (): void => undefined;
+    const settled = new Promise<void>((resolve) => (settle = resolve));
+    const slot = start(folder, {
+      onMessage: ({ kind }) => (kind === 'loaded' ? settle() : discard()),
+      onReleased: discard,
+    });
+    const cancelTimer = clock.setTimer(KEPT_MS, discard);
+    const prepared = { jobId, bundleId, slot, settled, settle, cancelTimer };
+    this.#slots.add(prepared);
+    return prepared;
+  }
+
   async #discard(prepared: PreparedSlot): Promise<void> {
     if (!this.#slots.delete(prepared)) return;
     prepared.cancelTimer();
+    prepared.settle();
     await prepared.slot.terminate();
   }
 }

@@ -44,6 +44,8 @@ export interface TaskMetricsReport {
 }
 
 export type FromSlot =
+  /** The bundle is loaded: what is deployed now starts at once. */
+  | { readonly kind: 'loaded' }
   | { readonly kind: 'buffers'; readonly channels: number[]; readonly buffers: ChannelBuffer[] }
   | { readonly kind: 'credits'; readonly channels: number[]; readonly counts: number[] }
   | { readonly kind: 'running'; readonly task: TaskId }

@@ -176,6 +176,7 @@ async function run(): Promise<void> {
   const deployed = nextDeployment(early);
   // All that needs no attempt comes first: the thread may have been started ahead of its deployment.
   const { graph, transformations } = await loadJob(bundleFolder);
+  send({ kind: 'loaded' });
   const deployment = await deployed;
   const { jobId, attempt, slice, parallelism, restoreManifest } = deployment;
   const modules = [

@@ -156,14 +156,17 @@ export class TaskExecutor {
   }
 
   /** Whatever is wrong with the bundle shows when the slot is deployed. */
-  async #prepare({ jobId, bundleId, slots }: PrepareSlots): Promise<void> {
-    const { bundles, log } = this.#options;
+  async #prepare({ attempt, bundleId, slots }: PrepareSlots): Promise<void> {
+    const { bundles, log, report } = this.#options;
+    if (attempt === undefined || attempt.epoch < this.#epoch) return;
+    const { jobId } = attempt;
     try {
       const folder = await bundles.load(bundleId);
-      this.#prepared.prepare(jobId, bundleId, folder, slots);
+      await this.#prepared.prepare(jobId, bundleId, folder, slots);
     } catch (error) {
       log.warn({ jobId, err: toMillraceError(error) }, 'slots could not be prepared');
     }
+    report({ $case: 'slotsPrepared', value: { attempt } });
   }
 
   #startThread(bundleFolder: string, listener: SlotListener): SlotRunner {
@@ -305,6 +308,8 @@ export class TaskExecutor {
         },
       });
     switch (message.kind) {
+      case 'loaded':
+        break;
       case 'buffers':
         try {
           exchange.fromSlot(message.channels, message.buffers);
