@@ -44,6 +44,8 @@ export class SourceOperator implements StreamOperator {
   readonly #reader: SourceReader<unknown>;
   readonly #output: ReaderOutput;
   readonly #known = new Set<string>();
+  /** Splits of this subtask, finished ones included. */
+  #assigned = 0;
   readonly #watermarks: SplitWatermarks;
   #state: 'reading' | 'waiting' | 'ended' = 'reading';
   #lastWatermark = -Infinity;
@@ -76,6 +78,7 @@ export class SourceOperator implements StreamOperator {
       this.#known.add(split.id);
       if (!this.#isMine(split)) continue;
       least = Math.min(least, watermark);
+      this.#assigned++;
       this.#reader.addSplits([split]);
       if (maxTimestamp !== -Infinity) this.#watermarks.restore(split.id, maxTimestamp);
     }
@@ -164,6 +167,7 @@ export class SourceOperator implements StreamOperator {
       this.#known.add(split.id);
     }
     const mine = added.filter((split) => this.#isMine(split));
+    this.#assigned += mine.length;
     if (mine.length > 0) {
       this.#reader.addSplits(mine);
       if (this.#state === 'waiting') this.#resume();
@@ -197,7 +201,9 @@ export class SourceOperator implements StreamOperator {
     const now = context.clock.monotonic();
     if (now - this.#lastWatermarkMs < watermarkIntervalMs) return;
     this.#lastWatermarkMs = now;
-    const { watermark, idle } = this.#watermarks.advance();
+    const { watermark, idle: silent } = this.#watermarks.advance();
+    // A job with more subtasks than splits must not stand still for those that have none.
+    const idle = silent || this.#assigned === 0;
     if (watermark > this.#lastWatermark) {
       this.#lastWatermark = watermark;
       output.emitWatermark(watermark);
