@@ -28,6 +28,7 @@ import {
   refuseSavepoints,
   refuseStop,
   requestSavepoint,
+  requeueSavepoint,
   savepointPrefix,
 } from './savepoint-requests.js';
 import type { CheckpointConfig } from './stream-graph.js';
@@ -406,6 +407,7 @@ function dropPending(draft: CheckpointDraft, failure: SerializedError, stamp: St
 }
 
 function endAttempt(draft: CheckpointDraft, stamp: Stamp): void {
+  requeueSavepoint(draft);
   // A compare-and-set that is under way decides for itself whether the checkpoint counts.
   if (isSettled(draft.state)) {
     const message =
