@@ -45,10 +45,12 @@ test.serial('the committed output is exactly the reference, whatever happens', a
   t.true(sum(({ totals }) => totals.attempts) >= 2 * seeds, 'a restart a seed');
   t.true(sum(({ totals }) => totals.lostNotifications) >= seeds / 2, 'notifications were lost');
   t.true(sum(({ totals }) => totals.savepoints) > 0, 'savepoints were taken');
+  t.true(sum(({ totals }) => totals.rescales) >= seeds / 2, 'jobs were rescaled');
   t.log(
     `${seeds} seeds, ${sum(({ totals }) => totals.faults)} faults, ` +
       `${sum(({ totals }) => totals.attempts)} attempts, ` +
       `${sum(({ totals }) => totals.checkpoints)} checkpoints, ` +
+      `${sum(({ totals }) => totals.rescales)} rescales, ` +
       `${sum(({ totals }) => totals.steps)} steps`,
   );
 });

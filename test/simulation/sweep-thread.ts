@@ -29,6 +29,7 @@ let totals: SweepOutcome['totals'] = {
   checkpoints: 0,
   savepoints: 0,
   attempts: 0,
+  rescales: 0,
   lostNotifications: 0,
   inFlight: 0,
 };
@@ -42,6 +43,7 @@ for (let seed = request.first; seed <= request.last; seed += request.stride) {
     checkpoints: totals.checkpoints + result.checkpoints,
     savepoints: totals.savepoints + result.savepoints,
     attempts: totals.attempts + result.attempts,
+    rescales: totals.rescales + result.rescales,
     lostNotifications: totals.lostNotifications + result.lostNotifications,
     inFlight: totals.inFlight + result.inFlight,
   };
