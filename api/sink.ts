@@ -34,7 +34,8 @@ export interface Committer<C> {
   /**
    * Called once before any record when an earlier attempt may have left something behind (a restore, or a
    * restart without a checkpoint): `pending` are this subtask's committables of the restored checkpoint, already
-   * committed again. Whatever else earlier attempts left uncommitted is discarded.
+   * committed again. Whatever else earlier attempts left uncommitted is discarded. Earlier attempts may have had
+   * more subtasks: what subtask s of theirs wrote is the business of subtask s % parallelism.
    */
   recover(pending: readonly C[]): Promise<void>;
   /**

@@ -22,10 +22,19 @@ export function recordsRead(job: JobDetails): number {
     .reduce((sum, operator) => sum + operator.recordsOut, 0);
 }
 
+/** With the parallelism where that isn't the desired one, or on its way to another. */
+function describeStatus(job: JobDetails): string {
+  const { status, attempt, waitingFor, parallelism, desiredParallelism, scaling } = job;
+  const why = scaling?.why ?? null;
+  const parts = [`attempt ${attempt}`];
+  if (waitingFor !== null) parts.push(`waits for ${waitingFor}`);
+  else if (why !== null) parts.push(`parallelism ${parallelism} of ${desiredParallelism}: ${why}`);
+  return `${status} (${parts.join(', ')})`;
+}
+
 class ProgressLines {
   readonly #context: CliContext;
   #status: string | undefined;
-  #waitingFor: string | null = null;
   /** Attempt and code of the failures that were told. */
   #told: ReadonlySet<string> = new Set();
   #checkpoint = 0;
@@ -39,11 +48,10 @@ class ProgressLines {
 
   showJob(job: JobDetails): void {
     this.#showFailures(job.failures);
-    if (job.status !== this.#status || job.waitingFor !== this.#waitingFor) {
-      this.#status = job.status;
-      this.#waitingFor = job.waitingFor;
-      const waiting = job.waitingFor === null ? '' : `, waits for ${job.waitingFor}`;
-      this.#context.note(`${job.status} (attempt ${job.attempt}${waiting})\n`);
+    const status = describeStatus(job);
+    if (status !== this.#status) {
+      this.#status = status;
+      this.#context.note(`${status}\n`);
     }
     const records = recordsRead(job);
     const sinceMs = this.#context.clock.monotonic() - this.#recordsAtMs;

@@ -11,6 +11,7 @@ import type { ClusterCommandOptions } from './commands/cluster.js';
 import type { DemoOptions } from './commands/demo.js';
 import type { ListingOptions } from './commands/listings.js';
 import type { PlanOptions } from './commands/plan.js';
+import type { RescaleOptions } from './commands/rescale.js';
 import type { SubmitOptions } from './commands/submit.js';
 import { reportError } from './error-report.js';
 import { EXIT, exitCodeOf, type ExitCode } from './exit-code.js';
@@ -160,6 +161,7 @@ function addJobCommands(program: Command, context: CliContext, ends: Ends): void
     .description('bundle a job, run it on the cluster and follow it to its end')
     .option('--from-savepoint <id>', 'restore state from a savepoint or a retained checkpoint')
     .option('--allow-non-restored-state', 'drop state of operators that the job no longer has')
+    .option('--exact-parallelism', 'run at the parallelism asked for or not at all')
     .option('--detached', 'return once the job is accepted')
     .addHelpText('after', '\nCtrl-C stops the following; the job goes on until `millrace cancel`.')
     .action(async (file: string, options: SubmitOptions) => {
@@ -191,6 +193,13 @@ function addJobCommands(program: Command, context: CliContext, ends: Ends): void
       }
       const { stopJob } = await import('./commands/job-requests.js');
       ends(await stopJob(context, job, options));
+    });
+  withJob(program.command('rescale'))
+    .description('run a job at another parallelism, from a checkpoint taken now')
+    .requiredOption('--parallelism <n>', 'subtasks of each operator', wholeNumber(1, 32_768))
+    .action(async (job: string, options: RescaleOptions) => {
+      const { rescaleJob } = await import('./commands/rescale.js');
+      ends(await rescaleJob(context, job, options));
     });
   withJob(program.command('cancel'))
     .description('end a job at once')

@@ -11,9 +11,9 @@ import {
   toMillraceError,
   type SerializedError,
 } from '../core/errors.js';
-import type { SliceLocation } from '../core/execution-state.js';
+import type { Attempt, SliceLocation } from '../core/execution-state.js';
 import type { JobEffect, RestoreSource } from '../core/job-decider.js';
-import type { JobGraph } from '../core/job-graph.js';
+import type { StreamGraph } from '../core/stream-graph.js';
 import type { CompletedCheckpointStore } from './completed-checkpoint-store.js';
 import type { JobRecord } from './job-record.js';
 import type { JobServices } from './job-services.js';
@@ -30,13 +30,14 @@ export type DeploymentOutcome =
       readonly slices: readonly SliceLocation[];
     }
   | { readonly kind: 'workerLost'; readonly workerId: string; readonly reason: string }
+  | { readonly kind: 'slotsPrepared' }
   | { readonly kind: 'superseded' };
 
 export interface AttemptDeploymentOptions {
   readonly record: () => JobRecord;
   /** Changes the record durably; calls are performed in order. */
   readonly save: (change: Partial<JobRecord>) => Promise<void>;
-  readonly graph: JobGraph;
+  readonly streamGraph: StreamGraph;
   readonly completed: CompletedCheckpointStore;
   readonly services: JobServices;
   readonly emit: (outcome: DeploymentOutcome) => void;
@@ -52,15 +53,22 @@ export class AttemptDeployment {
   /** What the attempt that was prepared last restores from. */
   #restored: RestoredManifest | undefined;
   #slices: readonly SliceLocation[] = [];
+  /** Workers that have yet to say that they are ready for the next attempt. */
+  #preparing = new Set<string>();
 
   constructor(options: AttemptDeploymentOptions) {
     this.#options = options;
   }
 
-  async prepare({ attempt: { attempt }, restore }: EffectOf<'prepareAttempt'>): Promise<void> {
+  async prepare(effect: EffectOf<'prepareAttempt'>): Promise<void> {
+    const {
+      attempt: { attempt },
+      restore,
+      rescales,
+    } = effect;
     const { save, emit, services } = this.#options;
     try {
-      await save({ attempt });
+      await save({ attempt, rescales });
       this.#restored = restore === undefined ? undefined : await this.#readRestored(restore);
       emit({ kind: 'attemptPrepared', attempt });
     } catch (error) {
@@ -75,13 +83,14 @@ export class AttemptDeployment {
   requestSlots({ attempt, count }: EffectOf<'requestSlots'>): void {
     const { record, services, emit } = this.#options;
     const { jobId, jobName } = record();
+    const { slotWaitMs, recoverySlotWaitMs } = services.scaling;
     services.scheduler.request({
       jobId,
       jobName,
       attempt,
       count,
-      timeoutMs:
-        attempt > 1 ? services.recoverySlotRequestTimeoutMs : services.slotRequestTimeoutMs,
+      timeoutMs: attempt > 1 ? recoverySlotWaitMs : slotWaitMs,
+      preferred: this.#workersBySlice(),
       granted: (slices) => {
         this.#slices = slices;
         emit({ kind: 'slotsGranted', attempt, slices });
@@ -101,8 +110,28 @@ export class AttemptDeployment {
     });
   }
 
-  deploySlot({ attempt, slice, slices, restore }: EffectOf<'deploySlot'>): void {
-    const { record, graph, services, emit } = this.#options;
+  /** Tells the workers that the job's next slots would go to what will come. */
+  prepareSlots({ count }: EffectOf<'prepareSlots'>, attempt: Attempt): void {
+    const { record, services } = this.#options;
+    const { jobId, bundleId } = record();
+    const planned = services.scheduler.plan(jobId, count, this.#workersBySlice());
+    this.#preparing = new Set(planned);
+    for (const workerId of this.#preparing) {
+      const slots = planned.filter((other) => other === workerId).length;
+      const value = { attempt, bundleId, slots };
+      services.registry.send(workerId, { $case: 'prepareSlots', value });
+    }
+  }
+
+  /** A worker has loaded what it was told to, or can't. */
+  slotsPrepared(workerId: string): void {
+    if (!this.#preparing.delete(workerId) || this.#preparing.size > 0) return;
+    this.#options.emit({ kind: 'slotsPrepared' });
+  }
+
+  deploySlot(effect: EffectOf<'deploySlot'>): void {
+    const { attempt, slice, slices, restore, parallelism } = effect;
+    const { record, services, emit } = this.#options;
     const location = slices[slice];
     invariant(location !== undefined, 'a slice is deployed to the slot it was granted');
     const sent = services.registry.send(location.workerId, {
@@ -111,7 +140,7 @@ export class AttemptDeployment {
         attempt,
         slice,
         bundleId: record().bundleId,
-        parallelism: graph.parallelism,
+        parallelism,
         slices: [...slices],
         restore: restore === undefined ? undefined : this.#restoreOf(restore),
         checkpointStorage: services.checkpointStorage,
@@ -147,9 +176,13 @@ export class AttemptDeployment {
     }
   }
 
+  #workersBySlice(): readonly string[] {
+    return this.#slices.map(({ workerId }) => workerId);
+  }
+
   /** @throws MillraceError CHECKPOINT_CORRUPT, STATE_NOT_RESTORABLE, STORAGE_UNAVAILABLE */
   async #readRestored(source: RestoreSource): Promise<RestoredManifest> {
-    const { completed, record, services, graph } = this.#options;
+    const { completed, record, services, streamGraph } = this.#options;
     const { restore } = record();
     const handle =
       completed.checkpoints.find(({ prefix }) => prefix === source.prefix)?.manifest ??
@@ -161,7 +194,7 @@ export class AttemptDeployment {
       );
     }
     const { manifest, text } = await services.writer.read(handle);
-    checkRestorable(manifest, graph.streamGraph, source.allowNonRestoredState);
+    checkRestorable(manifest, streamGraph, source.allowNonRestoredState);
     return { source, text };
   }
 

@@ -23,6 +23,18 @@ export class CoordinatorMetrics implements MetricsSource {
     labelNames: ['job', 'code'],
     registers: [this.#registry],
   });
+  readonly #rescales = new Counter({
+    name: 'millrace_job_rescales_total',
+    help: 'Changes of parallelism or place of a job since this coordinator has it.',
+    labelNames: ['job'],
+    registers: [this.#registry],
+  });
+  readonly #downtime = new Gauge({
+    name: 'millrace_last_rescale_downtime_seconds',
+    help: 'Time without output of the last change: from the end of one attempt until the next ran.',
+    labelNames: ['job'],
+    registers: [this.#registry],
+  });
   readonly #checkpoints = new Counter({
     name: 'millrace_checkpoints_total',
     help: 'Checkpoints and savepoints that ended, by outcome.',
@@ -91,6 +103,11 @@ export class CoordinatorMetrics implements MetricsSource {
 
   restarted(job: string): void {
     this.#restarts.inc({ job });
+  }
+
+  rescaled(job: string, downtimeMs: number): void {
+    this.#rescales.inc({ job });
+    this.#downtime.set({ job }, downtimeMs / 1000);
   }
 
   attemptFailed(job: string, code: string): void {

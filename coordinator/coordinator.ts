@@ -20,7 +20,8 @@ import { JobStore } from './job-store.js';
 import { COORDINATOR_LIMITS } from './limits.js';
 import { clusterOverview, createRestAnswers } from './rest-answers.js';
 import { startRestServer } from './rest-server.js';
-import { Scheduler, type Placement } from './scheduler.js';
+import { Scheduler } from './scheduler.js';
+import type { Placement } from './slot-placement.js';
 import { SessionService } from './session-service.js';
 import { WorkerLeases } from './worker-leases.js';
 import { WorkerRegistry, type WorkerListener } from './worker-registry.js';
@@ -46,6 +47,10 @@ export interface CoordinatorOptions {
   readonly slotRequestTimeoutMs: number;
   /** How long a job that has run before waits: for workers to come back. */
   readonly recoverySlotRequestTimeoutMs: number;
+  /** How long slots that came or went must stay so before a job is moved because of it. */
+  readonly slotStabilizationMs: number;
+  /** Least time between two changes of a job's parallelism that slots which come cause. */
+  readonly rescaleCooldownMs: number;
   readonly placement: Placement;
   /** Ended jobs that are kept for looking at; the oldest go. */
   readonly endedJobsMax: number;
@@ -56,6 +61,8 @@ export const COORDINATOR_DEFAULTS = {
   heartbeatTimeoutMs: 10_000,
   slotRequestTimeoutMs: 30_000,
   recoverySlotRequestTimeoutMs: 300_000,
+  slotStabilizationMs: 1_000,
+  rescaleCooldownMs: 10_000,
   placement: 'spread',
   endedJobsMax: 100,
 } as const;
@@ -135,8 +142,12 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Run
         registry,
         metrics,
         checkpointStorage: options.checkpointStorage,
-        slotRequestTimeoutMs: options.slotRequestTimeoutMs,
-        recoverySlotRequestTimeoutMs: options.recoverySlotRequestTimeoutMs,
+        scaling: {
+          stabilizationMs: options.slotStabilizationMs,
+          cooldownMs: options.rescaleCooldownMs,
+          slotWaitMs: options.slotRequestTimeoutMs,
+          recoverySlotWaitMs: options.recoverySlotRequestTimeoutMs,
+        },
         superseded: stepDown,
       },
     });

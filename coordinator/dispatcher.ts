@@ -9,7 +9,8 @@ import { TERMINAL_STATUSES } from '../api/rest/job-dto.js';
 import type { Random } from '../core/clock.js';
 import { checkRestorable } from '../core/checkpoint-restore.js';
 import { MillraceError, serializeError, toMillraceError } from '../core/errors.js';
-import { createJobGraph, type JobGraph } from '../core/job-graph.js';
+import { createJobGraph } from '../core/job-graph.js';
+import type { StreamGraph } from '../core/stream-graph.js';
 import type { BundleStore, StoredBundle } from './bundle-store.js';
 import { jobPrefix } from './checkpoint-writer.js';
 import { CompletedCheckpointStore } from './completed-checkpoint-store.js';
@@ -46,6 +47,8 @@ export class Dispatcher implements WorkerListener {
   readonly #ended = new Map<string, JobRecord>();
   /** Submissions under way; they count as jobs, and need their bundles. */
   readonly #submitting = new Set<SubmitJobRequest>();
+  /** Workers that leave and were told that nothing more will be moved away from them. */
+  readonly #released = new Set<string>();
 
   constructor({ services, bundles, random, endedJobsMax }: DispatcherOptions) {
     this.#services = services;
@@ -53,6 +56,7 @@ export class Dispatcher implements WorkerListener {
     this.#random = random;
     this.#endedJobsMax = endedJobsMax;
     this.#log = services.log;
+    services.scheduler.onChange(() => this.#resourcesChanged());
   }
 
   get jobsRunning(): number {
@@ -141,12 +145,14 @@ export class Dispatcher implements WorkerListener {
 
   workerLost(worker: WorkerDescription, reason: string): void {
     this.#log.warn({ workerId: worker.workerId, reason }, 'worker lost');
+    this.#released.delete(worker.workerId);
     this.#services.scheduler.removeWorker(worker.workerId);
     for (const master of this.#masters.values()) master.workerLost(worker.workerId, reason);
   }
 
   workerMessage(worker: WorkerDescription, message: FromWorker): void {
     if (message.$case === 'register' || message.$case === 'heartbeat') return;
+    if (message.$case === 'leaving') return this.#leaving(worker);
     const { attempt } = message.value;
     if (attempt === undefined) return;
     if (message.$case === 'slotState' && message.value.released) {
@@ -166,29 +172,58 @@ export class Dispatcher implements WorkerListener {
     await Promise.all([...this.#masters.values()].map((master) => master.suspend()));
   }
 
+  #leaving({ workerId }: WorkerDescription): void {
+    this.#log.info({ workerId }, 'worker is leaving');
+    this.#services.scheduler.leave(workerId);
+    this.#grantLeaves();
+  }
+
+  /** Slots have come, gone, been taken or given back. */
+  #resourcesChanged(): void {
+    for (const master of this.#masters.values()) master.resourcesChanged();
+    this.#grantLeaves();
+  }
+
+  /** Workers that leave may go once no job is about to give back slots that it has there. */
+  #grantLeaves(): void {
+    const { registry, scheduler } = this.#services;
+    for (const { workerId } of registry.workers()) {
+      if (!scheduler.isLeaving(workerId) || this.#released.has(workerId)) continue;
+      if ([...this.#masters.values()].some((master) => master.isMovingFrom(workerId))) continue;
+      this.#released.add(workerId);
+      registry.send(workerId, { $case: 'leaveGranted', value: {} });
+    }
+  }
+
   async #submit(request: SubmitJobRequest): Promise<JobSummary> {
     const services = this.#services;
     const bundle = await this.#bundles.open(request.bundleId);
-    const graph = createJobGraph(bundle.manifest.streamGraph, this.#parallelismOf(request, bundle));
-    const restore = await this.#restoreOf(request, graph);
+    const { streamGraph } = bundle.manifest;
+    const desiredParallelism = desiredParallelismOf(request, bundle);
+    // What the job can't be run at is told before it is taken in.
+    createJobGraph(streamGraph, desiredParallelism);
+    const restore = await this.#restoreOf(request, streamGraph);
     const jobId = this.#random.id();
     const record: JobRecord = {
       jobId,
-      jobName: graph.jobName,
+      jobName: streamGraph.jobName,
       bundleId: request.bundleId,
-      parallelism: graph.parallelism,
+      desiredParallelism,
+      exactParallelism: request.exactParallelism ?? false,
+      parallelism: desiredParallelism,
       submittedAtMs: services.clock.now(),
       restore,
       status: 'CREATED',
       attempt: 0,
+      rescales: 0,
       canceling: false,
       finishedAtMs: null,
       failure: null,
     };
     await services.jobs.put(record);
     this.#bundles.claimed(record.bundleId);
-    const master = await this.#startMaster(record, graph);
-    this.#log.info({ jobId, job: graph.jobName, slots: graph.parallelism }, 'job accepted');
+    const master = await this.#startMaster(record, streamGraph);
+    this.#log.info({ jobId, job: streamGraph.jobName, desiredParallelism }, 'job accepted');
     master.start();
     void this.#forgetOldJobs().catch((error: unknown) => {
       this.#log.warn({ err: toMillraceError(error) }, 'forgetting old jobs');
@@ -196,14 +231,10 @@ export class Dispatcher implements WorkerListener {
     return summarize(master.record);
   }
 
-  /** What was asked for, else what the job says, else all slots that are free. */
-  #parallelismOf({ parallelism }: SubmitJobRequest, { manifest }: StoredBundle): number {
-    const { streamGraph } = manifest;
-    const free = Math.min(this.#services.scheduler.slotsFree, streamGraph.maxParallelism);
-    return parallelism ?? streamGraph.parallelism ?? Math.max(1, free);
-  }
-
-  async #restoreOf(request: SubmitJobRequest, graph: JobGraph): Promise<RestoreReference | null> {
+  async #restoreOf(
+    request: SubmitJobRequest,
+    streamGraph: StreamGraph,
+  ): Promise<RestoreReference | null> {
     if (request.fromSavepoint === undefined) return null;
     const { meta, leader, writer } = this.#services;
     const reference: RestoreReference = {
@@ -212,15 +243,14 @@ export class Dispatcher implements WorkerListener {
       allowNonRestoredState: request.allowNonRestoredState ?? false,
     };
     const { manifest } = await writer.read(reference.manifest);
-    checkRestorable(manifest, graph.streamGraph, reference.allowNonRestoredState);
+    checkRestorable(manifest, streamGraph, reference.allowNonRestoredState);
     return reference;
   }
 
   async #recoverJob(record: JobRecord): Promise<void> {
     try {
       const { manifest } = await this.#bundles.open(record.bundleId);
-      const graph = createJobGraph(manifest.streamGraph, record.parallelism);
-      (await this.#startMaster(record, graph)).recover();
+      (await this.#startMaster(record, manifest.streamGraph)).recover();
     } catch (error) {
       const described = toMillraceError(error);
       if (described.code === 'STORAGE_UNAVAILABLE' || described.code === 'STALE_EPOCH') throw error;
@@ -236,10 +266,10 @@ export class Dispatcher implements WorkerListener {
     }
   }
 
-  async #startMaster(record: JobRecord, graph: JobGraph): Promise<JobMaster> {
+  async #startMaster(record: JobRecord, streamGraph: StreamGraph): Promise<JobMaster> {
     const { meta, leader } = this.#services;
     const completed = await CompletedCheckpointStore.open(meta, leader, record.jobId);
-    const master = new JobMaster(record, graph, completed, this.#services);
+    const master = new JobMaster(record, streamGraph, completed, this.#services);
     this.#masters.set(record.jobId, master);
     return master;
   }
@@ -280,4 +310,20 @@ export class Dispatcher implements WorkerListener {
       (master) => !master.isEnded && master.record.restore?.prefix.startsWith(prefix) === true,
     );
   }
+}
+
+/** What was asked for, else what the job says, else as many slots as there are. */
+function desiredParallelismOf(
+  { parallelism, exactParallelism }: SubmitJobRequest,
+  { manifest }: StoredBundle,
+): number {
+  const { streamGraph } = manifest;
+  const desired = parallelism ?? streamGraph.parallelism;
+  if (desired === undefined && exactParallelism === true) {
+    throw new MillraceError(
+      'USAGE',
+      `job "${streamGraph.jobName}" is to run at exactly its parallelism, but has none; give --parallelism N`,
+    );
+  }
+  return desired ?? streamGraph.maxParallelism;
 }

@@ -3,15 +3,18 @@
  * feeds it in one event at a time, and has the effects performed, in order. It must never decide
  * anything itself, nor show an end of the job before that end is durable.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { JobCheckpoints, SavepointStatus } from '../api/rest/checkpoint-dto.js';
 import { TERMINAL_STATUSES, type JobDetails } from '../api/rest/job-dto.js';
 import {
   assertNever,
+  deserializeError,
   invariant,
   isMillraceError,
   toMillraceError,
   type SerializedError,
 } from '../core/errors.js';
+import { attemptOf } from '../core/execution-graph.js';
 import { isTerminalJobStatus, type Attempt, type JobStatus } from '../core/execution-state.js';
 import {
   createJobDecider,
@@ -21,8 +24,9 @@ import {
   type JobEffect,
   type JobEvent,
 } from '../core/job-decider.js';
-import type { JobGraph } from '../core/job-graph.js';
 import { inFlightOf } from '../core/pending-checkpoint.js';
+import type { JobResources, ScalingPhase } from '../core/scaling-protocol.js';
+import type { StreamGraph } from '../core/stream-graph.js';
 import { jobEventFromWire, type UnstampedJobEvent } from '../proto/job-event.js';
 import { AttemptDeployment } from './attempt-deployment.js';
 import { CheckpointCoordinator } from './checkpoint-coordinator.js';
@@ -36,8 +40,15 @@ import { SavepointRequests } from './savepoint-requests.js';
 import { TaskMetricsStore } from './task-metrics.js';
 import type { FromWorker, WorkerDescription } from './worker-registry.js';
 
+/** A job that is starting on a worker which leaves moves away once it runs. */
+const MOVING: ReadonlySet<ScalingPhase> = new Set([
+  'PREPARING_SLOTS',
+  'CHECKPOINTING',
+  'REDEPLOYING',
+  'DEPLOYING',
+]);
+
 export class JobMaster {
-  readonly #graph: JobGraph;
   readonly #services: JobServices;
   readonly #deployment: AttemptDeployment;
   readonly #checkpoints: CheckpointCoordinator;
@@ -45,6 +56,10 @@ export class JobMaster {
   readonly #metrics: TaskMetricsStore;
   /** As it is stored. */
   #record: JobRecord;
+  /** What the scheduler said last that the job could have. */
+  #resources: JobResources | undefined;
+  /** Why the last wish for another parallelism was refused. */
+  #refusal: SerializedError | undefined;
   #state: JobDeciderState;
   readonly #events: JobEvent[] = [];
   #stepping = false;
@@ -54,28 +69,29 @@ export class JobMaster {
 
   constructor(
     record: JobRecord,
-    graph: JobGraph,
+    streamGraph: StreamGraph,
     completed: CompletedCheckpointStore,
     services: JobServices,
   ) {
-    const { jobId, jobName, restore } = record;
+    const { jobId, jobName, restore, desiredParallelism, rescales } = record;
     const emit = (event: UnstampedJobEvent): void => this.#handle(event);
     this.#record = record;
-    this.#graph = graph;
     this.#services = services;
-    this.#metrics = new TaskMetricsStore(graph);
     this.#savepoints = new SavepointRequests(jobId);
     this.#state = createJobDecider({
       jobId,
       epoch: services.leader.epoch,
-      graph,
+      streamGraph,
+      scaling: { desiredParallelism, exact: record.exactParallelism, config: services.scaling },
+      rescales,
       completed: completed.checkpoints,
       ...(restore === null ? {} : { restoreFrom: restore }),
     });
+    this.#metrics = new TaskMetricsStore(this.#state.execution.graph);
     this.#deployment = new AttemptDeployment({
       record: () => this.#record,
       save: (change) => this.#save(change),
-      graph,
+      streamGraph,
       completed,
       services,
       emit,
@@ -92,11 +108,15 @@ export class JobMaster {
 
   /** The job's record with what has happened since it was stored. */
   get record(): JobRecord {
-    const { status, attempt } = this.#state.execution;
+    const { execution, scaling } = this.#state;
+    const { status, attempt, rescales, graph } = execution;
     const stored = TERMINAL_STATUSES.has(this.#record.status);
     return {
       ...this.#record,
       attempt,
+      rescales,
+      parallelism: graph.defaultParallelism,
+      desiredParallelism: scaling.desiredParallelism,
       status: stored ? this.#record.status : shownStatus(beforeTheEnd(status)),
     };
   }
@@ -112,16 +132,38 @@ export class JobMaster {
   }
 
   start(): void {
+    this.resourcesChanged();
     this.#handle({ kind: 'submitted' });
   }
 
   /** Goes on with a job that another coordinator ran. */
   recover(): void {
     const { attempt, canceling } = this.#record;
+    this.resourcesChanged();
     this.#handle({ kind: 'recovered', attempt, canceling });
   }
 
+  /** Looks at what the job could have now. */
+  resourcesChanged(): void {
+    if (this.isEnded) return;
+    const resources = this.#services.scheduler.resourcesOf(this.#record.jobId);
+    if (isDeepStrictEqual(resources, this.#resources)) return;
+    this.#resources = resources;
+    this.#handle({ kind: 'resourcesChanged', resources });
+  }
+
+  /** Whether the job can be expected to give back the slots that it has on a worker which leaves. */
+  isMovingFrom(workerId: string): boolean {
+    const { execution, scaling } = this.#state;
+    const { phase } = scaling;
+    return (
+      (MOVING.has(phase) || execution.phase === 'RELEASING') &&
+      execution.slots.some((slot) => slot.workerId === workerId && !slot.released)
+    );
+  }
+
   receive(worker: WorkerDescription, attempt: Attempt, message: FromWorker): void {
+    if (message.$case === 'slotsPrepared') return this.#deployment.slotsPrepared(worker.workerId);
     if (message.$case === 'metrics') {
       const { execution } = this.#state;
       if (attempt.attempt !== execution.attempt || attempt.epoch !== execution.epoch) return;
@@ -143,6 +185,17 @@ export class JobMaster {
     await this.#saving;
   }
 
+  /**
+   * Asks for another parallelism; resolves once the wish is durable, before the job runs at it.
+   * @throws MillraceError PARAM_INVALID, NOT_ENOUGH_SLOTS, JOB_STATE_CONFLICT
+   */
+  async rescale(parallelism: number): Promise<void> {
+    this.#refusal = undefined;
+    this.#handle({ kind: 'rescaleRequested', parallelism });
+    if (this.#refusal !== undefined) throw deserializeError(this.#refusal);
+    await this.#saving;
+  }
+
   /** @param stopAfter whether the job is to finish with it */
   triggerSavepoint(stopAfter: boolean): SavepointStatus {
     const savepointId = `sp-${this.#services.random.id()}`;
@@ -157,7 +210,7 @@ export class JobMaster {
 
   details(): JobDetails {
     const { scheduler, clock } = this.#services;
-    return describeJob(this.record, this.#graph, this.#state, this.#metrics, {
+    return describeJob(this.record, this.#state, this.#metrics, {
       nowMs: clock.now(),
       slotsFree: scheduler.slotsFree,
       slotsTotal: scheduler.slotsTotal,
@@ -206,6 +259,13 @@ export class JobMaster {
         return void this.#deployment.prepare(effect);
       case 'requestSlots':
         return this.#deployment.requestSlots(effect);
+      case 'prepareSlots':
+        return this.#deployment.prepareSlots(effect, attemptOf(this.#state.execution));
+      case 'recordParallelism':
+        return void this.#saveUntilDone({ desiredParallelism: effect.parallelism });
+      case 'rescaleRefused':
+        this.#refusal = effect.failure;
+        return;
       case 'cancelSlotRequest':
         return this.#deployment.cancelSlotRequest(effect);
       case 'returnSlots':
@@ -252,6 +312,7 @@ export class JobMaster {
     if (status === 'SUSPENDED') return void this.suspend();
     void this.#saveUntilDone({
       status: shownStatus(status),
+      parallelism: this.#state.execution.graph.defaultParallelism,
       finishedAtMs: this.#services.clock.now(),
       failure: failure ?? null,
     });
@@ -304,7 +365,16 @@ export class JobMaster {
     const { jobId, jobName: job } = this.#record;
     const { status, attempt, failures } = after.execution;
     if (status !== before.execution.status) log.info({ jobId, job, status, attempt }, 'job status');
-    if (attempt > before.execution.attempt && attempt > 1) metrics.restarted(job);
+    if (after.execution.graph !== before.execution.graph) {
+      this.#metrics.deployed(after.execution.graph);
+    }
+    const restarts = after.scaling.phase !== 'REDEPLOYING' && attempt > 1;
+    if (restarts && attempt > before.execution.attempt) metrics.restarted(job);
+    for (const rescale of after.scaling.history) {
+      if (before.scaling.history.includes(rescale)) continue;
+      metrics.rescaled(job, rescale.downtimeMs);
+      log.info({ jobId, job, ...rescale }, 'rescaled');
+    }
     for (const failure of failures) {
       if (before.execution.failures.includes(failure)) continue;
       metrics.attemptFailed(job, failure.cause.code);

@@ -24,12 +24,19 @@ export interface JobRecord {
   readonly jobId: string;
   readonly jobName: string;
   readonly bundleId: string;
+  /** At which the job is to run, slots permitting. */
+  readonly desiredParallelism: number;
+  /** Run at that parallelism or not at all. */
+  readonly exactParallelism: boolean;
+  /** At which it ran last, where that is known: of a job that has ended. */
   readonly parallelism: number;
   readonly submittedAtMs: number;
   readonly restore: RestoreReference | null;
   readonly status: JobStatus;
   /** The highest attempt that may ever have been deployed. */
   readonly attempt: number;
+  /** Attempts that were started for another parallelism, not because one failed. */
+  readonly rescales: number;
   /** A cancel that was asked for must survive the coordinator. */
   readonly canceling: boolean;
   readonly finishedAtMs: number | null;
@@ -58,6 +65,8 @@ function readRecord(reader: JsonReader): JobRecord {
     jobId: reader.field('jobId').string(),
     jobName: reader.field('jobName').string(),
     bundleId: reader.field('bundleId').string(),
+    desiredParallelism: reader.field('desiredParallelism').count(),
+    exactParallelism: reader.field('exactParallelism').boolean(),
     parallelism: reader.field('parallelism').count(),
     submittedAtMs: reader.field('submittedAtMs').number(),
     restore: orNull(reader.field('restore'), (restore) => ({
@@ -69,6 +78,7 @@ function readRecord(reader: JsonReader): JobRecord {
     })),
     status: reader.field('status').oneOf(JOB_STATUSES),
     attempt: reader.field('attempt').count(),
+    rescales: reader.field('rescales').count(),
     canceling: reader.field('canceling').boolean(),
     finishedAtMs: orNull(reader.field('finishedAtMs'), (at) => at.number()),
     failure: orNull(reader.field('failure'), readFailure),

@@ -1,6 +1,7 @@
 /** What every job master is given: the coordinator's parts, and how it is set up. Types only. */
 import type { Logger } from 'pino';
 import type { Clock, Random } from '../core/clock.js';
+import type { ScalingConfig } from '../core/scaling-protocol.js';
 import type { LeaderEpoch } from '../storage/leader-epoch.js';
 import type { MetaStore } from '../storage/meta-store.js';
 import type { CheckpointWriter } from './checkpoint-writer.js';
@@ -22,10 +23,8 @@ export interface JobServices {
   readonly metrics: CoordinatorMetrics;
   /** The blob store as workers open it. */
   readonly checkpointStorage: string;
-  /** How long a new job waits for its slots before it fails. */
-  readonly slotRequestTimeoutMs: number;
-  /** How long a job that has run before waits: for workers to come back. */
-  readonly recoverySlotRequestTimeoutMs: number;
+  /** When jobs take slots that come, and how long they wait for those they can't do without. */
+  readonly scaling: ScalingConfig;
   /** This coordinator's epoch is over; it must step down. */
   readonly superseded: (reason: string) => void;
 }

@@ -18,8 +18,9 @@ import {
 } from '../core/execution-state.js';
 import type { ExecutionGraphState } from '../core/execution-protocol.js';
 import type { JobDeciderState } from '../core/job-decider.js';
-import type { JobGraph, JobVertex } from '../core/job-graph.js';
+import type { JobVertex } from '../core/job-graph.js';
 import type { JobRecord } from './job-record.js';
+import { describeScaling, describeSlotWait } from './scaling-view.js';
 import type { TaskMetricsStore } from './task-metrics.js';
 
 /** The watermark after the end of input: no lag is meant by it. */
@@ -37,7 +38,9 @@ export function summarize(record: JobRecord): JobSummary {
     status: record.status,
     attempt: record.attempt,
     parallelism: record.parallelism,
-    restarts: Math.max(0, record.attempt - 1),
+    desiredParallelism: record.desiredParallelism,
+    restarts: Math.max(0, record.attempt - 1 - record.rescales),
+    rescales: record.rescales,
     submittedAtMs: record.submittedAtMs,
     finishedAtMs: record.finishedAtMs,
   };
@@ -53,6 +56,7 @@ export function describeEnded(record: JobRecord): JobDetails {
     failures: failure === null ? [] : [describeFailure(failure, attempt, finishedAtMs ?? 0)],
     restoredFrom: record.restore?.name ?? null,
     waitingFor: null,
+    scaling: null,
   };
 }
 
@@ -65,7 +69,6 @@ export interface ViewContext {
 
 export function describeJob(
   record: JobRecord,
-  graph: JobGraph,
   state: JobDeciderState,
   metrics: TaskMetricsStore,
   context: ViewContext,
@@ -74,19 +77,20 @@ export function describeJob(
   return {
     ...summarize(record),
     bundleId: record.bundleId,
-    vertices: describeVertices(graph, execution, metrics, context.nowMs),
+    vertices: describeVertices(execution, metrics, context.nowMs),
     failures: describeFailures(execution.failures),
     restoredFrom: restored?.prefix ?? null,
-    waitingFor: describeWaiting(execution, context),
+    waitingFor: describeWaiting(state, context),
+    scaling: describeScaling(state),
   };
 }
 
 function describeWaiting(
-  { phase, status, parallelism, slots }: ExecutionGraphState,
+  { execution: { phase, status, slots }, scaling }: JobDeciderState,
   { slotsFree, slotsTotal }: ViewContext,
 ): string | null {
   if (phase === 'SCHEDULING') {
-    return `${parallelism} slots; ${slotsFree} of the cluster's ${slotsTotal} are free`;
+    return `${describeSlotWait(scaling)}; ${slotsFree} of the cluster's ${slotsTotal} are free`;
   }
   if (phase === 'RELEASING') {
     const held = slots.filter(({ released }) => !released).length;
@@ -114,12 +118,13 @@ function describeFailure(cause: SerializedError, attempt: number, atMs: number):
 }
 
 function describeVertices(
-  graph: JobGraph,
   execution: ExecutionGraphState,
   metrics: TaskMetricsStore,
   nowMs: number,
 ): VertexDetails[] {
-  return graph.vertices.map((vertex) => describeVertex(vertex, execution, metrics, nowMs));
+  return execution.graph.vertices.map((vertex) =>
+    describeVertex(vertex, execution, metrics, nowMs),
+  );
 }
 
 function describeVertex(

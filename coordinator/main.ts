@@ -15,7 +15,7 @@ import { openBlobStore } from '../storage/open-blob-store.js';
 import { openMetaStore } from '../storage/open-meta-store.js';
 import { EXPOSE_FLAG } from './bind-address.js';
 import { COORDINATOR_DEFAULTS, startCoordinator, type RunningCoordinator } from './coordinator.js';
-import type { Placement } from './scheduler.js';
+import type { Placement } from './slot-placement.js';
 
 /** After this long a close that hangs is given up. */
 const CLOSE_TIMEOUT_MS = 4_000;
@@ -31,6 +31,8 @@ interface Flags {
   readonly heartbeatTimeout: number;
   readonly slotRequestTimeout: number;
   readonly recoverySlotRequestTimeout: number;
+  readonly slotStabilization: number;
+  readonly rescaleCooldown: number;
   readonly placement: Placement;
   readonly logLevel: string;
   readonly exposeWithoutAuthentication?: boolean;
@@ -75,6 +77,18 @@ function readFlags(): Flags {
       'how long a restarted job waits for its slots',
       milliseconds,
       COORDINATOR_DEFAULTS.recoverySlotRequestTimeoutMs,
+    )
+    .option(
+      '--slot-stabilization <ms>',
+      'how long slots that came or went stay so before a job is moved',
+      milliseconds,
+      COORDINATOR_DEFAULTS.slotStabilizationMs,
+    )
+    .option(
+      '--rescale-cooldown <ms>',
+      'least time between two rescales that slots which come cause',
+      milliseconds,
+      COORDINATOR_DEFAULTS.rescaleCooldownMs,
     )
     .addOption(
       new Option('--placement <how>', 'which workers are used first')
@@ -123,6 +137,8 @@ async function start(flags: Flags): Promise<RunningCoordinator> {
       heartbeatTimeoutMs: flags.heartbeatTimeout,
       slotRequestTimeoutMs: flags.slotRequestTimeout,
       recoverySlotRequestTimeoutMs: flags.recoverySlotRequestTimeout,
+      slotStabilizationMs: flags.slotStabilization,
+      rescaleCooldownMs: flags.rescaleCooldown,
       placement: flags.placement,
       endedJobsMax: COORDINATOR_DEFAULTS.endedJobsMax,
     });

@@ -60,6 +60,7 @@ export function createRestAnswers(options: RestAnswersOptions): RestBackend {
           registeredAtMs: worker.registeredAtMs,
           heartbeatAgeMs: worker.heartbeatAgeMs,
           rssBytes: worker.rssBytes,
+          leaving: scheduler.isLeaving(worker.workerId),
         })),
       }),
     savepoints: async () => ({
@@ -104,6 +105,11 @@ export function createRestAnswers(options: RestAnswersOptions): RestBackend {
         'CHECKPOINT_NOT_FOUND',
         `job "${record.jobName}" has no savepoint "${savepointId}"; ask for one with 'millrace savepoint'`,
       );
+    },
+    rescaleJob: async ({ id }, { parallelism }) => {
+      const master = runningJob(dispatcher, id);
+      await master.rescale(parallelism);
+      return { jobId: master.record.jobId };
     },
     cancelJob: async ({ id }) => {
       const master = runningJob(dispatcher, id);

@@ -1,15 +1,15 @@
 /**
  * The scheduler: which worker's slots an attempt gets. All or nothing, in the order of asking; a
  * request that can't be met waits for workers, but only so long. A slot is taken from the grant
- * until its worker reports it released or is lost. It must never hand a slot out twice.
+ * until its worker reports it released or is lost. It tells jobs how many slots each could have, and
+ * must never hand a slot out twice.
  */
 import type { Clock } from '../core/clock.js';
-import { invariant, MillraceError } from '../core/errors.js';
+import { MillraceError } from '../core/errors.js';
+import type { JobResources } from '../core/scaling-protocol.js';
 import { COORDINATOR_LIMITS } from './limits.js';
+import { placeSlices, type Placement } from './slot-placement.js';
 import type { WorkerDescription } from './worker-registry.js';
-
-/** `spread`: the worker with the most free slots first. `fill`: the one with the fewest. */
-export type Placement = 'spread' | 'fill';
 
 export interface SlotLocation {
   readonly workerId: string;
@@ -22,17 +22,27 @@ export interface SlotRequest {
   readonly attempt: number;
   readonly count: number;
   readonly timeoutMs: number;
+  /** Worker by slice that ran it before. */
+  readonly preferred: readonly string[];
   /** Called once, unless the request is withdrawn: the slots by slice. */
   readonly granted: (slots: readonly SlotLocation[]) => void;
   readonly failed: (error: MillraceError) => void;
 }
 
+interface TakenSlot {
+  readonly jobId: string;
+  readonly attempt: number;
+  readonly slice: number;
+}
+
 interface WorkerSlots {
   readonly worker: WorkerDescription;
-  /** `jobId/attempt/slice` of what we have placed there. */
-  readonly taken: Set<string>;
+  /** What we have placed there. */
+  readonly taken: Map<string, TakenSlot>;
   /** Slots that attempts of an earlier time still hold. */
   foreign: number;
+  /** It is about to go: it keeps what it has and gets nothing more. */
+  leaving: boolean;
 }
 
 interface Waiting {
@@ -45,10 +55,15 @@ export class Scheduler {
   readonly #placement: Placement;
   readonly #workers = new Map<string, WorkerSlots>();
   #waiting: Waiting[] = [];
+  /** Monotonic time at which a worker, or a slot of an earlier time, came or went last. */
+  #changedAtMs: number;
+  #notifying: 'no' | 'yes' | 'again' = 'no';
+  #onChange: () => void = () => undefined;
 
   constructor(clock: Clock, placement: Placement) {
     this.#clock = clock;
     this.#placement = placement;
+    this.#changedAtMs = clock.monotonic();
   }
 
   get slotsTotal(): number {
@@ -59,23 +74,72 @@ export class Scheduler {
     return [...this.#workers.values()].reduce((sum, slots) => sum + freeOf(slots), 0);
   }
 
+  /** Called after whatever may change what a job could have; one listener. */
+  onChange(listener: () => void): void {
+    this.#onChange = listener;
+  }
+
   /** Free slots of one worker; 0 when it isn't ready. */
   freeSlotsOf(workerId: string): number {
     const slots = this.#workers.get(workerId);
     return slots === undefined ? 0 : freeOf(slots);
   }
 
+  isLeaving(workerId: string): boolean {
+    return this.#workers.get(workerId)?.leaving === true;
+  }
+
+  /** Jobs that hold a slot of the worker. */
+  jobsOn(workerId: string): ReadonlySet<string> {
+    const taken = this.#workers.get(workerId)?.taken.values() ?? [];
+    return new Set([...taken].map(({ jobId }) => jobId));
+  }
+
+  /** What a job could have: what it holds and what nobody else waits for, on workers that stay. */
+  resourcesOf(jobId: string): JobResources {
+    const claimed = this.#waiting.reduce(
+      (sum, { request }) => sum + (request.jobId === jobId ? 0 : request.count),
+      0,
+    );
+    const held = [...this.#freeFor(jobId).values()].reduce((sum, slots) => sum + slots, 0);
+    const free = this.slotsFree;
+    return {
+      slots: held - Math.min(free, claimed),
+      slotsTotal: this.slotsTotal,
+      leaving: [...this.#workers.values()]
+        .filter(({ leaving }) => leaving)
+        .map(({ worker }) => worker.workerId),
+      changedAtMs: this.#changedAtMs,
+    };
+  }
+
+  /** Where slices of a job's next attempt would go, once its present one has given its slots back. */
+  plan(jobId: string, count: number, preferred: readonly string[]): readonly string[] {
+    const free = this.#freeFor(jobId);
+    const slots = [...free.values()].reduce((sum, each) => sum + each, 0);
+    return slots < count ? [] : placeSlices(free, count, preferred, this.#placement);
+  }
+
   addWorker(worker: WorkerDescription, freeSlots: number): void {
     this.#workers.set(worker.workerId, {
       worker,
-      taken: new Set(),
+      taken: new Map(),
       foreign: worker.slots - freeSlots,
+      leaving: false,
     });
-    this.#grant();
+    this.#workersChanged();
   }
 
   removeWorker(workerId: string): void {
-    this.#workers.delete(workerId);
+    if (this.#workers.delete(workerId)) this.#workersChanged();
+  }
+
+  /** The worker goes soon: nothing more is placed there. */
+  leave(workerId: string): void {
+    const slots = this.#workers.get(workerId);
+    if (slots === undefined || slots.leaving) return;
+    slots.leaving = true;
+    this.#workersChanged();
   }
 
   request(request: SlotRequest): void {
@@ -86,10 +150,10 @@ export class Scheduler {
     const cancelTimer = this.#clock.setTimer(request.timeoutMs, () => {
       this.#waiting = this.#waiting.filter((waiting) => waiting.request !== request);
       request.failed(this.#notEnough(request, `none came within ${request.timeoutMs} ms`));
-      this.#grant();
+      this.#changed();
     });
     this.#waiting.push({ request, cancelTimer });
-    this.#grant();
+    this.#changed();
   }
 
   /** Withdraws a request that waits; it is answered no more. */
@@ -99,22 +163,49 @@ export class Scheduler {
       cancelTimer();
       return false;
     });
-    this.#grant();
+    this.#changed();
   }
 
   /** The worker has told that the slot's thread is gone, or the slot was never deployed to. */
   release(workerId: string, jobId: string, attempt: number, slice: number): void {
     const slots = this.#workers.get(workerId);
     if (slots === undefined) return;
-    if (!slots.taken.delete(keyOf(jobId, attempt, slice))) {
-      slots.foreign = Math.max(0, slots.foreign - 1);
-    }
-    this.#grant();
+    if (slots.taken.delete(keyOf({ jobId, attempt, slice }))) return this.#changed();
+    if (slots.foreign === 0) return;
+    slots.foreign--;
+    this.#workersChanged();
   }
 
   close(): void {
     for (const { cancelTimer } of this.#waiting) cancelTimer();
     this.#waiting = [];
+    this.#onChange = () => undefined;
+  }
+
+  #workersChanged(): void {
+    this.#changedAtMs = this.#clock.monotonic();
+    this.#changed();
+  }
+
+  /** What the listener does may change things again: it is called until nothing does. */
+  #changed(): void {
+    this.#grant();
+    if (this.#notifying !== 'no') {
+      this.#notifying = 'again';
+      return;
+    }
+    try {
+      do {
+        this.#notifying = 'yes';
+        this.#onChange();
+      } while (this.#hasChangedAgain());
+    } finally {
+      this.#notifying = 'no';
+    }
+  }
+
+  #hasChangedAgain(): boolean {
+    return this.#notifying === 'again';
   }
 
   /** Strictly in order: a large job that waits must not starve behind small ones. */
@@ -128,27 +219,25 @@ export class Scheduler {
     }
   }
 
-  #take({ jobId, attempt, count }: SlotRequest): readonly SlotLocation[] {
-    const taken: SlotLocation[] = [];
-    for (let slice = 0; slice < count; slice++) {
-      const slots = this.#choose();
-      slots.taken.add(keyOf(jobId, attempt, slice));
-      taken.push({ workerId: slots.worker.workerId, dataAddress: slots.worker.dataAddress });
-    }
-    return taken;
+  #take({ jobId, attempt, count, preferred }: SlotRequest): readonly SlotLocation[] {
+    const free = new Map([...this.#workers].map(([id, slots]) => [id, freeOf(slots)]));
+    const placed = placeSlices(free, count, preferred, this.#placement);
+    return placed.map((workerId, slice) => {
+      const slot = { jobId, attempt, slice };
+      this.#workers.get(workerId)?.taken.set(keyOf(slot), slot);
+      return { workerId, dataAddress: this.#workers.get(workerId)?.worker.dataAddress ?? '' };
+    });
   }
 
-  #choose(): WorkerSlots {
-    const sign = this.#placement === 'spread' ? -1 : 1;
-    const [chosen] = [...this.#workers.values()]
-      .filter((slots) => freeOf(slots) > 0)
-      .sort(
-        (left, right) =>
-          sign * (freeOf(left) - freeOf(right)) ||
-          (left.worker.workerId < right.worker.workerId ? -1 : 1),
-      );
-    invariant(chosen !== undefined, 'a grant is made only when enough slots are free');
-    return chosen;
+  /** Slots by worker that are free or the job's own. */
+  #freeFor(jobId: string): ReadonlyMap<string, number> {
+    const staying = [...this.#workers].filter(([, { leaving }]) => !leaving);
+    return new Map(
+      staying.map(([id, slots]) => {
+        const own = [...slots.taken.values()].filter((slot) => slot.jobId === jobId).length;
+        return [id, freeOf(slots) + own];
+      }),
+    );
   }
 
   #notEnough(request: SlotRequest, why: string): MillraceError {
@@ -161,10 +250,10 @@ export class Scheduler {
   }
 }
 
-function freeOf({ worker, taken, foreign }: WorkerSlots): number {
-  return Math.max(0, worker.slots - taken.size - foreign);
+function freeOf({ worker, taken, foreign, leaving }: WorkerSlots): number {
+  return leaving ? 0 : Math.max(0, worker.slots - taken.size - foreign);
 }
 
-function keyOf(jobId: string, attempt: number, slice: number): string {
+function keyOf({ jobId, attempt, slice }: TakenSlot): string {
   return `${jobId}/${attempt}/${slice}`;
 }

@@ -22,7 +22,7 @@ export interface TaskFigures {
 const SIDE_OUTPUTS_MAX = 100;
 
 export class TaskMetricsStore {
-  readonly #parallelismOf = new Map<string, number>();
+  #parallelismOf: ReadonlyMap<string, number> = new Map();
   readonly #vertexOf = new Map<string, string>();
   #attempt = 0;
   /** By `operator/subtask`. */
@@ -31,10 +31,15 @@ export class TaskMetricsStore {
   readonly #tasks = new Map<string, TaskFigures>();
 
   constructor(graph: JobGraph) {
+    this.deployed(graph);
     for (const vertex of graph.vertices) {
-      this.#parallelismOf.set(vertex.id, vertex.parallelism);
       for (const operator of vertex.operators) this.#vertexOf.set(operator.name, vertex.id);
     }
+  }
+
+  /** The job runs at the parallelism of this graph from now on. */
+  deployed(graph: JobGraph): void {
+    this.#parallelismOf = new Map(graph.vertices.map(({ id, parallelism }) => [id, parallelism]));
   }
 
   report(attempt: number, metrics: TaskMetrics): void {

@@ -15,13 +15,7 @@ import type {
   CheckpointEvent,
   CompletedCheckpoint,
 } from './checkpoint-protocol.js';
-import {
-  isSameAttempt,
-  taskKey,
-  type Attempt,
-  type Stamp,
-  type TaskId,
-} from './execution-state.js';
+import { isSameAttempt, taskKey, type Attempt, type Stamp } from './execution-state.js';
 import {
   acknowledge,
   acknowledgedBytes,
@@ -35,6 +29,7 @@ import {
   refuseSavepoints,
   refuseStop,
   requestSavepoint,
+  requeueSavepoint,
   savepointPrefix,
 } from './savepoint-requests.js';
 import type { CheckpointConfig } from './stream-graph.js';
@@ -53,13 +48,12 @@ export interface CheckpointStep {
 export function createCheckpointDecider(
   jobId: string,
   config: CheckpointConfig,
-  tasks: readonly TaskId[],
   completed: readonly CompletedCheckpoint[],
 ): CheckpointDeciderState {
   return {
     jobId,
     config,
-    tasks,
+    tasks: [],
     running: undefined,
     nextTriggerAtMs: 0,
     finalAtMs: 0,
@@ -122,11 +116,15 @@ function handle(draft: CheckpointDraft, event: CheckpointEvent): void {
     case 'attemptRunning':
       draft.state = {
         ...state,
+        tasks: event.tasks,
         running: { attempt: event.attempt, drained: false },
         nextTriggerAtMs: event.nowMs + state.config.intervalMs,
         finalAtMs: event.nowMs,
         consecutiveFailures: 0,
       };
+      return;
+    case 'checkpointWanted':
+      draft.state = { ...state, nextTriggerAtMs: event.nowMs };
       return;
     case 'attemptDrained':
       if (state.running === undefined) return;
@@ -406,6 +404,7 @@ function dropPending(draft: CheckpointDraft, failure: SerializedError, stamp: St
 }
 
 function endAttempt(draft: CheckpointDraft, stamp: Stamp): void {
+  requeueSavepoint(draft);
   // A compare-and-set that is under way decides for itself whether the checkpoint counts.
   if (isSettled(draft.state)) {
     const message =

@@ -45,6 +45,7 @@ export interface RunningAttempt {
 export interface CheckpointDeciderState {
   readonly jobId: string;
   readonly config: CheckpointConfig;
+  /** Of the attempt that runs, or ran last. */
   readonly tasks: readonly TaskId[];
   /** Undefined while no attempt has all of its tasks running. */
   readonly running: RunningAttempt | undefined;
@@ -70,7 +71,13 @@ export interface CheckpointDeciderState {
 
 export type CheckpointEvent = Stamp &
   (
-    | { readonly kind: 'attemptRunning'; readonly attempt: Attempt }
+    | {
+        readonly kind: 'attemptRunning';
+        readonly attempt: Attempt;
+        readonly tasks: readonly TaskId[];
+      }
+    /** Somebody waits for the next one to complete: it is taken now. */
+    | { readonly kind: 'checkpointWanted' }
     | { readonly kind: 'attemptDrained' }
     | { readonly kind: 'attemptEnded' }
     | { readonly kind: 'attemptReleased' }

@@ -20,7 +20,6 @@ import {
   taskKey,
   type Attempt,
   type ExecutionState,
-  type SliceLocation,
   type Stamp,
 } from './execution-state.js';
 import type { JobGraph } from './job-graph.js';
@@ -45,30 +44,36 @@ export function createExecutionGraph(
   jobId: string,
   epoch: number,
   graph: JobGraph,
+  rescales = 0,
 ): ExecutionGraphState {
-  const tasks = new Map<string, TaskExecution>();
-  for (const vertex of graph.vertices) {
-    for (let subtask = 0; subtask < vertex.parallelism; subtask++) {
-      const task = { vertex: vertex.id, subtask };
-      tasks.set(taskKey(task), { task, state: 'CREATED' });
-    }
-  }
   return {
     jobId,
     epoch,
-    parallelism: graph.parallelism,
+    graph,
     restartConfig: graph.streamGraph.restart,
     status: 'CREATED',
     attempt: 0,
     phase: 'IDLE',
-    tasks,
+    tasks: tasksOf(graph, 'CREATED'),
     slots: [],
     restart: INITIAL_RESTART_STATE,
     restartAtMs: 0,
     cancelRepeatAtMs: 0,
     failures: [],
     restarts: 0,
+    rescales,
   };
+}
+
+function tasksOf(graph: JobGraph, state: ExecutionState): Map<string, TaskExecution> {
+  const tasks = new Map<string, TaskExecution>();
+  for (const vertex of graph.vertices) {
+    for (let subtask = 0; subtask < vertex.parallelism; subtask++) {
+      const task = { vertex: vertex.id, subtask };
+      tasks.set(taskKey(task), { task, state });
+    }
+  }
+  return tasks;
 }
 
 export function attemptOf(state: ExecutionGraphState): Attempt {
@@ -91,7 +96,7 @@ export function executionWakeAtMs(state: ExecutionGraphState): number | undefine
 export function stepExecution(state: ExecutionGraphState, event: ExecutionEvent): ExecutionStep {
   if (isTerminalJobStatus(state.status)) {
     return event.kind === 'slotsGranted'
-      ? { state, effects: [{ ...event, kind: 'returnSlots' }] }
+      ? { state, effects: [returnOf(event)] }
       : { state, effects: [] };
   }
   const draft: Draft = { state, effects: [] };
@@ -110,14 +115,12 @@ function handle(draft: Draft, event: ExecutionEvent): void {
       if (state.phase !== 'PREPARING' || event.attempt !== state.attempt) return;
       setAllTasks(draft, 'SCHEDULED');
       draft.state = { ...draft.state, phase: 'SCHEDULING' };
-      draft.effects.push({
-        kind: 'requestSlots',
-        attempt: state.attempt,
-        count: state.parallelism,
-      });
+      draft.effects.push({ kind: 'slotsWanted', attempt: state.attempt });
       return;
     case 'slotsGranted':
-      return deploy(draft, event.attempt, event.slices);
+      return deploy(draft, event);
+    case 'rescaleAttempt':
+      return rescale(draft, event.nowMs);
     case 'taskState':
       if (!isCurrent(state, event.attempt)) return;
       return onTaskState(draft, event);
@@ -161,9 +164,7 @@ function isCurrent(state: ExecutionGraphState, attempt: Attempt): boolean {
 function prepare(draft: Draft): void {
   const { state } = draft;
   if (state.phase !== 'IDLE') return;
-  const tasks = new Map(
-    [...state.tasks].map(([key, { task }]) => [key, { task, state: 'CREATED' as const }]),
-  );
+  const tasks = tasksOf(state.graph, 'CREATED');
   draft.state = { ...state, tasks, slots: [], attempt: state.attempt + 1, phase: 'PREPARING' };
   draft.effects.push({ kind: 'prepareAttempt', attempt: attemptOf(draft.state) });
 }
@@ -186,23 +187,51 @@ function recover(draft: Draft, attempt: number, canceling: boolean): void {
   prepare(draft);
 }
 
-function deploy(draft: Draft, attempt: number, slices: readonly SliceLocation[]): void {
+type SlotsGranted = Extract<ExecutionEvent, { kind: 'slotsGranted' }>;
+
+function deploy(draft: Draft, event: SlotsGranted): void {
   const { state } = draft;
+  const { attempt, slices, graph } = event;
   if (state.phase !== 'SCHEDULING' || attempt !== state.attempt) {
-    draft.effects.push({ kind: 'returnSlots', attempt, slices });
+    draft.effects.push(returnOf(event));
     return;
   }
-  invariant(slices.length === state.parallelism, 'as many slots are granted as were requested');
-  setAllTasks(draft, 'DEPLOYING');
+  invariant(slices.length === graph.parallelism, 'as many slots are granted as were requested');
   draft.state = {
-    ...draft.state,
+    ...state,
+    graph,
+    tasks: tasksOf(graph, 'DEPLOYING'),
     status: moveJob(state.status, 'RUNNING'),
     phase: 'DEPLOYED',
     slots: slices.map((location, slice) => ({ ...location, slice, released: false })),
   };
+  const { defaultParallelism: parallelism } = graph;
   for (let slice = 0; slice < slices.length; slice++) {
-    draft.effects.push({ kind: 'deploySlot', attempt: attemptOf(state), slice, slices });
+    draft.effects.push({
+      kind: 'deploySlot',
+      attempt: attemptOf(state),
+      slice,
+      slices,
+      parallelism,
+    });
   }
+}
+
+function returnOf({ attempt, slices }: SlotsGranted): ExecutionEffect {
+  return { kind: 'returnSlots', attempt, slices };
+}
+
+/** Its restart strategy has no part in it, and there is no delay. */
+function rescale(draft: Draft, nowMs: number): void {
+  const { state } = draft;
+  if (state.phase !== 'DEPLOYED') return;
+  draft.state = {
+    ...state,
+    status: moveJob(state.status, 'RESTARTING'),
+    restartAtMs: nowMs,
+    rescales: state.rescales + 1,
+  };
+  endAttempt(draft, nowMs);
 }
 
 function onTaskState(draft: Draft, event: Extract<ExecutionEvent, { kind: 'taskState' }>): void {
@@ -222,7 +251,8 @@ function onTaskState(draft: Draft, event: Extract<ExecutionEvent, { kind: 'taskS
     case 'RUNNING':
     case 'DRAINED':
       if (!wasRunning && everyTask(draft.state, 'RUNNING', 'DRAINED')) {
-        draft.effects.push({ kind: 'attemptRunning', attempt: event.attempt });
+        const tasks = [...draft.state.tasks.values()].map(({ task }) => task);
+        draft.effects.push({ kind: 'attemptRunning', attempt: event.attempt, tasks });
       }
       if (everyTask(draft.state, 'DRAINED')) draft.effects.push({ kind: 'attemptDrained' });
       return;
@@ -320,8 +350,8 @@ function cancel(draft: Draft, nowMs: number): void {
 
 /** Takes the attempt down from whatever phase it is in. */
 function endAttempt(draft: Draft, nowMs: number): void {
-  const { phase, attempt } = draft.state;
-  if (phase === 'SCHEDULING') draft.effects.push({ kind: 'cancelSlotRequest', attempt });
+  const { phase } = draft.state;
+  if (phase === 'SCHEDULING') draft.effects.push({ kind: 'slotsUnwanted' });
   if (phase === 'DEPLOYED') {
     draft.effects.push({ kind: 'attemptEnded' });
     for (const [key, { state }] of draft.state.tasks) {

@@ -12,6 +12,7 @@ import type {
   Stamp,
   TaskId,
 } from './execution-state.js';
+import type { JobGraph } from './job-graph.js';
 import type { RestartState } from './restart-strategy.js';
 import type { RestartStrategyConfig } from './stream-graph.js';
 
@@ -35,7 +36,8 @@ export interface SlotExecution extends SliceLocation {
 export interface ExecutionGraphState {
   readonly jobId: string;
   readonly epoch: number;
-  readonly parallelism: number;
+  /** At the parallelism of the current attempt, or of the one before while slots are waited for. */
+  readonly graph: JobGraph;
   readonly restartConfig: RestartStrategyConfig;
   readonly status: JobStatus;
   /** The highest attempt there has been; 0 before the first. */
@@ -50,8 +52,9 @@ export interface ExecutionGraphState {
   readonly cancelRepeatAtMs: number;
   /** Oldest first. */
   readonly failures: readonly FailureRecord[];
-  /** Restarts of the job so far, for people. */
+  /** Attempts that were started because one had failed, and because one had been rescaled. */
   readonly restarts: number;
+  readonly rescales: number;
   /** Why the job is FAILING or FAILED. */
   readonly terminalFailure?: SerializedError;
 }
@@ -66,7 +69,11 @@ export type ExecutionEvent = Stamp &
         readonly kind: 'slotsGranted';
         readonly attempt: number;
         readonly slices: readonly SliceLocation[];
+        /** The job at the parallelism for which these slots were asked. */
+        readonly graph: JobGraph;
       }
+    /** End the attempt for one at another parallelism or place; nothing has failed. */
+    | { readonly kind: 'rescaleAttempt' }
     | {
         readonly kind: 'taskState';
         readonly attempt: Attempt;
@@ -99,8 +106,9 @@ export type ExecutionEvent = Stamp &
 export type ExecutionEffect =
   /** Record the attempt's number durably and verify what it restores from; then attemptPrepared. */
   | { readonly kind: 'prepareAttempt'; readonly attempt: Attempt }
-  | { readonly kind: 'requestSlots'; readonly attempt: number; readonly count: number }
-  | { readonly kind: 'cancelSlotRequest'; readonly attempt: number }
+  /** Told to the scaling decider, which knows how many. */
+  | { readonly kind: 'slotsWanted'; readonly attempt: number }
+  | { readonly kind: 'slotsUnwanted' }
   /** Slots came for an attempt that no longer wants them. */
   | {
       readonly kind: 'returnSlots';
@@ -112,6 +120,8 @@ export type ExecutionEffect =
       readonly attempt: Attempt;
       readonly slice: number;
       readonly slices: readonly SliceLocation[];
+      /** Of the operators that fix none. */
+      readonly parallelism: number;
     }
   | {
       readonly kind: 'cancelAttempt';
@@ -130,8 +140,12 @@ export type ExecutionEffect =
       readonly status: JobStatus;
       readonly failure?: SerializedError;
     }
-  /** Told to the checkpoint decider. */
-  | { readonly kind: 'attemptRunning'; readonly attempt: Attempt }
+  /** Told to the checkpoint decider and the scaling decider. */
+  | {
+      readonly kind: 'attemptRunning';
+      readonly attempt: Attempt;
+      readonly tasks: readonly TaskId[];
+    }
   | { readonly kind: 'attemptDrained' }
   | { readonly kind: 'attemptEnded' }
   | { readonly kind: 'attemptReleased' };

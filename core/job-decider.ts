@@ -18,11 +18,20 @@ import type {
   CheckpointEvent,
   CompletedCheckpoint,
 } from './checkpoint-protocol.js';
-import { assertNever } from './errors.js';
+import { assertNever, type SerializedError } from './errors.js';
 import { createExecutionGraph, executionWakeAtMs, stepExecution } from './execution-graph.js';
 import type { ExecutionEffect, ExecutionEvent, ExecutionGraphState } from './execution-protocol.js';
 import { isTerminalJobStatus, taskKey, type Attempt, type Stamp } from './execution-state.js';
-import type { JobGraph } from './job-graph.js';
+import { createJobGraph, type JobGraph } from './job-graph.js';
+import { mayBeRescaled, refuseRescale } from './rescale-request.js';
+import {
+  createScaling,
+  scalingWakeAtMs,
+  stepScaling,
+  type ScalingOptions,
+} from './scaling-decider.js';
+import type { ScalingEffect, ScalingEvent, ScalingState } from './scaling-protocol.js';
+import type { StreamGraph } from './stream-graph.js';
 
 /** Where an attempt takes its state from. */
 export interface RestoreSource {
@@ -36,7 +45,10 @@ export interface RestoreSource {
 export interface JobDeciderOptions {
   readonly jobId: string;
   readonly epoch: number;
-  readonly graph: JobGraph;
+  readonly streamGraph: StreamGraph;
+  readonly scaling: ScalingOptions;
+  /** Rescales under earlier coordinators. */
+  readonly rescales?: number;
   /** What the job's pointer names, oldest first; empty for a new job. */
   readonly completed: readonly CompletedCheckpoint[];
   /** The savepoint or checkpoint that the user asked to start from; used until there is an own one. */
@@ -44,9 +56,9 @@ export interface JobDeciderOptions {
 }
 
 export interface JobDeciderState {
-  readonly graph: JobGraph;
   readonly restoreFrom: RestoreSource | undefined;
   readonly execution: ExecutionGraphState;
+  readonly scaling: ScalingState;
   readonly checkpoints: CheckpointDeciderState;
   /** Effects that wait for the end of a compare-and-set. */
   readonly held: readonly HeldEffect[];
@@ -57,22 +69,32 @@ export interface JobDeciderState {
 }
 
 /** What one part of the step tells another; see ExecutionEffect and CheckpointEffect. */
-type ToCheckpoints = 'attemptRunning' | 'attemptDrained' | 'attemptEnded' | 'attemptReleased';
-type ToExecution = 'failAttempt' | 'attemptCommitted';
+type ToCheckpoints =
+  'attemptRunning' | 'attemptDrained' | 'attemptEnded' | 'attemptReleased' | 'checkpointWanted';
+type ToScaling = 'slotsWanted' | 'slotsUnwanted';
+type ToExecution = 'failAttempt' | 'attemptCommitted' | 'attemptFailed' | 'rescaleAttempt';
 type HeldEffect = Extract<ExecutionEffect, { kind: 'prepareAttempt' | 'jobTerminal' }>;
 
 /** Events that come from outside; the rest are between the parts. */
 export type JobEvent =
-  | Exclude<ExecutionEvent, { kind: 'attemptCommitted' }>
-  | Exclude<CheckpointEvent, { kind: ToCheckpoints | 'jobEnded' | 'recovered' }>;
+  | Exclude<
+      ExecutionEvent,
+      { kind: Exclude<ToExecution, 'attemptFailed'> | 'slotsGranted' | 'timerElapsed' }
+    >
+  | Omit<Extract<ExecutionEvent, { kind: 'slotsGranted' }>, 'graph'>
+  | Exclude<CheckpointEvent, { kind: ToCheckpoints | 'jobEnded' | 'recovered' | 'superseded' }>
+  | Extract<ScalingEvent, { kind: 'resourcesChanged' | 'rescaleRequested' | 'slotsPrepared' }>;
 
 export type JobEffect =
-  | Exclude<ExecutionEffect, { kind: ToCheckpoints | 'prepareAttempt' | 'deploySlot' }>
+  | Exclude<ExecutionEffect, { kind: ToCheckpoints | ToScaling | 'prepareAttempt' | 'deploySlot' }>
   | Exclude<CheckpointEffect, { kind: ToExecution | 'writeManifest' }>
+  | Exclude<ScalingEffect, { kind: ToExecution | ToCheckpoints }>
+  | { readonly kind: 'rescaleRefused'; readonly failure: SerializedError }
   /** Record the attempt's number durably and verify what it restores from; then attemptPrepared. */
   | {
       readonly kind: 'prepareAttempt';
       readonly attempt: Attempt;
+      readonly rescales: number;
       readonly restore: RestoreSource | undefined;
     }
   | (Extract<ExecutionEffect, { kind: 'deploySlot' }> & {
@@ -97,15 +119,13 @@ interface Draft {
 }
 
 export function createJobDecider(options: JobDeciderOptions): JobDeciderState {
-  const { jobId, epoch, graph, completed, restoreFrom } = options;
-  const execution = createExecutionGraph(jobId, epoch, graph);
-  const tasks = [...execution.tasks.values()].map(({ task }) => task);
-  const config = graph.streamGraph.checkpoint;
+  const { jobId, epoch, streamGraph, scaling, rescales, completed, restoreFrom } = options;
+  const graph = createJobGraph(streamGraph, scaling.desiredParallelism);
   return {
-    graph,
     restoreFrom,
-    execution,
-    checkpoints: createCheckpointDecider(jobId, config, tasks, completed),
+    execution: createExecutionGraph(jobId, epoch, graph, rescales),
+    scaling: createScaling(streamGraph, scaling),
+    checkpoints: createCheckpointDecider(jobId, streamGraph.checkpoint, completed),
     held: [],
     restored: undefined,
     restoredCount: 0,
@@ -114,7 +134,11 @@ export function createJobDecider(options: JobDeciderOptions): JobDeciderState {
 
 /** Monotonic time at which a timerElapsed is due, if any; ask again after every step. */
 export function wakeAtMs(state: JobDeciderState): number | undefined {
-  const due = [executionWakeAtMs(state.execution), checkpointWakeAtMs(state.checkpoints)];
+  const due = [
+    executionWakeAtMs(state.execution),
+    checkpointWakeAtMs(state.checkpoints),
+    scalingWakeAtMs(state.scaling),
+  ];
   const known = due.filter((atMs) => atMs !== undefined);
   return known.length === 0 ? undefined : Math.min(...known);
 }
@@ -124,7 +148,6 @@ export function stepJob(state: JobDeciderState, event: JobEvent): JobStep {
   switch (event.kind) {
     case 'submitted':
     case 'attemptPrepared':
-    case 'slotsGranted':
     case 'taskState':
     case 'slotState':
     case 'workerLost':
@@ -132,6 +155,19 @@ export function stepJob(state: JobDeciderState, event: JobEvent): JobStep {
     case 'cancelRequested':
       toExecution(draft, event);
       break;
+    case 'slotsGranted':
+      onSlotsGranted(draft, event);
+      break;
+    case 'resourcesChanged':
+    case 'slotsPrepared':
+      toScaling(draft, event);
+      break;
+    case 'rescaleRequested': {
+      const failure = refuseRescale(state, event.parallelism);
+      if (failure === undefined) toScaling(draft, event);
+      else draft.effects.push({ kind: 'rescaleRefused', failure });
+      break;
+    }
     case 'recovered':
       toCheckpoints(draft, { kind: 'recovered', nowMs: event.nowMs, wallMs: event.wallMs });
       toExecution(draft, event);
@@ -142,6 +178,7 @@ export function stepJob(state: JobDeciderState, event: JobEvent): JobStep {
       break;
     case 'timerElapsed':
       toExecution(draft, event);
+      toScaling(draft, event);
       toCheckpoints(draft, event);
       break;
     case 'savepointRequested':
@@ -157,9 +194,15 @@ export function stepJob(state: JobDeciderState, event: JobEvent): JobStep {
     case 'committed':
     case 'manifestWritten':
     case 'manifestFailed':
-    case 'completed':
     case 'completionFailed':
       toCheckpoints(draft, event);
+      break;
+    case 'completed':
+      toCheckpoints(draft, event);
+      if (mayBeRescaled(draft.state)) {
+        const { nowMs, wallMs } = event;
+        toScaling(draft, { kind: 'checkpointCompleted', nowMs, wallMs });
+      }
       break;
     default:
       return assertNever(event);
@@ -175,10 +218,17 @@ function toExecution(draft: Draft, event: ExecutionEvent): void {
   for (const effect of effects) {
     switch (effect.kind) {
       case 'attemptRunning':
-      case 'attemptDrained':
       case 'attemptEnded':
+        toCheckpoints(draft, { ...effect, nowMs, wallMs });
+        toScaling(draft, { kind: effect.kind, nowMs, wallMs });
+        break;
+      case 'attemptDrained':
       case 'attemptReleased':
         toCheckpoints(draft, { ...effect, nowMs, wallMs });
+        break;
+      case 'slotsWanted':
+      case 'slotsUnwanted':
+        toScaling(draft, { ...effect, nowMs, wallMs });
         break;
       case 'prepareAttempt':
       case 'jobTerminal':
@@ -186,6 +236,41 @@ function toExecution(draft: Draft, event: ExecutionEvent): void {
         break;
       case 'deploySlot':
         draft.effects.push({ ...effect, restore: draft.state.restored });
+        break;
+      default:
+        draft.effects.push(effect);
+    }
+  }
+}
+
+/** What isn't what was asked for last goes back. */
+function onSlotsGranted(draft: Draft, event: Extract<JobEvent, { kind: 'slotsGranted' }>): void {
+  const { claim, phase, streamGraph } = draft.state.scaling;
+  const { attempt, slices } = event;
+  if (phase !== 'REQUESTED' || claim?.attempt !== attempt || claim.slots !== slices.length) {
+    draft.effects.push({ kind: 'returnSlots', attempt, slices });
+    return;
+  }
+  toScaling(draft, event);
+  toExecution(draft, { ...event, graph: createJobGraph(streamGraph, claim.parallelism) });
+}
+
+function toScaling(draft: Draft, event: ScalingEvent): void {
+  const { state, effects } = stepScaling(draft.state.scaling, event);
+  draft.state = { ...draft.state, scaling: state };
+  const { nowMs, wallMs } = event;
+  for (const effect of effects) {
+    switch (effect.kind) {
+      case 'attemptFailed': {
+        const { attempt } = draft.state.execution;
+        toExecution(draft, { ...effect, attempt, nowMs, wallMs });
+        break;
+      }
+      case 'rescaleAttempt':
+        toExecution(draft, { ...effect, nowMs, wallMs });
+        break;
+      case 'checkpointWanted':
+        toCheckpoints(draft, { ...effect, nowMs, wallMs });
         break;
       default:
         draft.effects.push(effect);
@@ -217,7 +302,7 @@ function toCheckpoints(draft: Draft, event: CheckpointEvent): void {
           kind: 'writeManifest',
           checkpointId: effect.checkpointId,
           prefix: effect.prefix,
-          manifest: manifestOf(draft.state.graph, effect, wallMs),
+          manifest: manifestOf(draft.state.execution.graph, effect, wallMs),
         });
         break;
       default:
@@ -245,7 +330,7 @@ function releaseHeld(draft: Draft, stamp: Stamp): void {
       restored: restore,
       restoredCount: draft.state.restoredCount + (restore === undefined ? 0 : 1),
     };
-    draft.effects.push({ ...effect, restore });
+    draft.effects.push({ ...effect, restore, rescales: draft.state.execution.rescales });
   }
 }
 

@@ -38,6 +38,8 @@ export interface JobVertex {
 export interface JobGraph {
   readonly jobName: string;
   readonly maxParallelism: number;
+  /** Of every operator that does not fix its own. */
+  readonly defaultParallelism: number;
   /** Slots that the job needs: the greatest parallelism of its vertices. */
   readonly parallelism: number;
   readonly streamGraph: StreamGraph;
@@ -117,12 +119,31 @@ export function createJobGraph(graph: StreamGraph, parallelism: number): JobGrap
   return {
     jobName: graph.jobName,
     maxParallelism: graph.maxParallelism,
+    defaultParallelism: parallelism,
     parallelism: Math.max(...vertices.map((vertex) => vertex.parallelism)),
     streamGraph: graph,
     vertices,
     edges,
     channelCount,
   };
+}
+
+/** Slots that a job needs when operators that fix no parallelism run at this one. */
+export function slotsNeeded(graph: StreamGraph, parallelism: number): number {
+  return Math.max(...graph.nodes.map((node) => node.parallelism ?? parallelism));
+}
+
+/**
+ * The greatest parallelism, `desired` at most, that needs no more than so many slots.
+ * @returns undefined when the job can't run on so few
+ */
+export function parallelismWithin(
+  graph: StreamGraph,
+  slots: number,
+  desired: number,
+): number | undefined {
+  if (slots < slotsNeeded(graph, 1)) return undefined;
+  return slots >= slotsNeeded(graph, desired) ? desired : slots;
 }
 
 export function vertexOf(graph: JobGraph, id: string): JobVertex {

@@ -48,6 +48,17 @@ export function requestSavepoint(draft: CheckpointDraft, request: SavepointReque
   draft.state = { ...draft.state, savepoints: [...savepoints, request] };
 }
 
+/** The attempt ends: a savepoint that has not begun waits for its turn in the next one. */
+export function requeueSavepoint(draft: CheckpointDraft): void {
+  const { pending, savepoints } = draft.state;
+  if (pending?.state !== 'ALLOCATING' || pending.savepoint === undefined) return;
+  draft.state = {
+    ...draft.state,
+    savepoints: [pending.savepoint, ...savepoints],
+    pending: undefined,
+  };
+}
+
 export function refuseSavepoints(draft: CheckpointDraft, reason: string): void {
   for (const request of draft.state.savepoints) {
     refuseSavepoint(draft, request, `${reason}; restore from its last checkpoint instead`);

@@ -26,6 +26,7 @@ interface Flags {
   readonly metricsIntervalMs: number;
   readonly connectTimeoutMs: number;
   readonly coordinatorLostTimeoutMs: number;
+  readonly leaveTimeoutMs: number;
   readonly logLevel: string;
   readonly exitWithStdin?: boolean;
 }
@@ -89,6 +90,12 @@ async function main(): Promise<void> {
       wholeNumber(100, 86_400_000),
       60_000,
     )
+    .option(
+      '--leave-timeout-ms <ms>',
+      'how long SIGTERM waits for jobs to be moved away; 0: ends at once',
+      wholeNumber(0, 86_400_000),
+      20_000,
+    )
     .option('--log-level <level>', 'trace, debug, info, warn or error', 'info')
     .option('--exit-with-stdin', 'end when standard input closes: for whoever starts it as a child')
     .parse()
@@ -121,7 +128,12 @@ async function main(): Promise<void> {
       () => process.exit(1),
     );
   };
-  process.on('SIGTERM', () => close(0));
+  let leaving = false;
+  process.on('SIGTERM', () => {
+    if (leaving) return close(0);
+    leaving = true;
+    void worker.leave(flags.leaveTimeoutMs).then(() => close(0));
+  });
   process.on('SIGINT', () => close(0));
   if (flags.exitWithStdin === true) {
     process.stdin.on('end', () => close(0)).resume();

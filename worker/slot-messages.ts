@@ -8,14 +8,12 @@ import type { Buffer as ChannelBuffer, CheckpointBarrier } from './network/buffe
 import type { OperatorCounts } from './task/operator-chain.js';
 import type { TaskId } from './task/task-environment.js';
 
-/** What a slot's thread is started with. */
+/** What makes a thread that has loaded its bundle a slot of an attempt. */
 export interface SlotDeployment {
   readonly jobId: string;
   readonly attempt: number;
   readonly slice: number;
   readonly parallelism: number;
-  /** Folder with the unpacked bundle. */
-  readonly bundleFolder: string;
   /** Text of the manifest of the checkpoint to restore. */
   readonly restoreManifest: string | undefined;
   /** State in the checkpoint that the job no longer declares is left out instead of refused. */
@@ -26,6 +24,8 @@ export interface SlotDeployment {
 }
 
 export type ToSlot =
+  /** The first message, and the only one of its kind. */
+  | { readonly kind: 'deploy'; readonly deployment: SlotDeployment }
   | { readonly kind: 'buffers'; readonly channels: number[]; readonly buffers: ChannelBuffer[] }
   | { readonly kind: 'credits'; readonly channels: number[]; readonly counts: number[] }
   | { readonly kind: 'trigger'; readonly barrier: CheckpointBarrier }
@@ -46,6 +46,8 @@ export interface TaskMetricsReport {
 }
 
 export type FromSlot =
+  /** The bundle is loaded: what is deployed now starts at once. */
+  | { readonly kind: 'loaded' }
   | { readonly kind: 'buffers'; readonly channels: number[]; readonly buffers: ChannelBuffer[] }
   | { readonly kind: 'credits'; readonly channels: number[]; readonly counts: number[] }
   | { readonly kind: 'running'; readonly task: TaskId }

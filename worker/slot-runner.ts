@@ -1,7 +1,7 @@
 /**
- * One deployed slot as the worker's main thread sees it: the thread, its messages, its end. Ending a
- * slot means ending its thread, whatever user code is doing; what the slot has open is closed before,
- * if user code lets it.
+ * One slot as the worker's main thread sees it: the thread, its messages, its end. The thread may be
+ * started ahead of what is deployed to it. Ending a slot means ending its thread, whatever user code
+ * is doing; what the slot has open is closed before, if user code lets it.
  */
 import { fileURLToPath } from 'node:url';
 import { MessageChannel, Worker } from 'node:worker_threads';
@@ -28,31 +28,36 @@ const CANCEL_TIMEOUT_MS = 2_000;
 const YOUNG_GENERATION_MB = 64;
 
 export interface SlotRunnerOptions {
-  readonly deployment: SlotDeployment;
+  /** Folder with the unpacked bundle, which the thread loads at once. */
+  readonly bundleFolder: string;
   readonly scoring: ScoringService;
   readonly heapMb: number | undefined;
   readonly clock: Clock;
-  readonly onMessage: (message: SlotReport) => void;
+}
+
+/** Who hears of a slot; until it is deployed to, that is whoever keeps it ready. */
+export interface SlotListener {
+  onMessage(message: SlotReport): void;
   /** The thread is gone; the slot can be used again. */
-  readonly onReleased: () => void;
+  onReleased(): void;
 }
 
 export class SlotRunner {
-  readonly deployment: SlotDeployment;
   readonly port: SlotPort;
   readonly #worker: Worker;
   readonly #clock: Clock;
   readonly #released: Promise<void>;
   #running = false;
+  #listener: SlotListener;
   #ending = false;
   #canceled = false;
 
-  constructor(options: SlotRunnerOptions) {
-    this.deployment = options.deployment;
+  constructor(options: SlotRunnerOptions, listener: SlotListener) {
+    this.#listener = listener;
     this.#clock = options.clock;
     const { port1, port2 } = new MessageChannel();
     serveScoring(port1, options.scoring);
-    const data: SlotThreadData = { deployment: options.deployment, scoringPort: port2 };
+    const data: SlotThreadData = { bundleFolder: options.bundleFolder, scoringPort: port2 };
     this.#worker = new Worker(SLOT_THREAD, {
       workerData: data,
       transferList: [port2],
@@ -64,11 +69,11 @@ export class SlotRunner {
     this.#worker.on('message', (message: FromSlot) => {
       if (message.kind === 'running') this.#running = true;
       if (message.kind === 'closed') void this.terminate();
-      else if (!this.#canceled) options.onMessage(message);
+      else if (!this.#canceled) this.#listener.onMessage(message);
     });
     this.#worker.on('error', (error) => {
       if (this.#ending) return;
-      options.onMessage({
+      this.#listener.onMessage({
         kind: 'failed',
         task: undefined,
         error: serializeError(toMillraceError(error, 'USER_CODE_FAILED')),
@@ -77,7 +82,7 @@ export class SlotRunner {
     this.#released = new Promise((resolve) => {
       this.#worker.once('exit', (code) => {
         if (!this.#ending) {
-          options.onMessage({
+          this.#listener.onMessage({
             kind: 'failed',
             task: undefined,
             error: serializeError(
@@ -86,7 +91,7 @@ export class SlotRunner {
           });
         }
         resolve();
-        options.onReleased();
+        this.#listener.onReleased();
       });
     });
     this.port = {
@@ -94,6 +99,11 @@ export class SlotRunner {
         this.send({ kind: 'buffers', channels, buffers }, transferList(buffers)),
       credits: (channels, counts) => this.send({ kind: 'credits', channels, counts }),
     };
+  }
+
+  deploy(deployment: SlotDeployment, listener: SlotListener): void {
+    this.#listener = listener;
+    this.send({ kind: 'deploy', deployment });
   }
 
   send(message: ToSlot, transfer: ArrayBuffer[] = []): void {

@@ -30,13 +30,14 @@ import type { TaskReports } from './task/task-environment.js';
 import { TaskSlot, type SlotExchange } from './task/task-slot.js';
 
 export interface SlotThreadData {
-  readonly deployment: SlotDeployment;
+  /** Folder with the unpacked bundle. */
+  readonly bundleFolder: string;
   readonly scoringPort: MessagePort;
 }
 
 const port = parentPort;
 invariant(port !== null, 'slot-thread.js runs as a worker thread');
-const { deployment, scoringPort } = workerData as SlotThreadData;
+const { bundleFolder, scoringPort } = workerData as SlotThreadData;
 
 function send(message: FromSlot, transfer: ArrayBuffer[] = []): void {
   port?.postMessage(message, transfer);
@@ -120,6 +121,8 @@ function metricsOf(slot: TaskSlot): TaskMetricsReport[] {
 
 function receive(slot: TaskSlot, message: ToSlot): void {
   switch (message.kind) {
+    case 'deploy':
+      throw new MillraceError('INTERNAL', 'a slot is deployed once; restart the worker');
     case 'buffers':
       for (let i = 0; i < message.buffers.length; i++) {
         const buffer = message.buffers[i];
@@ -163,10 +166,25 @@ function failed(error: unknown): void {
   send({ kind: 'failed', task: undefined, error: serializeError(toMillraceError(error)) });
 }
 
+/** What this thread is to run; whatever comes behind it waits in `early` until the slot is built. */
+function nextDeployment(early: ToSlot[]): Promise<SlotDeployment> {
+  return new Promise((resolve) => {
+    port?.on('message', (message: ToSlot) => {
+      if (message.kind === 'deploy') resolve(message.deployment);
+      else early.push(message);
+    });
+  });
+}
+
 async function run(): Promise<void> {
   process.setSourceMapsEnabled(true);
-  const { jobId, attempt, slice, parallelism, bundleFolder, restoreManifest } = deployment;
+  const early: ToSlot[] = [];
+  const deployed = nextDeployment(early);
+  // All that needs no attempt comes first: the thread may have been started ahead of its deployment.
   const { graph, transformations } = await loadJob(bundleFolder);
+  send({ kind: 'loaded' });
+  const deployment = await deployed;
+  const { jobId, attempt, slice, parallelism, restoreManifest } = deployment;
   const modules = [
     ...new Set(graph.nodes.flatMap((node) => (node.module === undefined ? [] : [node.module]))),
   ];
@@ -198,13 +216,15 @@ async function run(): Promise<void> {
     defer: setImmediate,
   });
   await slot.build();
-  port?.on('message', (message: ToSlot) => {
+  const deliver = (message: ToSlot): void => {
     try {
       receive(slot, message);
     } catch (error) {
       failed(error);
     }
-  });
+  };
+  port?.removeAllListeners('message').on('message', deliver);
+  early.splice(0).forEach(deliver);
   await slot.open();
   let last = systemClock.monotonic();
   const report = setInterval(() => {

@@ -3,13 +3,19 @@
  * loader -> task). It carries out commands and passes on reports, each with its attempt; commands of
  * an older epoch than the session's are refused. It must never decide anything about a job.
  */
+import type { Logger } from 'pino';
 import { BUNDLE_MANIFEST, parseBundleManifest } from '../core/bundle.js';
 import type { Clock } from '../core/clock.js';
 import { serializeError, toMillraceError, type MillraceError } from '../core/errors.js';
 import { createJobGraph } from '../core/job-graph.js';
 import type { SerializedError } from '../core/errors.js';
 import { failureToWire } from '../proto/failure.js';
-import { TaskState, type Attempt, type DeploySlot } from '../proto/gen/millrace/v1/control.js';
+import {
+  TaskState,
+  type Attempt,
+  type DeploySlot,
+  type PrepareSlots,
+} from '../proto/gen/millrace/v1/control.js';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { BundleLoader } from './bundle-loader.js';
@@ -18,14 +24,16 @@ import { AttemptExchange } from './network/attempt-exchange.js';
 import { subscribeToExchange } from './network/exchange-client.js';
 import type { ExchangeServer } from './network/exchange-server.js';
 import type { Command, Report } from './session-client.js';
-import type { SlotReport } from './slot-messages.js';
-import { SlotRunner } from './slot-runner.js';
+import type { SlotDeployment, SlotReport } from './slot-messages.js';
+import { PreparedSlots } from './prepared-slots.js';
+import { SlotRunner, type SlotListener } from './slot-runner.js';
 import type { WorkerMetrics } from './worker-metrics.js';
 
 export interface TaskExecutorOptions {
   readonly workerId: string;
   readonly slots: number;
   readonly clock: Clock;
+  readonly log: Logger;
   readonly bundles: BundleLoader;
   readonly exchange: ExchangeServer;
   readonly scoring: ScoringService;
@@ -33,6 +41,9 @@ export interface TaskExecutorOptions {
   readonly metricsIntervalMs: number;
   readonly slotHeapMb: number | undefined;
   readonly report: (report: Report) => void;
+  /** A slot was released, or the coordinator has nothing against the worker's end. */
+  readonly onReleased: () => void;
+  readonly onLeaveGranted: () => void;
   readonly rssBytes: () => number;
 }
 
@@ -45,12 +56,19 @@ interface RunningAttempt {
 export class TaskExecutor {
   readonly #options: TaskExecutorOptions;
   readonly #attempts = new Map<string, RunningAttempt>();
+  readonly #prepared: PreparedSlots;
   /** Deployments that are being prepared, so that a cancel in the meantime is not missed. */
   readonly #canceled = new Map<string, number>();
   #epoch = 0;
 
   constructor(options: TaskExecutorOptions) {
     this.#options = options;
+    const { clock, slots: slotsMax } = options;
+    this.#prepared = new PreparedSlots({
+      clock,
+      slotsMax,
+      start: (folder, listener) => this.#startThread(folder, listener),
+    });
   }
 
   /** Starts of a session: commands of a lower epoch are refused from now on. */
@@ -68,6 +86,12 @@ export class TaskExecutor {
     switch (command.$case) {
       case 'deploySlot':
         void this.#deploy(command.value);
+        break;
+      case 'prepareSlots':
+        void this.#prepare(command.value);
+        break;
+      case 'leaveGranted':
+        this.#options.onLeaveGranted();
         break;
       case 'cancelAttempt':
         this.cancel(command.value.jobId, command.value.attempt);
@@ -127,12 +151,31 @@ export class TaskExecutor {
 
   /** Ends every slot: the worker goes away, or its coordinator has for too long. */
   async cancelAll(): Promise<void> {
-    const ending: Promise<void>[] = [];
+    const ending: Promise<void>[] = [this.#prepared.close()];
     for (const [key, running] of this.#attempts) {
       this.#detach(key, running);
       for (const slot of running.slots.values()) ending.push(slot.terminate());
     }
     await Promise.all(ending);
+  }
+
+  /** Whatever is wrong with the bundle shows when the slot is deployed. */
+  async #prepare({ attempt, bundleId, slots }: PrepareSlots): Promise<void> {
+    const { bundles, log, report } = this.#options;
+    if (attempt === undefined || attempt.epoch < this.#epoch) return;
+    const { jobId } = attempt;
+    try {
+      const folder = await bundles.load(bundleId);
+      await this.#prepared.prepare(jobId, bundleId, folder, slots);
+    } catch (error) {
+      log.warn({ jobId, err: toMillraceError(error) }, 'slots could not be prepared');
+    }
+    report({ $case: 'slotsPrepared', value: { attempt } });
+  }
+
+  #startThread(bundleFolder: string, listener: SlotListener): SlotRunner {
+    const { clock, scoring, slotHeapMb: heapMb } = this.#options;
+    return new SlotRunner({ bundleFolder, scoring, heapMb, clock }, listener);
   }
 
   async #deploy(deploy: DeploySlot): Promise<void> {
@@ -186,22 +229,7 @@ export class TaskExecutor {
   #startSlot(running: RunningAttempt, deploy: DeploySlot, bundleFolder: string): void {
     const { attempt, slots, exchange } = running;
     const { slice } = deploy;
-    const { clock, scoring, slotHeapMb, metricsIntervalMs } = this.#options;
-    const slot = new SlotRunner({
-      deployment: {
-        jobId: attempt.jobId,
-        attempt: attempt.attempt,
-        slice,
-        parallelism: deploy.parallelism,
-        bundleFolder,
-        restoreManifest: deploy.restore?.manifest,
-        allowNonRestoredState: deploy.restore?.allowNonRestoredState ?? false,
-        checkpointStorage: deploy.checkpointStorage,
-        metricsIntervalMs,
-      },
-      scoring,
-      heapMb: slotHeapMb,
-      clock,
+    const listener: SlotListener = {
       onMessage: (message) => this.#receive(running, slice, message),
       onReleased: () => {
         slots.delete(slice);
@@ -209,7 +237,21 @@ export class TaskExecutor {
         if (slots.size === 0 && this.#attempts.get(key) === running) this.#detach(key, running);
         this.#released(attempt, slice);
       },
-    });
+    };
+    const slot =
+      this.#prepared.take(attempt.jobId, deploy.bundleId) ??
+      this.#startThread(bundleFolder, listener);
+    const deployment: SlotDeployment = {
+      jobId: attempt.jobId,
+      attempt: attempt.attempt,
+      slice,
+      parallelism: deploy.parallelism,
+      restoreManifest: deploy.restore?.manifest,
+      allowNonRestoredState: deploy.restore?.allowNonRestoredState ?? false,
+      checkpointStorage: deploy.checkpointStorage,
+      metricsIntervalMs: this.#options.metricsIntervalMs,
+    };
+    slot.deploy(deployment, listener);
     slots.set(slice, slot);
     exchange.addSlot(slice, slot.port);
   }
@@ -238,6 +280,7 @@ export class TaskExecutor {
       $case: 'slotState',
       value: { attempt, slice, released: true, failure: undefined },
     });
+    this.#options.onReleased();
   }
 
   #slotFailed(attempt: Attempt, slice: number, error: SerializedError): void {
@@ -269,6 +312,8 @@ export class TaskExecutor {
         },
       });
     switch (message.kind) {
+      case 'loaded':
+        break;
       case 'buffers':
         try {
           exchange.fromSlot(message.channels, message.buffers);

@@ -42,6 +42,11 @@ export interface Worker {
   readonly workerId: string;
   /** Resolves when the coordinator refuses this worker. */
   readonly refused: Promise<MillraceError>;
+  /**
+   * Asks that jobs be moved away from here; resolves once nothing runs here any more, nothing will be
+   * moved, or after `timeoutMs`. Close the worker then.
+   */
+  leave(timeoutMs: number): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -63,6 +68,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   });
   let cancelLost: (() => void) | undefined;
   let lastReason = 'no answer';
+  let leaving = false;
+  let left = (): void => undefined;
 
   return new Promise((resolve, reject) => {
     let refuse: (error: MillraceError) => void = () => undefined;
@@ -87,6 +94,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
         cancelLost?.();
         executor.setEpoch(epoch);
         log.info({ epoch, coordinator: options.coordinator }, 'registered');
+        if (leaving) session.send({ $case: 'leaving', value: {} });
         resolve(worker);
       },
       onCommand: (command) => executor.execute(command),
@@ -112,6 +120,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       workerId,
       slots: options.slots,
       clock,
+      log,
       bundles: new BundleLoader(options.bundleFolder, (id) => session.fetchBundle(id)),
       exchange,
       scoring,
@@ -119,11 +128,28 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       metricsIntervalMs: options.metricsIntervalMs,
       slotHeapMb: options.slotHeapMb,
       report: (report) => session.send(report),
+      onReleased: () => {
+        if (executor.usedSlots === 0) left();
+      },
+      onLeaveGranted: () => left(),
       rssBytes: options.rssBytes,
     });
     const worker: Worker = {
       workerId,
       refused,
+      leave: async (timeoutMs) => {
+        if (executor.usedSlots === 0) return;
+        leaving = true;
+        await new Promise<void>((gone) => {
+          const cancel = clock.setTimer(timeoutMs, gone);
+          left = () => {
+            cancel();
+            gone();
+          };
+          log.info('leaving: jobs are being moved away from here');
+          session.send({ $case: 'leaving', value: {} });
+        });
+      },
       close: async () => {
         cancelConnect();
         cancelLost?.();

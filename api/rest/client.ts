@@ -99,6 +99,11 @@ export class RestClient {
     return this.#call('stopJob', { params: { id }, body: { savepoint: true } });
   }
 
+  /** Asks for another parallelism; `job` tells when the job runs at it. */
+  rescaleJob(id: string, parallelism: number): Promise<JobAccepted> {
+    return this.#call('rescaleJob', { params: { id }, body: { parallelism } });
+  }
+
   cancelJob(id: string): Promise<JobAccepted> {
     return this.#call('cancelJob', { params: { id } });
   }

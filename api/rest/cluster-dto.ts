@@ -39,6 +39,8 @@ export const WorkerDetails = Type.Object({
   /** Age of the last heartbeat. */
   heartbeatAgeMs: Type.Number(),
   rssBytes: Type.Number(),
+  /** It is about to end; nothing more is placed there. */
+  leaving: Type.Boolean(),
 });
 export type WorkerDetails = Static<typeof WorkerDetails>;
 

@@ -16,6 +16,7 @@ import {
   JobAccepted,
   JobDetails,
   JobList,
+  RescaleJobRequest,
   StopJobRequest,
   SubmitJobRequest,
   SubmittedJob,
@@ -96,6 +97,15 @@ export const ROUTES = {
     params: JobParams,
     body: StopJobRequest,
     response: SavepointStatus,
+    status: 202,
+  },
+  /** The wish is durable; GET the job to see it come true. */
+  rescaleJob: {
+    method: 'POST',
+    path: '/v1/jobs/:id/rescale',
+    params: JobParams,
+    body: RescaleJobRequest,
+    response: JobAccepted,
     status: 202,
   },
   cancelJob: {

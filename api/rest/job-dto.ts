@@ -29,7 +29,10 @@ export const TERMINAL_STATUSES: ReadonlySet<JobStatus> = new Set<JobStatus>([
 export const SubmitJobRequest = Type.Object(
   {
     bundleId: Type.String({ pattern: '^[0-9a-f]{64}$' }),
+    /** As many slots as there are, up to the job's own or else its max parallelism, unless told. */
     parallelism: Type.Optional(Type.Integer({ minimum: 1, maximum: 32_768 })),
+    /** Run at that parallelism or not at all; else the job makes do with the slots there are. */
+    exactParallelism: Type.Optional(Type.Boolean()),
     /** Id of a savepoint, or `JOB/CHECKPOINT` for a retained checkpoint of another job. */
     fromSavepoint: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
     /** Drop state of operators that the new graph doesn't have. */
@@ -47,8 +50,13 @@ export const JobSummary = Type.Object({
   jobName: Type.String(),
   status: Type.Unsafe<JobStatus>(JobStatus),
   attempt: Type.Integer(),
+  /** At which it runs, or ran last. */
   parallelism: Type.Integer(),
+  /** At which it is to run once there are slots for that. */
+  desiredParallelism: Type.Integer(),
+  /** Attempts that were started because one had failed, and because one had been rescaled. */
   restarts: Type.Integer(),
+  rescales: Type.Integer(),
   submittedAtMs: Type.Number(),
   finishedAtMs: Type.Union([Type.Number(), Type.Null()]),
 });
@@ -107,6 +115,41 @@ export const VertexDetails = Type.Object({
 });
 export type VertexDetails = Static<typeof VertexDetails>;
 
+export const RescaleReason = Type.Union([
+  Type.Literal('REQUESTED'),
+  Type.Literal('SLOTS_ADDED'),
+  Type.Literal('SLOTS_LOST'),
+  Type.Literal('WORKER_LEAVING'),
+]);
+export type RescaleReason = Static<typeof RescaleReason>;
+
+/** A change of a job's parallelism or place. */
+export const RescaleDetails = Type.Object({
+  from: Type.Integer(),
+  to: Type.Integer(),
+  reason: RescaleReason,
+  /** The attempt that it led to. */
+  attempt: Type.Integer(),
+  atMs: Type.Number(),
+  /** Time without output: from the end of the attempt before until all tasks ran again. */
+  downtimeMs: Type.Number(),
+});
+export type RescaleDetails = Static<typeof RescaleDetails>;
+
+export const JobScaling = Type.Object({
+  /** The desired parallelism or none. */
+  exact: Type.Boolean(),
+  /** How many slots the job could have now, what it holds included. */
+  slotsAvailable: Type.Integer(),
+  /** Whether the job is on its way to another parallelism or place. */
+  underWay: Type.Boolean(),
+  /** Why it doesn't run at the desired parallelism, or what is under way; null: nothing to say. */
+  why: Type.Union([Type.String(), Type.Null()]),
+  /** Since this coordinator has the job; the latest ones, newest last. */
+  history: Type.Array(RescaleDetails),
+});
+export type JobScaling = Static<typeof JobScaling>;
+
 export const JobDetails = Type.Intersect([
   JobSummary,
   Type.Object({
@@ -118,6 +161,8 @@ export const JobDetails = Type.Intersect([
     restoredFrom: Type.Union([Type.String(), Type.Null()]),
     /** Why the job waits, while it does: such as for slots. */
     waitingFor: Type.Union([Type.String(), Type.Null()]),
+    /** Null once the job has ended under an earlier coordinator. */
+    scaling: Type.Union([JobScaling, Type.Null()]),
   }),
 ]);
 export type JobDetails = Static<typeof JobDetails>;
@@ -127,6 +172,12 @@ export const StopJobRequest = Type.Object(
   { additionalProperties: false },
 );
 export type StopJobRequest = Static<typeof StopJobRequest>;
+
+export const RescaleJobRequest = Type.Object(
+  { parallelism: Type.Integer({ minimum: 1, maximum: 32_768 }) },
+  { additionalProperties: false },
+);
+export type RescaleJobRequest = Static<typeof RescaleJobRequest>;
 
 export const JobAccepted = Type.Object({ jobId: Type.String() });
 export type JobAccepted = Static<typeof JobAccepted>;

@@ -1,5 +1,5 @@
 /** `millrace job JOB`: one job in detail: its operators, its tasks' load and its failures. */
-import type { JobDetails } from '../../api/rest/job-dto.js';
+import type { JobDetails, RescaleReason } from '../../api/rest/job-dto.js';
 import type { CliContext } from '../cli-context.js';
 import { connect } from '../cluster-connection.js';
 import { userFrames } from '../error-report.js';
@@ -11,13 +11,38 @@ function percent(msPerSecond: number): string {
   return `${Math.round(msPerSecond / 10)}%`;
 }
 
+const REASONS = {
+  REQUESTED: 'asked for',
+  SLOTS_ADDED: 'slots came',
+  SLOTS_LOST: 'slots were lost',
+  WORKER_LEAVING: 'a worker left',
+} as const satisfies Record<RescaleReason, string>;
+
+function describeParallelism({ parallelism, desiredParallelism, scaling }: JobDetails): string {
+  const why = scaling?.why ?? null;
+  const desired = parallelism === desiredParallelism ? '' : ` of ${desiredParallelism} desired`;
+  return `${parallelism}${desired}${why === null ? '' : `: ${why}`}`;
+}
+
+function describeRescale({ scaling }: JobDetails, { clock }: CliContext): readonly string[] {
+  const last = scaling?.history.at(-1);
+  if (last === undefined) return [];
+  const { from, to, reason, downtimeMs, atMs } = last;
+  return [
+    `rescaled   ${from} -> ${to} (${REASONS[reason]}), ${formatDuration(downtimeMs)} without output, ` +
+      `${formatDuration(clock.now() - atMs)} ago`,
+  ];
+}
+
 function renderJob(job: JobDetails, context: CliContext): string {
   const until = job.finishedAtMs ?? context.clock.now();
   const head = [
     `job        ${job.jobId}`,
     `name       ${job.jobName}`,
     `status     ${job.status}${job.waitingFor === null ? '' : ` (waits for ${job.waitingFor})`}`,
-    `attempt    ${job.attempt}, ${formatQuantity(job.restarts, 'restart')}, parallelism ${job.parallelism}`,
+    `attempt    ${job.attempt}, ${formatQuantity(job.restarts, 'restart')}, ${formatQuantity(job.rescales, 'rescale')}`,
+    `parallel   ${describeParallelism(job)}`,
+    ...describeRescale(job, context),
     `submitted  ${formatMoment(job.submittedAtMs)}, ${formatDuration(until - job.submittedAtMs)} ago`,
     ...(job.restoredFrom === null ? [] : [`restored   from ${job.restoredFrom}`]),
   ];

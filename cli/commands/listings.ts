@@ -61,7 +61,8 @@ export async function listWorkers(context: CliContext, options: ListingOptions):
       { title: 'PID', value: (worker) => String(worker.pid), align: 'right' },
       {
         title: 'SLOTS FREE',
-        value: (worker) => `${worker.slotsFree}/${worker.slotsTotal}`,
+        value: (worker) =>
+          worker.leaving ? 'leaving' : `${worker.slotsFree}/${worker.slotsTotal}`,
         align: 'right',
       },
       { title: 'MEMORY', value: (worker) => formatBytes(worker.rssBytes), align: 'right' },

@@ -13,6 +13,7 @@ import { formatBytes, formatDuration, formatQuantity } from '../quantity.js';
 export interface SubmitOptions extends ClusterOptions {
   readonly param: Readonly<Record<string, string>>;
   readonly parallelism?: number;
+  readonly exactParallelism?: boolean;
   readonly fromSavepoint?: string;
   readonly allowNonRestoredState?: boolean;
   readonly detached?: boolean;
@@ -50,6 +51,7 @@ export async function submitJob(
   const { jobId, jobName } = await client.submitJob({
     bundleId,
     ...(options.parallelism === undefined ? {} : { parallelism: options.parallelism }),
+    ...(options.exactParallelism === true ? { exactParallelism: true } : {}),
     ...(options.fromSavepoint === undefined ? {} : { fromSavepoint: options.fromSavepoint }),
     ...(options.allowNonRestoredState === true ? { allowNonRestoredState: true } : {}),
   });

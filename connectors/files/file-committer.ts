@@ -7,7 +7,7 @@ import { createReadStream } from 'node:fs';
 import { readdir, rename, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
-import type { Committer } from '../../api/sink.js';
+import type { Committer, SinkContext } from '../../api/sink.js';
 import { MillraceError } from '../../core/errors.js';
 import type { FileCommittable } from './file-committable.js';
 import { errorCode } from './input-error.js';
@@ -19,18 +19,20 @@ export class FileCommitter implements Committer<FileCommittable> {
   readonly #directory: string;
   readonly #self: PendingOwner;
   readonly #owner: OutputOwner;
+  readonly #parallelism: number;
   readonly #restoredJobId: string | undefined;
 
   constructor(
     directory: string,
     self: PendingOwner,
     owner: OutputOwner,
-    restoredJobId: string | undefined,
+    context: Pick<SinkContext, 'parallelism' | 'restoredJobId'>,
   ) {
     this.#directory = directory;
     this.#self = self;
     this.#owner = owner;
-    this.#restoredJobId = restoredJobId;
+    this.#parallelism = context.parallelism;
+    this.#restoredJobId = context.restoredJobId;
   }
 
   async commit(committables: readonly FileCommittable[]): Promise<void> {
@@ -93,13 +95,15 @@ export class FileCommitter implements Committer<FileCommittable> {
     await tryOutput('rename', final, () => rename(pending, final));
   }
 
-  /** Left by an earlier attempt of this subtask, or by a job that owned the directory before. */
+  /**
+   * Left by an earlier attempt of this subtask, of one beyond today's parallelism that falls to it, or
+   * by a job that owned the directory before.
+   */
   #isLeftOver(name: string, jobs: readonly string[]): boolean {
     const owner = parsePendingName(name);
     const { jobId, operator, subtask, attempt: current } = this.#self;
-    if (owner === undefined || owner.operator !== operator || owner.subtask !== subtask) {
-      return false;
-    }
+    if (owner?.operator !== operator) return false;
+    if (owner.subtask % this.#parallelism !== subtask) return false;
     return owner.jobId === jobId ? owner.attempt < current : jobs.includes(owner.jobId);
   }
 }

@@ -75,7 +75,7 @@ export function fileSink<T>(options: FileSinkOptions<T>): Sink<T, FileCommittabl
       const directory = resolve(path);
       const self = selfOf(context);
       const owner = new OutputOwner(directory, self);
-      return Promise.resolve(new FileCommitter(directory, self, owner, context.restoredJobId));
+      return Promise.resolve(new FileCommitter(directory, self, owner, context));
     },
   };
 }

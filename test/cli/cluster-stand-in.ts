@@ -44,7 +44,9 @@ function jobDetails(status: JobStatus): JobDetails {
     status,
     attempt: 2,
     parallelism: 2,
+    desiredParallelism: 2,
     restarts: 1,
+    rescales: 0,
     submittedAtMs: SUBMITTED_AT_MS,
     finishedAtMs: SUBMITTED_AT_MS + 5000,
     bundleId: '0'.repeat(64),
@@ -63,6 +65,7 @@ function jobDetails(status: JobStatus): JobDetails {
     ],
     restoredFrom: null,
     waitingFor: null,
+    scaling: null,
   };
 }
 
@@ -81,7 +84,12 @@ export interface ClusterStandIn {
 /** Serves until the test ends. */
 export async function serveCluster(
   t: ExecutionContext,
-  options: { readonly status?: JobStatus; readonly foreign?: boolean } = {},
+  options: {
+    readonly status?: JobStatus;
+    readonly foreign?: boolean;
+    /** How the job looks, look after look; the last one stays. */
+    readonly looks?: readonly Partial<JobDetails>[];
+  } = {},
 ): Promise<ClusterStandIn> {
   const uploads: string[] = [];
   const job = jobDetails(options.status ?? 'FINISHED');
@@ -113,8 +121,10 @@ export async function serveCluster(
     'POST /v1/jobs/job-1/savepoints': [202, savepoint],
     'GET /v1/jobs/job-1/savepoints/sp-1': [200, { ...savepoint, status: 'COMPLETED' }],
     'POST /v1/jobs/job-1/stop': [202, savepoint],
+    'POST /v1/jobs/job-1/rescale': [202, { jobId: 'job-1' }],
     'POST /v1/jobs/job-1/cancel': [202, { jobId: 'job-1' }],
   };
+  const looks = [...(options.looks ?? [])];
   const notFound = {
     error: {
       code: 'JOB_NOT_FOUND',
@@ -129,6 +139,9 @@ export async function serveCluster(
         const bundleId = createHash('sha256').update(body).digest('hex');
         uploads.push(bundleId);
         [status, answer] = [201, { bundleId, jobName: 'clicks' }];
+      }
+      if (call === 'GET /v1/jobs/job-1' && looks.length > 0) {
+        answer = { ...job, ...(looks.length > 1 ? looks.shift() : looks[0]) };
       }
       response.writeHead(status, { 'content-type': 'application/json' });
       response.end(options.foreign === true ? '<html>' : JSON.stringify(answer));

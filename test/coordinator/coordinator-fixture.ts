@@ -3,7 +3,7 @@ import type { ExecutionContext } from 'ava';
 import { join } from 'node:path';
 import pino from 'pino';
 import { RestClient } from '../../api/rest/client.js';
-import type { JobDetails } from '../../api/rest/job-dto.js';
+import type { JobDetails, SubmitJobRequest } from '../../api/rest/job-dto.js';
 import {
   COORDINATOR_DEFAULTS,
   startCoordinator,
@@ -100,7 +100,7 @@ export class CoordinatorFixture {
   }
 
   async submit(
-    options: { graph?: Partial<StreamGraph>; parallelism?: number; fromSavepoint?: string } = {},
+    options: { graph?: Partial<StreamGraph> } & Omit<SubmitJobRequest, 'bundleId'> = {},
   ): Promise<string> {
     const { graph = {}, ...request } = options;
     const archive = await exampleArchive(exampleGraph(graph));

@@ -177,7 +177,7 @@ test('a cancel ends the job and frees its slots', async (t) => {
 test('a job without enough slots waits, then fails saying how many there are', async (t) => {
   const fixture = await CoordinatorFixture.start(t, { slotRequestTimeoutMs: 100 });
   await fixture.worker('w1', 1);
-  const jobId = await fixture.submit({ parallelism: 3 });
+  const jobId = await fixture.submit({ parallelism: 3, exactParallelism: true });
   const failed = await fixture.job(jobId, (job) => job.status === 'FAILED');
   t.regex(failed.failures[0]?.message ?? '', /needs 3 slots, but 1 of the cluster's 1 are free/);
 });
@@ -185,7 +185,7 @@ test('a job without enough slots waits, then fails saying how many there are', a
 test('a job that waits for slots starts when a worker comes', async (t) => {
   const fixture = await CoordinatorFixture.start(t);
   await fixture.worker('w1', 1);
-  const jobId = await fixture.submit({ parallelism: 2 });
+  const jobId = await fixture.submit({ parallelism: 2, exactParallelism: true });
   const waiting = await fixture.job(jobId, (job) => job.waitingFor !== null);
   t.is(waiting.waitingFor, "2 slots; 1 of the cluster's 1 are free");
   await fixture.worker('w2', 1);

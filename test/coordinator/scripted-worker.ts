@@ -15,6 +15,7 @@ import { FakeWorker, type Received } from './fake-worker.js';
 export interface Script {
   /** Vertices of the job, each of the job's parallelism. */
   vertices: readonly string[];
+  prepares: boolean;
   runs: boolean;
   acknowledges: boolean;
   commits: boolean;
@@ -25,6 +26,7 @@ export interface Script {
 export class ScriptedWorker extends FakeWorker {
   readonly script: Script = {
     vertices: ['numbers', 'out'],
+    prepares: true,
     runs: true,
     acknowledges: true,
     commits: true,
@@ -33,12 +35,20 @@ export class ScriptedWorker extends FakeWorker {
   };
   /** What runs here, by slice. */
   readonly deployed = new Map<number, DeploySlot>();
+  /** Slots that it was told to prepare, in all. */
+  prepared = 0;
+  #killed = false;
   /** A slot is released only when its thread writes no more. */
   #uploading: Promise<void> = Promise.resolve();
 
   constructor(address: string, workerId: string, slots = 2) {
     super(address, workerId, { slots });
     this.onMessage = (message) => this.#play(message);
+  }
+
+  override kill(): void {
+    this.#killed = true;
+    super.kill();
   }
 
   attemptOf(slice: number): Attempt {
@@ -90,6 +100,12 @@ export class ScriptedWorker extends FakeWorker {
   #play(message: Received): void {
     const { script } = this;
     switch (message.$case) {
+      case 'prepareSlots': {
+        const { attempt, slots } = message.value;
+        this.prepared += slots;
+        if (script.prepares) this.send({ $case: 'slotsPrepared', value: { attempt } });
+        break;
+      }
       case 'deploySlot':
         this.deployed.set(message.value.slice, message.value);
         this.freeSlots--;
@@ -98,7 +114,12 @@ export class ScriptedWorker extends FakeWorker {
       case 'triggerCheckpoint': {
         const { attempt, checkpointId } = message.value;
         if (script.acknowledges && attempt !== undefined) {
-          this.#uploading = this.#uploading.then(() => this.acknowledge(attempt, checkpointId));
+          this.#uploading = this.#uploading
+            .then(() => this.acknowledge(attempt, checkpointId))
+            .catch((error: unknown) => {
+              // The folder goes with the test, whatever a killed worker was writing there.
+              if (!this.#killed) throw error;
+            });
         }
         break;
       }
@@ -113,11 +134,13 @@ export class ScriptedWorker extends FakeWorker {
         break;
       }
       case 'finishAttempt':
-        void this.#endAll(TaskState.TASK_STATE_FINISHED);
+        if (message.value.attempt !== undefined) {
+          void this.#endAll(TaskState.TASK_STATE_FINISHED, message.value.attempt);
+        }
         break;
       case 'cancelAttempt':
         if (script.releases) {
-          void this.#endAll(TaskState.TASK_STATE_CANCELED, message.value.attempt);
+          void this.#endAll(TaskState.TASK_STATE_CANCELED, message.value);
         }
         break;
       default:
@@ -125,10 +148,12 @@ export class ScriptedWorker extends FakeWorker {
     }
   }
 
-  async #endAll(state: TaskState, upTo = Number.MAX_SAFE_INTEGER): Promise<void> {
+  /** Of a job, this attempt and those before it. */
+  async #endAll(state: TaskState, upTo: Pick<Attempt, 'jobId' | 'attempt'>): Promise<void> {
     await this.#uploading;
     for (const slice of [...this.deployed.keys()]) {
-      if (this.attemptOf(slice).attempt > upTo) continue;
+      const { jobId, attempt } = this.attemptOf(slice);
+      if (jobId !== upTo.jobId || attempt > upTo.attempt) continue;
       this.report(slice, state);
       this.release(slice);
     }

@@ -14,7 +14,7 @@ const failure = {
 
 /** A running attempt of a job with the default settings, whose checkpoints end as a test says. */
 class Checkpoints {
-  #state = createCheckpointDecider('j1', DEFAULT_CHECKPOINT, TASKS, []);
+  #state = createCheckpointDecider('j1', DEFAULT_CHECKPOINT, []);
   #nowMs = 0;
   #lastId = 0;
   #attempt = 0;
@@ -26,7 +26,7 @@ class Checkpoints {
 
   run(): void {
     this.#attempt += 1;
-    this.#tell({ kind: 'attemptRunning', attempt: this.#stamp() });
+    this.#tell({ kind: 'attemptRunning', attempt: this.#stamp(), tasks: TASKS });
   }
 
   fail(): void {

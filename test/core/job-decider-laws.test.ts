@@ -5,7 +5,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { assertNever } from '../../core/errors.js';
-import { isTerminalJobStatus, type Attempt } from '../../core/execution-state.js';
+import { isTerminalJobStatus, type Attempt, type TaskId } from '../../core/execution-state.js';
 import {
   createJobDecider,
   stepJob,
@@ -14,55 +14,28 @@ import {
   type JobEffect,
   type JobEvent,
 } from '../../core/job-decider.js';
-import { fileOf, GRAPH, locationOf, stampAt, TASKS, TIMINGS, WORKERS } from './job-fixture.js';
+import { jobCommand, type JobCommand } from './job-commands.js';
+import {
+  fileOf,
+  locationOf,
+  SCALING_CONFIG,
+  stampAt,
+  STREAM_GRAPH,
+  TIMINGS,
+  WORKERS,
+} from './job-fixture.js';
 
 const FAILURE = { code: 'EXCHANGE_BROKEN', message: 'EXCHANGE_BROKEN: cut; wait' } as const;
 
-const task = fc.constantFrom(...TASKS);
-/** How far behind the current one the attempt or checkpoint of a report is; mostly not at all. */
-const behind = fc.oneof({ weight: 6, arbitrary: fc.constant(0) }, fc.integer({ min: 1, max: 2 }));
-
-/** What may happen. 'answer' lets the world answer the oldest effect that waits for one. */
-const command = fc.oneof(
-  /** Everything goes well for a while: what waits is answered, tasks run and acknowledge. */
-  { weight: 8, arbitrary: fc.record({ do: fc.constant('progress' as const) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('end' as const) }) },
-  { weight: 36, arbitrary: fc.record({ do: fc.constant('answer' as const), fail: fc.nat(9) }) },
-  { weight: 24, arbitrary: fc.record({ do: fc.constant('wake' as const) }) },
-  {
-    weight: 18,
-    arbitrary: fc.record({
-      do: fc.constant('allTasks' as const),
-      state: fc.constantFrom('RUNNING', 'RUNNING', 'RUNNING', 'DRAINED', 'FINISHED'),
-    }),
-  },
-  { weight: 24, arbitrary: fc.record({ do: fc.constant('acknowledgeAll' as const), behind }) },
-  { weight: 12, arbitrary: fc.record({ do: fc.constant('acknowledge' as const), task, behind }) },
-  { weight: 3, arbitrary: fc.record({ do: fc.constant('decline' as const), task, behind }) },
-  { weight: 15, arbitrary: fc.record({ do: fc.constant('commitAll' as const), behind }) },
-  { weight: 6, arbitrary: fc.record({ do: fc.constant('taskFailed' as const), task, behind }) },
-  {
-    weight: 12,
-    arbitrary: fc.record({ do: fc.constant('release' as const), slice: fc.nat(1), behind }),
-  },
-  {
-    weight: 3,
-    arbitrary: fc.record({
-      do: fc.constant('workerLost' as const),
-      worker: fc.constantFrom(...WORKERS),
-    }),
-  },
-  {
-    weight: 3,
-    arbitrary: fc.record({ do: fc.constant('savepoint' as const), stop: fc.boolean() }),
-  },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('cancel' as const) }) },
-);
-type Command = typeof command extends fc.Arbitrary<infer C> ? C : never;
-
 /** Plays the world around the decider and asserts the laws at every step. */
 class World {
-  state: JobDeciderState = createJobDecider({ jobId: 'j1', epoch: 3, graph: GRAPH, completed: [] });
+  state: JobDeciderState = createJobDecider({
+    jobId: 'j1',
+    epoch: 3,
+    streamGraph: STREAM_GRAPH,
+    scaling: { desiredParallelism: 3, exact: false, config: SCALING_CONFIG },
+    completed: [],
+  });
   #nowMs = 0;
   #nextId = 1;
   #savepoints = 0;
@@ -77,7 +50,8 @@ class World {
   #location: readonly string[] = [];
   #canceled = false;
 
-  run(commands: readonly Command[]): void {
+  run(commands: readonly JobCommand[]): void {
+    this.#perform({ do: 'slots', slots: 2, leaving: [] });
     this.#tell({ kind: 'submitted', ...this.#stamp() });
     for (const each of commands) this.#perform(each);
   }
@@ -86,11 +60,22 @@ class World {
     return stampAt(this.#nowMs);
   }
 
+  #tasks(): readonly TaskId[] {
+    return [...this.state.execution.tasks.values()].map(({ task: one }) => one);
+  }
+
+  #task(index: number): TaskId {
+    const tasks = this.#tasks();
+    const one = tasks[index % tasks.length];
+    if (one === undefined) throw new Error('a job has tasks');
+    return one;
+  }
+
   #attempt(back: number): Attempt {
     return { jobId: 'j1', attempt: this.state.execution.attempt - back, epoch: 3 };
   }
 
-  #perform(each: Command): void {
+  #perform(each: JobCommand): void {
     const stamp = this.#stamp();
     switch (each.do) {
       case 'answer':
@@ -111,20 +96,20 @@ class World {
         this.#nowMs = Math.max(this.#nowMs, wakeAtMs(this.state) ?? this.#nowMs);
         return this.#tell({ kind: 'timerElapsed', ...this.#stamp() });
       case 'allTasks':
-        for (const one of TASKS) {
+        for (const one of this.#tasks()) {
           const state = each.state;
           this.#tell({ kind: 'taskState', attempt: this.#attempt(0), task: one, state, ...stamp });
         }
         return;
       case 'acknowledgeAll':
-        for (const one of TASKS) this.#acknowledge(one, each.behind);
+        for (const one of this.#tasks()) this.#acknowledge(one, each.behind);
         return;
       case 'acknowledge':
-        return this.#acknowledge(each.task, each.behind);
+        return this.#acknowledge(this.#task(each.task), each.behind);
       case 'decline': {
         const checkpointId = this.#nextId - 1 - each.behind;
         const attempt = this.#attempt(each.behind);
-        const { task: one } = each;
+        const one = this.#task(each.task);
         const failure = FAILURE;
         return this.#tell({
           kind: 'declined',
@@ -136,7 +121,7 @@ class World {
         });
       }
       case 'commitAll':
-        for (const one of TASKS) {
+        for (const one of this.#tasks()) {
           const checkpointId = (this.#completed.at(-1) ?? 0) - each.behind;
           const attempt = this.#attempt(each.behind);
           this.#tell({ kind: 'committed', attempt, checkpointId, task: one, ...stamp });
@@ -146,7 +131,7 @@ class World {
         return this.#tell({
           kind: 'taskState',
           attempt: this.#attempt(each.behind),
-          task: each.task,
+          task: this.#task(each.task),
           state: 'FAILED',
           failure: FAILURE,
           ...stamp,
@@ -180,12 +165,38 @@ class World {
       case 'cancel':
         this.#canceled = true;
         return this.#tell({ kind: 'cancelRequested', ...stamp });
+      case 'slots': {
+        const { slots, leaving } = each;
+        const resources = { slots, slotsTotal: 4, leaving, changedAtMs: this.#nowMs };
+        return this.#tell({ kind: 'resourcesChanged', resources, ...stamp });
+      }
+      case 'rescale': {
+        const { restart } = this.state.execution;
+        this.#tell({ kind: 'rescaleRequested', parallelism: each.parallelism, ...stamp });
+        assert(this.state.execution.restart === restart, 'a rescale is no failure');
+        return;
+      }
+      case 'move':
+        this.#perform({ do: 'progress' });
+        this.#perform({ do: 'slots', slots: 4, leaving: [] });
+        this.#perform({ do: 'rescale', parallelism: each.parallelism });
+        this.#perform({ do: 'prepared' });
+        this.#answerAll();
+        this.#perform({ do: 'acknowledgeAll', behind: 0 });
+        this.#answerAll();
+        for (const { slice } of this.state.execution.slots) {
+          this.#perform({ do: 'release', slice, behind: 0 });
+        }
+        this.#perform({ do: 'wake' });
+        return this.#perform({ do: 'progress' });
+      case 'prepared':
+        return this.#tell({ kind: 'slotsPrepared', ...stamp });
       default:
         return assertNever(each);
     }
   }
 
-  #acknowledge(one: (typeof TASKS)[number], back: number): void {
+  #acknowledge(one: TaskId, back: number): void {
     const checkpointId = this.#nextId - 1 - back;
     const attempt = this.#attempt(back);
     if (back === 0) {
@@ -221,10 +232,16 @@ class World {
         return this.#tell({ kind: 'attemptPrepared', attempt, ...stamp });
       }
       case 'requestSlots': {
-        const { attempt } = effect;
-        this.#location = [WORKERS[attempt % 3] ?? 'w1', WORKERS[(attempt + 1) % 3] ?? 'w2'];
-        const slices = this.#location.map(locationOf);
-        return this.#tell({ kind: 'slotsGranted', attempt, slices, ...stamp });
+        const { attempt, count } = effect;
+        const { phase, claim } = this.state.scaling;
+        const wanted = phase === 'REQUESTED' && claim?.attempt === attempt && claim.slots === count;
+        const workers = Array.from({ length: count }, (_, i) => WORKERS[(attempt + i) % 3] ?? 'w1');
+        const slices = workers.map(locationOf);
+        if (wanted) this.#location = workers;
+        this.#tell({ kind: 'slotsGranted', attempt, slices, ...stamp });
+        const { execution } = this.state;
+        assert(!wanted || execution.slots.length === count, 'granted slots are deployed to');
+        return;
       }
       case 'allocateCheckpointId': {
         const { attempt } = effect;
@@ -269,8 +286,14 @@ class World {
     const current = this.state.execution.attempt;
     switch (effect.kind) {
       case 'prepareAttempt':
+        assert(!this.#canceled, 'nothing starts after cancel');
+        break;
       case 'requestSlots':
         assert(!this.#canceled, 'nothing starts after cancel');
+        assert(
+          effect.count <= Math.max(1, this.state.scaling.resources.slots),
+          'no more slots are asked for than the job could have',
+        );
         break;
       case 'deploySlot':
         assert(!this.#canceled, 'nothing is deployed after cancel');
@@ -293,7 +316,7 @@ class World {
         break;
       case 'writeManifest':
         assert(
-          this.#acknowledged.get(effect.checkpointId)?.size === TASKS.length,
+          this.#acknowledged.get(effect.checkpointId)?.size === this.#tasks().length,
           'every task has acknowledged before the manifest',
         );
         break;
@@ -350,16 +373,21 @@ test('the laws hold in every history', (t) => {
   let finished = 0;
   let completed = 0;
   let restarted = 0;
+  let rescaled = 0;
   fc.assert(
-    fc.property(fc.array(command, { minLength: 20, maxLength: 200 }), (commands) => {
+    fc.property(fc.array(jobCommand, { minLength: 20, maxLength: 200 }), (commands) => {
       const world = new World();
       world.run(commands);
       if (world.state.execution.status === 'FINISHED') finished++;
       completed += world.state.checkpoints.history.completed;
       restarted += world.state.execution.restarts;
+      rescaled += world.state.scaling.history.length;
     }),
     { numRuns: 600, includeErrorInReport: true },
   );
   t.true(finished > 0 && completed > 100 && restarted > 50, 'the histories are not vacuous');
-  t.log(`${finished} finished, ${completed} checkpoints, ${restarted} restarts`);
+  t.true(rescaled > 50, 'nor free of rescales');
+  t.log(
+    `${finished} finished, ${completed} checkpoints, ${restarted} restarts, ${rescaled} rescales`,
+  );
 });

@@ -1,6 +1,8 @@
 /** A small job (source -> count by key -> sink, at parallelism 2) and the events that drive it. */
 import { createJobGraph, type JobGraph } from '../../core/job-graph.js';
 import type { SliceLocation, Stamp, TaskId } from '../../core/execution-state.js';
+import type { ScalingOptions } from '../../core/scaling-decider.js';
+import type { ScalingConfig } from '../../core/scaling-protocol.js';
 import type { StateFile } from '../../core/state-file.js';
 import type { StreamGraph } from '../../core/stream-graph.js';
 
@@ -47,6 +49,20 @@ export const STREAM_GRAPH: StreamGraph = {
       declaredAt: 'job.ts:3:1',
     },
   ],
+};
+
+export const SCALING_CONFIG: ScalingConfig = {
+  stabilizationMs: 1_000,
+  cooldownMs: 10_000,
+  slotWaitMs: 30_000,
+  recoverySlotWaitMs: 300_000,
+};
+
+/** Two slots or none: as a job runs whose parallelism is fixed. */
+export const EXACTLY_TWO: ScalingOptions = {
+  desiredParallelism: 2,
+  exact: true,
+  config: SCALING_CONFIG,
 };
 
 export const GRAPH: JobGraph = createJobGraph(STREAM_GRAPH, 2);

@@ -5,7 +5,7 @@
 import type { ExecutionContext } from 'ava';
 import type { ErrorCode } from '../../core/errors.js';
 import { attemptOf } from '../../core/execution-graph.js';
-import { taskKey, type Stamp, type TaskId } from '../../core/execution-state.js';
+import type { Stamp, TaskId } from '../../core/execution-state.js';
 import {
   createJobDecider,
   stepJob,
@@ -16,7 +16,7 @@ import {
   type JobEvent,
 } from '../../core/job-decider.js';
 import { matchesGolden } from '../golden.js';
-import { fileOf, GRAPH, locationOf, stampAt, TASKS, TIMINGS } from './job-fixture.js';
+import { EXACTLY_TWO, fileOf, locationOf, stampAt, STREAM_GRAPH, TIMINGS } from './job-fixture.js';
 
 type WithoutStamp<E> = E extends Stamp ? Omit<E, keyof Stamp> : never;
 
@@ -56,11 +56,23 @@ export class JobTrace {
     this.state = createJobDecider({
       jobId: 'j1',
       epoch: 1,
-      graph: GRAPH,
+      streamGraph: STREAM_GRAPH,
+      scaling: EXACTLY_TWO,
       completed: [],
       ...options,
     });
     this.#checkpointId = this.state.checkpoints.completed.at(-1)?.checkpointId ?? 0;
+  }
+
+  /** Of the current attempt. */
+  get tasks(): readonly TaskId[] {
+    return [...this.state.execution.tasks.values()].map(({ task }) => task);
+  }
+
+  /** What the job could have from now on. */
+  slots(slots: number, ...leaving: readonly string[]): readonly JobEffect[] {
+    const resources = { slots, slotsTotal: slots, leaving, changedAtMs: this.nowMs };
+    return this.tell({ kind: 'resourcesChanged', resources });
   }
 
   say(comment: string): void {
@@ -97,7 +109,7 @@ export class JobTrace {
   }
 
   allTasks(state: 'RUNNING' | 'DRAINED' | 'FINISHED'): void {
-    for (const task of TASKS) this.task(task, state);
+    for (const task of this.tasks) this.task(task, state);
   }
 
   task(task: TaskId, state: 'RUNNING' | 'DRAINED' | 'FINISHED' | 'CANCELED'): void {
@@ -111,7 +123,7 @@ export class JobTrace {
   }
 
   releaseSlots(): void {
-    for (const slice of [0, 1]) {
+    for (const { slice } of this.state.execution.slots) {
       const attempt = attemptOf(this.state.execution);
       this.tell({ kind: 'slotState', attempt, slice, released: true });
     }
@@ -124,7 +136,7 @@ export class JobTrace {
     return this.#checkpointId;
   }
 
-  acknowledge(checkpointId: number, tasks: readonly TaskId[] = TASKS): void {
+  acknowledge(checkpointId: number, tasks: readonly TaskId[] = this.tasks): void {
     for (const task of tasks) {
       this.tell({
         kind: 'acknowledged',
@@ -146,7 +158,7 @@ export class JobTrace {
     return checkpointId;
   }
 
-  commit(checkpointId: number, tasks: readonly TaskId[] = TASKS): void {
+  commit(checkpointId: number, tasks: readonly TaskId[] = this.tasks): void {
     for (const task of tasks) {
       this.tell({
         kind: 'committed',
@@ -155,10 +167,6 @@ export class JobTrace {
         task,
       });
     }
-  }
-
-  statesOf(): readonly string[] {
-    return TASKS.map((task) => this.state.execution.tasks.get(taskKey(task))?.state ?? '');
   }
 
   /** Compares with test/golden/NAME.trace.txt, or writes it. */

@@ -16,6 +16,7 @@ export interface Deployment {
   readonly attempt: Attempt;
   readonly slice: number;
   readonly slices: readonly SliceLocation[];
+  readonly parallelism: number;
   readonly restore: CheckpointManifest | undefined;
 }
 
@@ -52,6 +53,8 @@ export interface Session {
   onReport(workerId: string, report: WorkerReport): void;
   /** The worker's connection broke, or its heartbeats stopped. */
   loseWorker(workerId: string, reason: string): void;
+  /** The worker is about to end. */
+  leave(workerId: string): void;
 }
 
 export interface Cluster {
@@ -61,6 +64,8 @@ export interface Cluster {
   readonly mutation: Mutation;
   readonly hooks: JobHooks;
   readonly workerIds: readonly string[];
+  /** Whether the job runs at its desired parallelism or not at all. */
+  readonly exactParallelism: boolean;
   /** The coordinator that leads now. */
   readonly leader: Session;
   peer(workerId: string): Peer | undefined;
@@ -71,5 +76,6 @@ export interface Cluster {
   /** The pointer has just been set: what it names must exist. */
   onCompleted(completed: readonly CompletedCheckpoint[]): void;
   onSavepoint(): void;
+  onRescaled(): void;
   onNotificationLost(): void;
 }

@@ -3,6 +3,8 @@
  * never the parts: it wraps a storage, a backend, a rule that is injected anyway, or rewrites events
  * and effects on their way. A simulation that can't tell a mutant from the product proves nothing.
  */
+import { keyHash } from '../../core/key-codec.js';
+import { keyGroupOf, subtaskOf } from '../../core/key-group.js';
 import type { JobDeciderState, JobEffect, JobEvent } from '../../core/job-decider.js';
 import {
   alignBarrier,
@@ -10,7 +12,10 @@ import {
   type AlignerState,
   type AlignerStep,
 } from '../../worker/network/barrier-aligner.js';
-import type { KeyedStateBackend } from '../../worker/state/keyed-state-backend.js';
+import type {
+  KeyedStateBackend,
+  KeyedStateBackendOptions,
+} from '../../worker/state/keyed-state-backend.js';
 import {
   decodeChannelState,
   encodeChannelState,
@@ -27,7 +32,12 @@ export interface Mutation {
     loop: EventLoop,
     owner: SimulatedProcess,
   ) => CheckpointStorage;
-  readonly backend?: (backend: KeyedStateBackend) => KeyedStateBackend;
+  readonly backend?: (
+    backend: KeyedStateBackend,
+    options: KeyedStateBackendOptions,
+    /** Of the checkpoint that is restored. */
+    restoredParallelism: number | undefined,
+  ) => KeyedStateBackend;
   readonly positionOf?: (next: number, end: number) => number;
   readonly event?: (event: JobEvent, state: JobDeciderState) => JobEvent;
   readonly effects?: (
@@ -90,6 +100,32 @@ function dropTimersOnRestore(backend: KeyedStateBackend): KeyedStateBackend {
   return backend;
 }
 
+/** A subtask takes only the timers that the subtask of its number had, as if nothing was rescaled. */
+function keepTimersOfOwnNumber(
+  backend: KeyedStateBackend,
+  { keyGroups, maxParallelism }: KeyedStateBackendOptions,
+  before: number | undefined,
+): KeyedStateBackend {
+  if (before === undefined) return backend;
+  const parallelism = Math.round(maxParallelism / (keyGroups.end - keyGroups.start));
+  const own = subtaskOf(keyGroups.start, parallelism, maxParallelism);
+  const restore = backend.restore.bind(backend);
+  backend.restore = (files) => {
+    restore(files);
+    const kept: (() => void)[] = [];
+    backend.timers.advance('eventTime', Number.MAX_SAFE_INTEGER, (timestamp, key) => {
+      const group = keyGroupOf(keyHash(key), maxParallelism);
+      if (subtaskOf(group, before, maxParallelism) !== own) return;
+      kept.push(() => {
+        backend.setCurrentKey(key);
+        backend.timers.register('eventTime', timestamp);
+      });
+    });
+    for (const register of kept) register();
+  };
+  return backend;
+}
+
 /** Tells the sinks as soon as the manifest is on its way. */
 function commitEarly(effects: readonly JobEffect[], state: JobDeciderState): readonly JobEffect[] {
   return effects.flatMap((effect): readonly JobEffect[] => {
@@ -131,6 +167,7 @@ export const MUTANTS = {
   'timer-dropped-on-restore': (): Mutation => ({ backend: dropTimersOnRestore }),
   'in-flight-input-left-out': (): Mutation => ({ storage: leaveOutInFlight('input') }),
   'in-flight-output-left-out': (): Mutation => ({ storage: leaveOutInFlight('output') }),
+  'timer-key-group-wrong-on-rescale': (): Mutation => ({ backend: keepTimersOfOwnNumber }),
   'stale-acknowledgement-accepted': (): Mutation => ({ event: acceptStale }),
 } as const satisfies Record<string, () => Mutation>;
 

@@ -3,13 +3,13 @@
  * the decider's effects against the simulated store and network, and hands the answers back as
  * events. It dies without a word, and another one starts from the store.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { parseManifest, stringifyManifest } from '../../core/checkpoint-manifest.js';
 import { checkRestorable } from '../../core/checkpoint-restore.js';
 import type { CheckpointManifest } from '../../core/checkpoint-manifest.js';
 import { MillraceError, serializeError, type SerializedError } from '../../core/errors.js';
 import { workersOf } from '../../core/execution-graph.js';
-import type { SliceLocation, Stamp } from '../../core/execution-state.js';
-import { createJobGraph } from '../../core/job-graph.js';
+import type { Stamp } from '../../core/execution-state.js';
 import {
   createJobDecider,
   stepJob,
@@ -21,9 +21,17 @@ import {
 import type { Cluster, Session, WorkerCommand, WorkerReport } from './cluster.js';
 import { SimulatedProcess } from './event-loop.js';
 import { buildJob } from './simulated-job.js';
+import { SimulatedSlots } from './simulated-slots.js';
 
-export const PARALLELISM = 2;
+const SCALING = {
+  stabilizationMs: 5,
+  cooldownMs: 30,
+  slotWaitMs: 1_000,
+  recoverySlotWaitMs: 1_000,
+};
 
+/** Chance that the answer of who prepares slots never comes. */
+const PREPARED_LOSS = 0.1;
 /** Chance that an operation of the store fails, and that a notification never arrives. */
 const STORE_FAILURE = 0.02;
 const NOTIFICATION_LOSS = 0.15;
@@ -40,9 +48,7 @@ export class SimulatedCoordinator implements Session {
   readonly epoch: number;
   state: JobDeciderState;
   readonly #cluster: Cluster;
-  /** Free slots of the workers that have registered. */
-  readonly #free = new Map<string, number>();
-  #slotRequest: number | undefined;
+  readonly #slots = new SimulatedSlots();
   #manifest: CheckpointManifest | undefined;
   #wakeAtMs: number | undefined;
 
@@ -55,13 +61,19 @@ export class SimulatedCoordinator implements Session {
     this.state = createJobDecider({
       jobId: 'j',
       epoch: this.epoch,
-      graph: createJobGraph(graph, PARALLELISM),
+      streamGraph: graph,
+      scaling: {
+        desiredParallelism: store.desiredParallelism,
+        exact: cluster.exactParallelism,
+        config: SCALING,
+      },
       completed: store.pointer,
     });
   }
 
   start(): void {
     const { attempt } = this.#cluster.store;
+    this.#slotsChanged();
     if (this.epoch === 1) this.tell({ kind: 'submitted' });
     else this.tell({ kind: 'recovered', attempt, canceling: false });
   }
@@ -72,6 +84,7 @@ export class SimulatedCoordinator implements Session {
     const told = { ...event, ...stamp } as JobEvent;
     const before = this.state.execution.status;
     const { state, effects } = stepJob(this.state, mutation.event?.(told, this.state) ?? told);
+    if (state.scaling.history !== this.state.scaling.history) this.#cluster.onRescaled();
     this.state = state;
     if (state.execution.status !== before) {
       loop.note(`${this.process.id}: job ${before} -> ${state.execution.status}`);
@@ -82,45 +95,47 @@ export class SimulatedCoordinator implements Session {
 
   onReport(workerId: string, report: WorkerReport): void {
     if (report.kind === 'register') return this.#register(workerId, report.freeSlots);
-    if (report.kind === 'slotState' && report.released && this.#free.has(workerId)) {
-      this.#free.set(workerId, (this.#free.get(workerId) ?? 0) + 1);
-    }
+    if (report.kind === 'slotState' && report.released) this.#slots.release(workerId);
     this.#cluster.loop.note(`${workerId} says ${describe(report)}`);
     this.tell(report);
-    this.#grantSlots();
+    this.#slotsChanged();
+  }
+
+  /** The worker is about to go. */
+  leave(workerId: string): void {
+    this.#slots.leave(workerId, this.#cluster.loop.nowMs);
+    this.#slotsChanged();
   }
 
   /** Its connection broke, or its heartbeats stopped. */
   loseWorker(workerId: string, reason: string): void {
-    if (!this.#free.delete(workerId)) return;
+    if (!this.#slots.remove(workerId, this.#cluster.loop.nowMs)) return;
     this.#cluster.loop.note(`${this.process.id} loses ${workerId}: ${reason}`);
     this.tell({ kind: 'workerLost', workerId, reason });
+    this.#slotsChanged();
   }
 
   #register(workerId: string, freeSlots: number): void {
-    if (this.#free.has(workerId)) return;
-    this.#free.set(workerId, freeSlots);
+    if (this.#slots.has(workerId)) return;
+    this.#slots.add(workerId, freeSlots, this.#cluster.loop.nowMs);
     // Whatever it still runs is of an attempt that has been given up.
     const { attempt } = this.state.execution;
     const holds = workersOf(this.state.execution).includes(workerId);
     this.#send(workerId, { kind: 'cancel', attempt: holds ? attempt - 1 : attempt });
-    this.#grantSlots();
+    this.#slotsChanged();
   }
 
-  #grantSlots(): void {
-    const attempt = this.#slotRequest;
-    if (attempt === undefined) return;
-    const free = [...this.#free].flatMap(([id, count]) => Array.from({ length: count }, () => id));
-    if (free.length < PARALLELISM) return;
-    this.#slotRequest = undefined;
-    const slices: SliceLocation[] = [];
-    for (let slice = 0; slice < PARALLELISM; slice++) {
-      const workerId = this.#cluster.loop.random.pick(free);
-      free.splice(free.indexOf(workerId), 1);
-      this.#free.set(workerId, (this.#free.get(workerId) ?? 0) - 1);
-      slices.push({ workerId, dataAddress: workerId });
+  /** Grants what waits, and tells what there is now. */
+  #slotsChanged(): void {
+    const slices = this.#slots.take(this.#cluster.loop.random);
+    if (slices !== undefined && this.#slots.request !== undefined) {
+      const { attempt } = this.#slots.request;
+      this.#slots.request = undefined;
+      this.tell({ kind: 'slotsGranted', attempt, slices });
     }
-    this.tell({ kind: 'slotsGranted', attempt, slices });
+    const resources = this.#slots.resources(this.state.execution);
+    if (isDeepStrictEqual(resources, this.state.scaling.resources)) return;
+    this.tell({ kind: 'resourcesChanged', resources });
   }
 
   #setTimer(): void {
@@ -162,22 +177,31 @@ export class SimulatedCoordinator implements Session {
       case 'prepareAttempt':
         return this.#prepare(effect);
       case 'requestSlots':
-        this.#slotRequest = effect.attempt;
+        this.#slots.request = effect;
         // Granted by an event of its own: the decider is not told anything while it is asked.
-        return loop.schedule(0.1, this.process, () => this.#grantSlots());
+        return loop.schedule(0.1, this.process, () => this.#slotsChanged());
+      case 'prepareSlots': {
+        if (loop.random.chance(PREPARED_LOSS)) return;
+        const prepared = (): void => this.tell({ kind: 'slotsPrepared' });
+        return loop.schedule(loop.random.next() * 12, this.process, prepared);
+      }
+      case 'recordParallelism':
+        this.#write(() => (store.desiredParallelism = effect.parallelism)).catch(
+          (error: unknown) => {
+            if (!(error instanceof Superseded)) this.#perform(effect);
+          },
+        );
+        return;
       case 'cancelSlotRequest':
-        this.#slotRequest = undefined;
+        this.#slots.request = undefined;
         return;
       case 'returnSlots':
-        for (const { workerId } of effect.slices) {
-          const free = this.#free.get(workerId);
-          if (free !== undefined) this.#free.set(workerId, free + 1);
-        }
+        for (const { workerId } of effect.slices) this.#slots.release(workerId);
         return;
       case 'deploySlot': {
-        const { attempt, slice, slices } = effect;
+        const { attempt, slice, slices, parallelism } = effect;
         const restore = effect.restore === undefined ? undefined : this.#manifest;
-        const deployment = { attempt, slice, slices, restore };
+        const deployment = { attempt, slice, slices, parallelism, restore };
         return this.#send(slices[slice]?.workerId ?? '', { kind: 'deploy', deployment });
       }
       case 'cancelAttempt': {
@@ -254,6 +278,7 @@ export class SimulatedCoordinator implements Session {
       case 'savepointCompleted':
         this.#cluster.onSavepoint();
         return;
+      case 'rescaleRefused':
       case 'savepointFailed':
       case 'recordCancel':
         return;
@@ -280,7 +305,11 @@ export class SimulatedCoordinator implements Session {
       const bytes = store.files.get(key);
       if (bytes === undefined) throw new MillraceError('CHECKPOINT_CORRUPT', `${key} is gone`);
       this.#manifest = parseManifest(Buffer.from(bytes).toString(), key);
-      checkRestorable(this.#manifest, this.state.graph.streamGraph, restore.allowNonRestoredState);
+      checkRestorable(
+        this.#manifest,
+        this.state.scaling.streamGraph,
+        restore.allowNonRestoredState,
+      );
     }).then(() => this.tell({ kind: 'attemptPrepared', attempt: attempt.attempt }), failed);
   }
 

@@ -179,7 +179,7 @@ function transactionalSink(
         close: () => Promise.resolve(),
       });
     },
-    createCommitter: ({ subtask, attempt }) =>
+    createCommitter: (place) =>
       Promise.resolve({
         commit: (transactions: readonly { readonly id: string }[]) =>
           store.perform(owner, () => {
@@ -187,7 +187,7 @@ function transactionalSink(
           }),
         recover: (pending: readonly { readonly id: string }[]) =>
           store.perform(owner, () =>
-            store.output.discardOlder(subtask, attempt, new Set(pending.map(({ id }) => id))),
+            store.output.discardOlder(place, new Set(pending.map(({ id }) => id))),
           ),
         close: () => Promise.resolve(),
       }),

@@ -18,6 +18,7 @@ export class SimulatedStore {
   /** Epoch of the coordinator that was elected last. */
   epoch = 0;
   attempt = 0;
+  desiredParallelism = 2;
   nextCheckpointId = 1;
   pointer: readonly CompletedCheckpoint[] = [];
   status: JobStatus = 'CREATED';

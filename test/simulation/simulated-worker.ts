@@ -124,23 +124,25 @@ export class SimulatedWorker implements Peer {
     const { loop, store, mutation } = this.#cluster;
     const process = new SimulatedProcess(`${this.id}/${attempt.attempt}/${slice}`, this.process);
     const { graph, transformations } = buildJob(store, process, this.#cluster.hooks);
+    const jobGraph = createJobGraph(graph, deployment.parallelism);
     const storage = new SimulatedCheckpointStorage(store, process);
+    const restoredParallelism = deployment.restore?.vertices[0]?.parallelism;
     const slot = new TaskSlot({
       jobId: attempt.jobId,
       attempt: attempt.attempt,
       slice,
-      graph: createJobGraph(graph, deployment.slices.length),
+      graph: jobGraph,
       transformations,
       restore: deployment.restore,
       clock: loop.clockOf(process),
       storage: mutation.storage?.(storage, loop, process) ?? storage,
       reports: this.#reportsOf(attempt),
-      exchange: this.#exchangeOf(deployment, createJobGraph(graph, deployment.slices.length)),
+      exchange: this.#exchangeOf(deployment, jobGraph),
       scoring: { score: () => Promise.reject(new Error('the simulated job does not score')) },
       modulePathOf: (module) => module,
       createBackend: (options) => {
         const backend = new MemoryStateBackend(options);
-        return mutation.backend?.(backend) ?? backend;
+        return mutation.backend?.(backend, options, restoredParallelism) ?? backend;
       },
       defer: (callback) => loop.schedule(0.05, process, callback),
       ...(mutation.align === undefined ? {} : { align: mutation.align }),
@@ -171,6 +173,10 @@ export class SimulatedWorker implements Peer {
           failure: serializeError(toMillraceError(error)),
         });
       });
+  }
+
+  get isEmpty(): boolean {
+    return this.#slots.size === 0;
   }
 
   /** Ends the slot's thread, whatever it is doing. */

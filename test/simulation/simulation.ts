@@ -2,7 +2,7 @@
  * One seeded run of the product's protocol: the job decider and the task slots are the real ones,
  * everything around them is simulated. The oracle: the job is FINISHED, and what readers of the
  * output see equals a single-threaded computation of the same input exactly. A run in which nothing
- * was at stake counts as failed. Not covered: gRPC, threads, real disks, rescaling.
+ * was at stake counts as failed. Not covered: gRPC, threads, real disks.
  */
 import { isTerminalJobStatus } from '../../core/execution-state.js';
 import { MUTANTS, type MutantName } from './mutants.js';
@@ -21,6 +21,7 @@ export interface SimulationResult {
   readonly checkpoints: number;
   readonly savepoints: number;
   readonly attempts: number;
+  readonly rescales: number;
   readonly lostNotifications: number;
   readonly inFlight: number;
   /** Completed checkpoints with in-flight data. */
@@ -43,6 +44,7 @@ export async function runSimulation(seed: number, mutant?: MutantName): Promise<
     checkpoints: world.completed,
     savepoints: world.savepoints,
     attempts: store.attempt,
+    rescales: world.rescales,
     lostNotifications: world.lostNotifications,
     inFlight: world.inFlight,
     unaligned: world.unaligned,

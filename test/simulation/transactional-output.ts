@@ -17,6 +17,12 @@ interface Prepared {
   readonly records: readonly OutputRecord[];
 }
 
+export interface WriterPlace {
+  readonly subtask: number;
+  readonly parallelism: number;
+  readonly attempt: number;
+}
+
 export class TransactionalOutput {
   readonly #prepared = new Map<string, Prepared>();
   readonly #committed = new Map<string, readonly OutputRecord[]>();
@@ -42,10 +48,10 @@ export class TransactionalOutput {
     this.committedCounts += prepared.records.filter(({ kind }) => kind === 'count').length;
   }
 
-  /** Drops what earlier attempts of the subtask left uncommitted, except `kept`. */
-  discardOlder(subtask: number, attempt: number, kept: ReadonlySet<string>): void {
+  /** Drops what subtasks of earlier attempts that fall to this one left uncommitted, except `kept`. */
+  discardOlder({ subtask, parallelism, attempt }: WriterPlace, kept: ReadonlySet<string>): void {
     for (const [transaction, prepared] of this.#prepared) {
-      if (prepared.subtask !== subtask || prepared.attempt >= attempt) continue;
+      if (prepared.subtask % parallelism !== subtask || prepared.attempt >= attempt) continue;
       if (!kept.has(transaction)) this.#prepared.delete(transaction);
     }
   }

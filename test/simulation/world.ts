@@ -15,6 +15,10 @@ import { SimulatedStore } from './simulated-store.js';
 import { SimulatedWorker } from './simulated-worker.js';
 
 const WORKERS = 3;
+/** The simulated job has more subtasks than splits at the greatest. */
+const PARALLELISM_MAX = 4;
+/** A worker that leaves does not wait for longer. */
+const LEAVE_TIMEOUT_MS = 60;
 const HEARTBEAT_TIMEOUT_MS = 25;
 /** Half of the runs have aligned checkpoints only. */
 const ALIGNMENT_TIMEOUTS_MS = [null, null, null, 0, 3, 12] as const;
@@ -49,6 +53,8 @@ export class World implements Cluster {
   /** Invariants that did not hold. */
   readonly problems: string[] = [];
   faults = 0;
+  rescales = 0;
+  readonly exactParallelism: boolean;
   completed = 0;
   savepoints = 0;
   lostNotifications = 0;
@@ -87,6 +93,8 @@ export class World implements Cluster {
       fault: random.pick(FAULTS),
       step: random.whole(60, index === 0 ? 400 : 1_500),
     })).sort((left, right) => left.step - right.step);
+    this.exactParallelism = random.chance(0.2);
+    for (let i = random.whole(0, 3); i > 0; i--) this.#planScaling(random.whole(20, 500));
     if (random.chance(0.3)) this.#planSavepoint(random.whole(30, 250));
     this.coordinator = new SimulatedCoordinator(this);
     for (let i = 0; i < WORKERS; i++) this.#addWorker(random.next() * 3);
@@ -117,6 +125,10 @@ export class World implements Cluster {
     this.network.send(`${from.process.id} to ${workerId}`, worker.process, () => {
       if (worker.session === from) worker.receive(command);
     });
+  }
+
+  onRescaled(): void {
+    this.rescales++;
   }
 
   onSavepoint(): void {
@@ -198,7 +210,11 @@ export class World implements Cluster {
 
   #killWorker(): void {
     const victim = this.#victim();
-    if (victim === undefined) return;
+    if (victim !== undefined) this.#endWorker(victim);
+  }
+
+  /** Another one comes in its place. */
+  #endWorker(victim: SimulatedWorker): void {
     victim.process.kill();
     this.#workers.delete(victim.id);
     const { session } = victim;
@@ -242,6 +258,38 @@ export class World implements Cluster {
         this.loop.schedule(this.loop.random.next() * 10, worker.process, () => worker.register());
       }
     });
+  }
+
+  /** Another parallelism is wished for, a worker joins, or one leaves in good order. */
+  #planScaling(atMs: number): void {
+    const { random } = this.loop;
+    const what = random.pick(['rescale', 'rescale', 'join', 'leave'] as const);
+    const parallelism = random.whole(1, PARALLELISM_MAX);
+    this.loop.schedule(atMs, undefined, () => {
+      this.loop.note(`### ${what}`);
+      if (what === 'join') this.#addWorker(0);
+      else if (what === 'leave') this.#leave();
+      else if (this.coordinator.process.state === 'alive') {
+        this.coordinator.tell({ kind: 'rescaleRequested', parallelism });
+      }
+    });
+  }
+
+  /** Goes once nothing runs on it any more, or it has waited for long enough. */
+  #leave(): void {
+    const leaving = this.#victim();
+    if (leaving?.session === undefined) return;
+    const { session } = leaving;
+    this.network.send(`${leaving.id} to ${session.process.id}`, session.process, () =>
+      session.leave(leaving.id),
+    );
+    const untilMs = this.loop.nowMs + LEAVE_TIMEOUT_MS;
+    const look = (): void => {
+      if (leaving.process.state === 'dead') return;
+      if (leaving.isEmpty || this.loop.nowMs >= untilMs) return this.#endWorker(leaving);
+      this.loop.schedule(3, undefined, look);
+    };
+    this.loop.schedule(5, undefined, look);
   }
 
   #planSavepoint(atMs: number): void {

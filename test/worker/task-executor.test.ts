@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import test from 'ava';
+import { pino } from 'pino';
 import { BUNDLE_MANIFEST } from '../../core/bundle.js';
 import { BundleLoader } from '../../worker/bundle-loader.js';
 import { ExchangeServer } from '../../worker/network/exchange-server.js';
@@ -31,6 +32,7 @@ test('an attempt that is canceled while its bundle is being read never starts a 
     workerId: 'w1',
     slots: 1,
     clock,
+    log: pino({ enabled: false }),
     bundles: new LoadedBundles(folder, () => Promise.reject(new Error('nothing to fetch'))),
     exchange: new ExchangeServer(clock),
     scoring: { score: () => Promise.reject(new Error('nothing to score')) },
@@ -38,6 +40,8 @@ test('an attempt that is canceled while its bundle is being read never starts a 
     metricsIntervalMs: 1000,
     slotHeapMb: undefined,
     report: (value) => reported(value),
+    onReleased: () => undefined,
+    onLeaveGranted: () => undefined,
     rssBytes: () => 0,
   });
   const attempt = { jobId: 'j', attempt: 1, epoch: 1 };

@@ -44,6 +44,8 @@ export class SourceOperator implements StreamOperator {
   readonly #reader: SourceReader<unknown>;
   readonly #output: ReaderOutput;
   readonly #known = new Set<string>();
+  /** Splits of this subtask, finished ones included. */
+  #assigned = 0;
   readonly #watermarks: SplitWatermarks;
   #state: 'reading' | 'waiting' | 'ended' = 'reading';
   #lastWatermark = -Infinity;
@@ -80,6 +82,7 @@ export class SourceOperator implements StreamOperator {
       if (!this.#isMine(split)) continue;
       least = Math.min(least, watermark);
       this.#watermarks.add(split.id, maxTimestamp);
+      this.#assigned++;
       this.#reader.addSplits([split]);
     }
     // A finished source restarts at its last watermark, which it will emit again by itself.
@@ -172,6 +175,7 @@ export class SourceOperator implements StreamOperator {
       this.#known.add(split.id);
     }
     const mine = added.filter((split) => this.#isMine(split));
+    this.#assigned += mine.length;
     if (mine.length > 0) {
       for (const { id } of mine) this.#watermarks.add(id);
       this.#reader.addSplits(mine);
@@ -208,7 +212,9 @@ export class SourceOperator implements StreamOperator {
     this.#lastWatermarkMs = now;
     // A reader that was not asked (its consumers are full) has not been silent.
     const silentUntilMs = this.#state === 'waiting' ? now : this.#lastPollMs;
-    const { watermark, idle } = this.#watermarks.advance(silentUntilMs);
+    const { watermark, idle: silent } = this.#watermarks.advance(silentUntilMs);
+    // A job with more subtasks than splits must not stand still for those that have none.
+    const idle = silent || this.#assigned === 0;
     if (watermark > this.#lastWatermark) {
       this.#lastWatermark = watermark;
       output.emitWatermark(watermark);

@@ -28,6 +28,7 @@ function backend(overrides: Partial<RestBackend> = {}): RestBackend {
     triggerSavepoint: () => Promise.resolve(accepted),
     savepoint: ({ savepointId }) => Promise.resolve({ ...accepted, savepointId }),
     stopJob: () => Promise.resolve(accepted),
+    rescaleJob: ({ id }) => Promise.resolve({ jobId: id }),
     cancelJob: ({ id }) => Promise.resolve({ jobId: id }),
     ...overrides,
   };

@@ -198,9 +198,10 @@ test('recover leaves the files of other subtasks, operators and jobs alone', asy
     sinkContext(2),
   ];
   for (const context of contexts) await prepare(directory, 1, context);
-  const committer = await fileSink({ path: directory, format: jsonLines() }).createCommitter(
-    sinkContext(2),
-  );
+  const committer = await fileSink({ path: directory, format: jsonLines() }).createCommitter({
+    ...sinkContext(2),
+    parallelism: 2,
+  });
   await committer.recover([]);
   t.deepEqual((await readdir(join(directory, '.pending'))).sort(), [
     'job-1~other~0~1~0',
@@ -208,6 +209,38 @@ test('recover leaves the files of other subtasks, operators and jobs alone', asy
     'job-1~out~1~1~0',
   ]);
 });
+
+for (const [before, after] of [
+  [5, 2],
+  [3, 1],
+  [2, 4],
+] as const) {
+  test(`of ${before} subtasks rescaled to ${after} nothing is left: committed or removed, once`, async (t) => {
+    const directory = await temporaryFolder(t);
+    const sink = fileSink({ path: directory, format: jsonLines(schema) });
+    const subtasks = (parallelism: number): readonly number[] => [...Array(parallelism).keys()];
+    // Each subtask has one epoch in the checkpoint that is restored, and one behind it.
+    const restored = await Promise.all(
+      subtasks(before).map(async (subtask) => {
+        const context = { ...sinkContext(1, 'job-1', subtask), parallelism: before };
+        const { writer, committables } = await prepare(directory, 3, context);
+        writer.write(record(99), 0);
+        await writer.prepareCommit(2);
+        return committables;
+      }),
+    );
+    for (const subtask of subtasks(after)) {
+      const context = { ...sinkContext(2, 'job-1', subtask), parallelism: after };
+      const pending = restored.filter((_, owner) => owner % after === subtask).flat();
+      const committer = await sink.createCommitter({ ...context, restoredJobId: 'job-1' });
+      await committer.commit(pending);
+      await committer.recover(pending);
+    }
+    t.deepEqual(await readdir(join(directory, '.pending')), []);
+    const committed = subtasks(before).flatMap(() => [0, 1, 2]);
+    t.deepEqual((await readNumbers(directory)).sort(), committed.sort());
+  });
+}
 
 test('a path that is a file, a damaged marker, options out of range', async (t) => {
   const directory = await temporaryFolder(t);

@@ -235,19 +235,36 @@ test('a bounded source is never idle, however long it waits', async (t) => {
   t.deepEqual(output.take(), []);
 });
 
-test('a subtask without splits turns idle, so that it does not hold the others back', async (t) => {
-  const { operator, output, clock } = await open(numbers({ a: [100] }, false), {
-    idleTimeoutMs: 1000,
-    subtask: 1,
-    parallelism: 2,
-  });
+test('a subtask without splits is idle at once, so that it never holds the others back', async (t) => {
+  const restored = await entriesOf((await open(numbers({ a: [100] }, false))).operator);
+  for (const setup of [{}, { idleTimeoutMs: 1000 }, { restored }]) {
+    const { operator, output, clock } = await open(numbers({ a: [100] }, false), {
+      ...setup,
+      subtask: 1,
+      parallelism: 2,
+    });
+    operator.poll();
+    operator.advanceProcessingTime(clock.now());
+    t.deepEqual(output.take(), [{ kind: 'status', idle: true }]);
+  }
+});
+
+test('a subtask that gets its first split later is active from then on', async (t) => {
+  const data: Record<string, number[]> = { a: [100] };
+  const source = { ...numbers(data, false), discoveryIntervalMs: 50 };
+  const { operator, output, clock } = await open(source, { subtask: 1, parallelism: 2 });
   operator.poll();
-  clock.advance(999);
-  operator.advanceProcessingTime(clock.now());
-  t.deepEqual(output.take(), []);
-  clock.advance(101);
-  operator.advanceProcessingTime(clock.now());
   t.deepEqual(output.take(), [{ kind: 'status', idle: true }]);
+  data['b'] = [200];
+  clock.advance(200);
+  await Promise.resolve();
+  operator.poll();
+  operator.advanceProcessingTime(clock.now());
+  t.deepEqual(output.take(), [
+    { kind: 'record', value: 200, timestamp: 200 },
+    { kind: 'watermark', timestamp: 189 },
+    { kind: 'status', idle: false },
+  ]);
 });
 
 test('a timestamp that is no number fails with the record', async (t) => {
