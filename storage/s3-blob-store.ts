@@ -16,7 +16,7 @@ import {
   type MultipartUpload,
 } from '@aws-sdk/client-s3';
 import type { Random } from '../core/clock.js';
-import { isMillraceError } from '../core/errors.js';
+import { isMillraceError, type MillraceError } from '../core/errors.js';
 import {
   BlobDigest,
   checkBlob,
@@ -31,7 +31,7 @@ import {
 import type { S3Location } from './blob-location.js';
 import { S3_TIMEOUTS, S3Connection, type S3ConnectionOptions } from './s3-connection.js';
 import { download, unreadable } from './s3-download.js';
-import { isS3Error, notOfS3 } from './s3-error.js';
+import { isS3Error, notOfS3, s3Error } from './s3-error.js';
 import { upload } from './s3-upload.js';
 
 /** S3's own limit of keys in one delete. */
@@ -102,7 +102,10 @@ export class S3BlobStore implements BlobStore {
         // Others may keep things here, too: consoles make objects that stand for folders.
         if (isBlobKey(key)) yield { key, lengthBytes: Size };
       }
-      token = page.NextContinuationToken;
+      const next = page.NextContinuationToken;
+      // Else a server that always answers the same would be asked for ever.
+      if (next !== undefined && next === token) throw this.#endless(prefix);
+      token = next;
     } while (token !== undefined);
   }
 
@@ -138,6 +141,10 @@ export class S3BlobStore implements BlobStore {
         if (begunAtMs < begunBeforeMs) await this.#abort({ Key, UploadId });
       }
       if (page.IsTruncated !== true) return;
+      const { KeyMarker, UploadIdMarker } = marker;
+      if (page.NextKeyMarker === KeyMarker && page.NextUploadIdMarker === UploadIdMarker) {
+        throw this.#endless(prefix);
+      }
       marker = { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker };
     }
   }
@@ -201,6 +208,11 @@ export class S3BlobStore implements BlobStore {
     });
   }
 
+  #endless(prefix: string): MillraceError {
+    const error = new Error('the server repeats a page of a list');
+    return this.#connection.describe(error, prefix, 'be listed');
+  }
+
   async #abort(upload: Pick<MultipartUpload, 'Key' | 'UploadId'>): Promise<void> {
     const { Key, UploadId } = upload;
     try {
@@ -226,8 +238,7 @@ export class S3BlobStore implements BlobStore {
     });
     const failed = Errors.find(({ Code }) => Code !== 'NoSuchKey');
     if (failed === undefined) return;
-    const error = new Error(failed.Message ?? 'no reason given');
-    error.name = failed.Code ?? 'Error';
+    const error = s3Error(failed.Code ?? 'Error', failed.Message ?? 'no reason given');
     const key = this.#connection.blobKey(failed.Key ?? first);
     throw this.#connection.describe(error, key, `be deleted (${Errors.length} of ${keys.length})`);
   }

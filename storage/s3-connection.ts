@@ -8,7 +8,7 @@ import { S3Client } from '@aws-sdk/client-s3';
 import type { Clock } from '../core/clock.js';
 import type { MillraceError } from '../core/errors.js';
 import type { S3Location } from './blob-location.js';
-import { describeS3Error } from './s3-error.js';
+import { describeS3Error, s3Error } from './s3-error.js';
 
 export interface S3Timeouts {
   readonly connectMs: number;
@@ -109,10 +109,8 @@ export class S3Connection {
     let cancel = (): void => undefined;
     const late = new Promise<never>((_, reject) => {
       cancel = this.clock.setTimer(timeoutMs, () => {
-        const error = new Error(`no answer within ${timeoutMs} ms`);
-        error.name = 'TimeoutError';
         // The SDK looks at the signal only between its steps.
-        reject(error);
+        reject(s3Error('TimeoutError', `no answer within ${timeoutMs} ms`));
         deadline.abort();
       });
     });

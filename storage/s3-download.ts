@@ -7,7 +7,7 @@ import { Readable } from 'node:stream';
 import { GetObjectCommand } from '@aws-sdk/client-s3';
 import { MillraceError } from '../core/errors.js';
 import type { S3Connection } from './s3-connection.js';
-import { isS3Error, notOfS3 } from './s3-error.js';
+import { isS3Error, notOfS3, s3Error } from './s3-error.js';
 
 /** In how many answers a blob may come; each but the last one broke off. */
 const ANSWERS_MAX = 20;
@@ -116,7 +116,5 @@ function objectOf(connection: S3Connection, key: string): { Bucket: string; Key:
 }
 
 function tooSlow(): Error {
-  const error = new Error(`slower than ${BYTES_PER_MS_MIN} KB/s`);
-  error.name = 'TimeoutError';
-  return error;
+  return s3Error('TimeoutError', `slower than ${BYTES_PER_MS_MIN} KB/s`);
 }

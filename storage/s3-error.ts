@@ -62,6 +62,10 @@ const MEANINGS: Readonly<Record<string, readonly [what: string, remedy: string]>
     'give each cluster a bucket or a prefix of its own',
   ],
   ConditionalRequestConflict: ['another writes or deletes the same key', 'try again'],
+  TooManyParts: [
+    'the file is too large for S3',
+    'let the job run at a higher parallelism, so that each file gets smaller',
+  ],
   NotImplemented: ['the server does not know this request', FEATURES],
   MethodNotAllowed: ['the server does not know this request', FEATURES],
   InsufficientStorage: ['no space is left there', SPACE],
@@ -91,6 +95,13 @@ export function isS3Error(error: unknown, ...codes: readonly string[]): boolean 
   return error instanceof Error && codes.includes(error.name);
 }
 
+/** An error with a code, as the SDK's have one. */
+export function s3Error(code: string, message: string): Error {
+  const error = new Error(message);
+  error.name = code;
+  return error;
+}
+
 /** For an answer that lacks what every S3 server gives: some page, which reads like an empty answer. */
 export function notOfS3(): Error {
   return new Error('the answer is not that of an S3 API');
@@ -99,7 +110,7 @@ export function notOfS3(): Error {
 /**
  * A MillraceError STORAGE_UNAVAILABLE that names the place, the reason and the remedy.
  * @param place bucket, key and endpoint, as the user can find them
- * @param what the request in words, such as `put`
+ * @param what the request in words, such as `be read`
  */
 export function describeS3Error(error: unknown, place: string, what: string): MillraceError {
   if (isMillraceError(error)) return error;

@@ -18,7 +18,7 @@ import {
 import { MillraceError } from '../core/errors.js';
 import { BlobDigest, type BlobExpectation } from './blob-store.js';
 import type { S3Connection } from './s3-connection.js';
-import { isS3Error, notOfS3 } from './s3-error.js';
+import { isS3Error, notOfS3, s3Error } from './s3-error.js';
 
 /** Of a part; S3 asks for 5 MiB at least. */
 export const PART_BYTES = 8 * 1024 * 1024;
@@ -197,7 +197,7 @@ class MultipartUpload {
   async add(bytes: Uint8Array): Promise<void> {
     const number = this.#completed.length + 1;
     if (number > PARTS_MAX) {
-      throw this.#target.failed(new Error(`more than ${PARTS_MAX} parts of ${PART_BYTES} bytes`));
+      throw this.#target.failed(s3Error('TooManyParts', `more than ${PARTS_MAX} parts`));
     }
     const checksum = createHash('sha256').update(bytes).digest('base64');
     const part: CompletedPart = { PartNumber: number, ChecksumSHA256: checksum };
