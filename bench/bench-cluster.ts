@@ -17,6 +17,7 @@ import type { GcPauses } from './probe.js';
 import { machineMs } from './jobs/tally-sink.js';
 import { foreignCores, readLoad, rssBytesOf } from './machine-load.js';
 import { FOREIGN_CORES_MAX } from './measurement.js';
+import type { MemoryReading } from './memory-growth.js';
 
 const PACKAGE_ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const PROBE = new URL('./probe.js', import.meta.url).href;
@@ -28,6 +29,17 @@ export interface BenchClusterOptions {
   readonly slots: number;
   /** Start CPU profiles this long after each thread's start, ms. */
   readonly profileAfterMs?: number;
+  /** Collect all garbage that often and note what is left in each thread, ms. */
+  readonly liveHeapEveryMs?: number;
+  /** Leak so much in each slot's thread. */
+  readonly leakBytesPerSecond?: number;
+}
+
+/** Memory of one process, or of one thread's heap, over a stretch of time. */
+export interface MemorySeries {
+  /** `coordinator`, `worker-1`; of a thread `worker-1 main`, `worker-1 slot 1`. */
+  readonly of: string;
+  readonly readings: readonly MemoryReading[];
 }
 
 /** Load of all processes over a stretch of time. */
@@ -37,9 +49,9 @@ export interface LoadWindow {
   readonly cpuSeconds: number;
   readonly foreignCores: number;
   readonly noisy: boolean;
+  /** Of all processes together. */
   readonly rssBytesMax: number;
-  /** Sum over all processes, in order of time. */
-  readonly rssBytes: readonly number[];
+  readonly rssBytes: readonly MemorySeries[];
 }
 
 export class BenchCluster {
@@ -62,8 +74,9 @@ export class BenchCluster {
     // Children inherit the environment; they are started before the next measurement changes it.
     process.env['NODE_OPTIONS'] = `--import ${PROBE}`;
     process.env['MILLRACE_BENCH_PROBE'] = path.join(folder, 'probe');
-    if (options.profileAfterMs === undefined) delete process.env['MILLRACE_BENCH_PROFILE_AFTER_MS'];
-    else process.env['MILLRACE_BENCH_PROFILE_AFTER_MS'] = String(options.profileAfterMs);
+    setVariable('MILLRACE_BENCH_PROFILE_AFTER_MS', options.profileAfterMs);
+    setVariable('MILLRACE_BENCH_LIVE_HEAP_EVERY_MS', options.liveHeapEveryMs);
+    setVariable('MILLRACE_BENCH_LEAK_BYTES_PER_SECOND', options.leakBytesPerSecond);
     try {
       const { workers, slots } = options;
       const dataDir = path.join(folder, 'data');
@@ -91,8 +104,12 @@ export class BenchCluster {
     return this.cluster.workers;
   }
 
-  get pids(): readonly number[] {
-    return [this.cluster.coordinatorPid, ...this.workers.map((worker) => worker.pid)];
+  /** Process ids by names that stay the same from run to run. */
+  get processes(): ReadonlyMap<string, number> {
+    return new Map([
+      ['coordinator', this.cluster.coordinatorPid],
+      ...this.workers.map(({ pid }, index) => [`worker-${index + 1}`, pid] as const),
+    ]);
   }
 
   /** @param file name of a job in bench/jobs */
@@ -133,12 +150,23 @@ export class BenchCluster {
 
   /** Watches the cluster's load for a while. */
   async watch(seconds: number): Promise<LoadWindow> {
-    const { pids } = this;
-    const rssBytes: number[] = [];
+    const processes = [...this.processes].map(([of, pid]) => ({
+      of,
+      pid,
+      readings: new Array<MemoryReading>(),
+    }));
+    const pids = processes.map(({ pid }) => pid);
+    let rssBytesMax = 0;
     const fromMs = machineMs();
     const before = readLoad(pids);
     for (let now = fromMs; now < fromMs + seconds * 1000; now = machineMs()) {
-      rssBytes.push(pids.reduce((sum, pid) => sum + rssBytesOf(pid), 0));
+      let sum = 0;
+      for (const { pid, readings } of processes) {
+        const bytes = rssBytesOf(pid);
+        readings.push([(now - fromMs) / 1000, bytes]);
+        sum += bytes;
+      }
+      rssBytesMax = Math.max(rssBytesMax, sum);
       await delay(Math.min(SAMPLE_INTERVAL_MS, Math.max(1, fromMs + seconds * 1000 - now)));
     }
     const after = readLoad(pids);
@@ -149,9 +177,32 @@ export class BenchCluster {
       cpuSeconds: after.cpuSeconds - before.cpuSeconds,
       foreignCores: foreign,
       noisy: foreign > FOREIGN_CORES_MAX,
-      rssBytesMax: Math.max(...rssBytes),
-      rssBytes,
+      rssBytesMax,
+      rssBytes: processes.map(({ of, readings }) => ({ of, readings })),
     };
+  }
+
+  /** What each thread held after collections during the window. */
+  async liveHeaps({ fromMs, toMs }: LoadWindow): Promise<readonly MemorySeries[]> {
+    const series: MemorySeries[] = [];
+    for (const [process, pid] of this.processes) {
+      const prefix = `live-${pid}-`;
+      const files = (await readdir(this.probeFolder)).filter((name) => name.startsWith(prefix));
+      for (const file of files.sort()) {
+        const thread = file.slice(prefix.length);
+        const text = await readFile(path.join(this.probeFolder, file), 'utf8');
+        series.push({
+          of: `${process} ${thread === '0' ? 'main' : `slot ${thread}`}`,
+          readings: text
+            .trim()
+            .split('\n')
+            .map((line) => line.split(' ').map(Number))
+            .filter(([atMs = 0]) => atMs >= fromMs && atMs < toMs)
+            .map(([atMs = 0, bytes = 0]) => [(atMs - fromMs) / 1000, bytes]),
+        });
+      }
+    }
+    return series;
   }
 
   /** Ends all processes, so that their probes write what they saw. */
@@ -171,6 +222,11 @@ export class BenchCluster {
     }
     return pausedMs / 1000;
   }
+}
+
+function setVariable(name: string, value: number | undefined): void {
+  if (value === undefined) delete process.env[name];
+  else process.env[name] = String(value);
 }
 
 function unfinished(job: JobDetails, detail = ''): Error {

@@ -14,6 +14,7 @@ interface Flags {
   readonly topology?: Topology;
   readonly json?: boolean;
   readonly profile?: boolean;
+  readonly leak: number;
 }
 
 function positive(text: string): number {
@@ -37,6 +38,12 @@ async function main(): Promise<void> {
     .option('--repeat <n>', 'times each benchmark is run', positive, 1)
     .addOption(new Option('--topology <wxs>', 'workers x slots of each').choices(TOPOLOGIES))
     .option('--json', 'one line of JSON for each measurement')
+    .option(
+      '--leak <kb>',
+      'plant a leak of so many KB/s in each slot: growth must be seen',
+      positive,
+      0,
+    )
     .option('--profile', 'CPU profile of every thread, and what the time went to')
     .parse();
   const flags = command.opts<Flags>();
@@ -58,6 +65,7 @@ async function main(): Promise<void> {
         warmUpSeconds: flags.warmUp,
         topologies: flags.topology === undefined ? TOPOLOGIES : [flags.topology],
         profile: flags.profile === true,
+        leakBytesPerSecond: flags.leak * 1000,
         note,
       });
       for (const measurement of measurements) {
@@ -68,8 +76,8 @@ async function main(): Promise<void> {
       }
     }
   }
-  // A profiled run is slower than the truth.
-  if (flags.profile !== true) note(`kept in ${await saveResults(measured)}`);
+  // A profiled run is slower than the truth, and a planted leak is not ours.
+  if (flags.profile !== true && flags.leak === 0) note(`kept in ${await saveResults(measured)}`);
   if (measured.some(({ target }) => target?.met === false)) process.exitCode = 1;
 }
 

@@ -12,6 +12,8 @@ export interface RunOptions {
   readonly topologies: readonly Topology[];
   /** Keep CPU profiles of all processes. */
   readonly profile: boolean;
+  /** Plant a leak in each slot's thread, to see it caught; 0: none. */
+  readonly leakBytesPerSecond: number;
   readonly note: (text: string) => void;
 }
 
@@ -42,6 +44,8 @@ export interface Measurement {
   readonly noisy: boolean;
   /** Figures of their own, with units in their names. */
   readonly figures?: Readonly<Record<string, number>>;
+  /** Readings over time: `seconds:value ...`, units in the names. */
+  readonly series?: Readonly<Record<string, string>>;
   /** The benchmark's target and whether it was met. */
   readonly target?: { readonly text: string; readonly met: boolean };
 }

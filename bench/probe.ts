@@ -1,16 +1,19 @@
 /**
  * Loaded into every thread of the measured processes (`node --import`): keeps the pauses of the
- * garbage collector and, when asked, a CPU profile, and writes both when the thread ends. Without
- * its variables set it does nothing.
+ * garbage collector and, when asked, a CPU profile, and writes both when the thread ends; samples the
+ * live heap when asked. Without its variables set it does nothing.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { Session } from 'node:inspector';
 import path from 'node:path';
 import { PerformanceObserver, performance } from 'node:perf_hooks';
-import { threadId } from 'node:worker_threads';
+import { isMainThread, threadId } from 'node:worker_threads';
+import { plantLeak, sampleLiveHeap } from './live-heap.js';
 
 const folder = process.env['MILLRACE_BENCH_PROBE'];
 const profileAfterMs = Number(process.env['MILLRACE_BENCH_PROFILE_AFTER_MS'] ?? Infinity);
+const liveHeapEveryMs = Number(process.env['MILLRACE_BENCH_LIVE_HEAP_EVERY_MS'] ?? Infinity);
+const leakBytesPerSecond = Number(process.env['MILLRACE_BENCH_LEAK_BYTES_PER_SECOND'] ?? 0);
 const SAMPLING_US = 500;
 
 /** What a thread leaves behind as `gc-PID-THREAD.json`. */
@@ -32,6 +35,8 @@ function observe(target: string): void {
     }
   });
   observer.observe({ entryTypes: ['gc'] });
+  if (Number.isFinite(liveHeapEveryMs)) sampleLiveHeap(target, liveHeapEveryMs);
+  if (leakBytesPerSecond > 0 && !isMainThread) plantLeak(leakBytesPerSecond);
   const profile = Number.isFinite(profileAfterMs) ? startProfile() : undefined;
   process.on('exit', () => {
     writeFileSync(path.join(target, `gc-${name}.json`), JSON.stringify({ pauses }));

@@ -5,12 +5,14 @@
 import { randomBytes } from 'node:crypto';
 import { availableParallelism, hostname } from 'node:os';
 import path from 'node:path';
+import { setFlagsFromString } from 'node:v8';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { pino } from 'pino';
 import { serializeError, toMillraceError, type ErrorCode } from '../core/errors.js';
 import { ENGINE_VERSION } from '../core/version.js';
 import { systemClock } from '../process/system-clock.js';
 import { wholeNumber } from '../process/whole-number.js';
+import { FULL_YOUNG_GENERATION } from './slot-heap.js';
 import { startWorker } from './worker.js';
 
 interface Flags {
@@ -101,6 +103,7 @@ async function main(): Promise<void> {
     .parse()
     .opts<Flags>();
   const log = pino({ level: flags.logLevel }, pino.destination(2));
+  setFlagsFromString(FULL_YOUNG_GENERATION);
   const worker = await startWorker({
     workerId: flags.workerId,
     coordinator: flags.coordinator,

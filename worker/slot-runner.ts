@@ -10,6 +10,7 @@ import { serializeError, toMillraceError } from '../core/errors.js';
 import type { ScoringService } from './compute/scoring-service.js';
 import { serveScoring } from './compute/scoring-pool-port.js';
 import type { SlotPort } from './network/attempt-exchange.js';
+import { slotHeapLimits } from './slot-heap.js';
 import {
   transferList,
   type FromSlot,
@@ -24,8 +25,6 @@ const SLOT_THREAD = fileURLToPath(new URL('./slot-thread.js', import.meta.url));
 const FINISH_TIMEOUT_MS = 10_000;
 /** The same for a slot that is canceled: the next attempt waits for it. */
 const CANCEL_TIMEOUT_MS = 2_000;
-/** Large enough that a batch of records dies young; measured best at 64 MB. */
-const YOUNG_GENERATION_MB = 64;
 
 export interface SlotRunnerOptions {
   /** Folder with the unpacked bundle, which the thread loads at once. */
@@ -61,10 +60,7 @@ export class SlotRunner {
     this.#worker = new Worker(SLOT_THREAD, {
       workerData: data,
       transferList: [port2],
-      resourceLimits: {
-        maxYoungGenerationSizeMb: YOUNG_GENERATION_MB,
-        ...(options.heapMb === undefined ? {} : { maxOldGenerationSizeMb: options.heapMb }),
-      },
+      resourceLimits: slotHeapLimits(options.heapMb),
     });
     this.#worker.on('message', (message: FromSlot) => {
       if (message.kind === 'running') this.#running = true;
