@@ -98,10 +98,12 @@ async function finish(t: ExecutionContext, run: LedgerRun, restartsMin: number):
 async function start(
   t: ExecutionContext,
   cluster: TestCluster,
-  options: Omit<LedgerOptions, 'ratePerSecond'>,
+  options: Omit<LedgerOptions, 'ratePerSecond' | 'flags'>,
 ): Promise<{ readonly run: LedgerRun; readonly first: Beginning }> {
   const submittedAtMs = Date.now();
-  const run = await LedgerRun.submit(t, cluster, { ...options, ratePerSecond: RATE });
+  // Records in flight are counted from one attempt to the next, so no other may come between them.
+  const flags = ['--exact-parallelism'];
+  const run = await LedgerRun.submit(t, cluster, { ...options, ratePerSecond: RATE, flags });
   return { run, first: await run.beginning(submittedAtMs) };
 }
 
