@@ -55,7 +55,7 @@ export class Scheduler {
   readonly #placement: Placement;
   readonly #workers = new Map<string, WorkerSlots>();
   #waiting: Waiting[] = [];
-  /** Monotonic time at which a worker, or a slot of an earlier time, came or went last. */
+  /** Monotonic time at which a worker came or went, or a slot was given back, last. */
   #changedAtMs: number;
   #notifying: 'no' | 'yes' | 'again' = 'no';
   #onChange: () => void = () => undefined;
@@ -127,11 +127,11 @@ export class Scheduler {
       foreign: worker.slots - freeSlots,
       leaving: false,
     });
-    this.#workersChanged();
+    this.#slotsCameOrWent();
   }
 
   removeWorker(workerId: string): void {
-    if (this.#workers.delete(workerId)) this.#workersChanged();
+    if (this.#workers.delete(workerId)) this.#slotsCameOrWent();
   }
 
   /** The worker goes soon: nothing more is placed there. */
@@ -139,7 +139,7 @@ export class Scheduler {
     const slots = this.#workers.get(workerId);
     if (slots === undefined || slots.leaving) return;
     slots.leaving = true;
-    this.#workersChanged();
+    this.#slotsCameOrWent();
   }
 
   request(request: SlotRequest): void {
@@ -170,10 +170,11 @@ export class Scheduler {
   release(workerId: string, jobId: string, attempt: number, slice: number): void {
     const slots = this.#workers.get(workerId);
     if (slots === undefined) return;
-    if (slots.taken.delete(keyOf({ jobId, attempt, slice }))) return this.#changed();
-    if (slots.foreign === 0) return;
-    slots.foreign--;
-    this.#workersChanged();
+    if (!slots.taken.delete(keyOf({ jobId, attempt, slice }))) {
+      if (slots.foreign === 0) return;
+      slots.foreign--;
+    }
+    this.#slotsCameOrWent();
   }
 
   close(): void {
@@ -182,7 +183,7 @@ export class Scheduler {
     this.#onChange = () => undefined;
   }
 
-  #workersChanged(): void {
+  #slotsCameOrWent(): void {
     this.#changedAtMs = this.#clock.monotonic();
     this.#changed();
   }

@@ -45,7 +45,7 @@ export interface JobResources {
   readonly slotsTotal: number;
   /** Workers that are about to leave. */
   readonly leaving: readonly string[];
-  /** Monotonic time since when workers have neither come nor gone. */
+  /** Monotonic time since when no worker has come or gone, and no job given slots back. */
   readonly changedAtMs: number;
 }
 

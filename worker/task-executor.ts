@@ -60,6 +60,7 @@ export class TaskExecutor {
   /** Deployments that are being prepared, so that a cancel in the meantime is not missed. */
   readonly #canceled = new Map<string, number>();
   #epoch = 0;
+  #used = 0;
 
   constructor(options: TaskExecutorOptions) {
     this.#options = options;
@@ -76,10 +77,9 @@ export class TaskExecutor {
     this.#epoch = Math.max(this.#epoch, epoch);
   }
 
+  /** Slots whose thread is there, those included that are being ended. */
   get usedSlots(): number {
-    let used = 0;
-    for (const { slots } of this.#attempts.values()) used += slots.size;
-    return used;
+    return this.#used;
   }
 
   execute(command: Command): void {
@@ -233,6 +233,7 @@ export class TaskExecutor {
       onMessage: (message) => this.#receive(running, slice, message),
       onReleased: () => {
         slots.delete(slice);
+        this.#used--;
         const key = attemptKey(attempt);
         if (slots.size === 0 && this.#attempts.get(key) === running) this.#detach(key, running);
         this.#released(attempt, slice);
@@ -253,6 +254,7 @@ export class TaskExecutor {
     };
     slot.deploy(deployment, listener);
     slots.set(slice, slot);
+    this.#used++;
     exchange.addSlot(slice, slot.port);
   }
 

@@ -21,6 +21,8 @@ import { TestCluster } from './test-cluster.js';
 const FRAUD_JOB = fileURLToPath(new URL('../../../jobs/fraud-detection/job.ts', import.meta.url));
 const TRANSACTIONS = 500_000;
 const EXACT = { missing: 0, duplicated: 0, different: 0, disordered: 0 };
+/** Records in flight are counted from one attempt to the next, so that no other may come between them. */
+const EXACTLY = ['--exact-parallelism'];
 const CHECKPOINTS_MIN = 3;
 /** Progress in one attempt before a fault strikes. */
 const PROGRESS_MIN = 0.1 * RATE_PER_SECOND;
@@ -104,7 +106,7 @@ for (const plan of [
   test.serial(`exactly once: ${title} (${REPLAY})`, async (t) => {
     const random = randomOf(title);
     const cluster = await TestCluster.start(t, { workers, slots });
-    const run = await LedgerRun.submit(t, cluster, { parallelism });
+    const run = await LedgerRun.submit(t, cluster, { parallelism, flags: EXACTLY });
     for (let kill = 0; kill < kills; kill += 1) {
       await strikeOnce(t, run, {
         random,
@@ -124,7 +126,7 @@ test.serial(`exactly once: the coordinator killed 5 times (${REPLAY})`, async (t
   const kills = 5;
   const random = randomOf(t.title);
   const cluster = await TestCluster.start(t, { workers: 2, slots: 1 });
-  const run = await LedgerRun.submit(t, cluster, { parallelism: 2 });
+  const run = await LedgerRun.submit(t, cluster, { parallelism: 2, flags: EXACTLY });
   const epochs = [(await cluster.client.cluster()).epoch];
   for (let kill = 0; kill < kills; kill += 1) {
     await strikeOnce(t, run, {
@@ -152,7 +154,7 @@ test.serial(`exactly once: a stopped worker that comes back as a zombie (${REPLA
     slots: 1,
     coordinatorFlags: ['--heartbeat-interval', '100', '--heartbeat-timeout', '1000'],
   });
-  const run = await LedgerRun.submit(t, cluster, { parallelism: 2 });
+  const run = await LedgerRun.submit(t, cluster, { parallelism: 2, flags: EXACTLY });
   for (let stop = 0; stop < stops; stop += 1) {
     let zombie: ClusterProcess | undefined;
     await strikeOnce(t, run, {

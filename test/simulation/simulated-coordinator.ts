@@ -95,7 +95,9 @@ export class SimulatedCoordinator implements Session {
 
   onReport(workerId: string, report: WorkerReport): void {
     if (report.kind === 'register') return this.#register(workerId, report.freeSlots);
-    if (report.kind === 'slotState' && report.released) this.#slots.release(workerId);
+    if (report.kind === 'slotState' && report.released) {
+      this.#slots.release(workerId, this.#cluster.loop.nowMs);
+    }
     this.#cluster.loop.note(`${workerId} says ${describe(report)}`);
     this.tell(report);
     this.#slotsChanged();
@@ -196,7 +198,7 @@ export class SimulatedCoordinator implements Session {
         this.#slots.request = undefined;
         return;
       case 'returnSlots':
-        for (const { workerId } of effect.slices) this.#slots.release(workerId);
+        for (const { workerId } of effect.slices) this.#slots.release(workerId, loop.nowMs);
         return;
       case 'deploySlot': {
         const { attempt, slice, slices, parallelism } = effect;

@@ -40,9 +40,11 @@ export class SimulatedSlots {
   }
 
   /** One slot of a worker that is here is free again. */
-  release(workerId: string): void {
+  release(workerId: string, nowMs: number): void {
     const free = this.#free.get(workerId);
-    if (free !== undefined) this.#free.set(workerId, free + 1);
+    if (free === undefined) return;
+    this.#free.set(workerId, free + 1);
+    this.#changedAtMs = nowMs;
   }
 
   /** What the job could have: free slots and those it holds, on workers that stay. */
