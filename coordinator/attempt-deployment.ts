@@ -116,6 +116,7 @@ export class AttemptDeployment {
     const { jobId, bundleId } = record();
     const planned = services.scheduler.plan(jobId, count, this.#workersBySlice());
     this.#preparing = new Set(planned);
+    if (planned.length === 0) this.#options.emit({ kind: 'slotsPrepared' });
     for (const workerId of this.#preparing) {
       const slots = planned.filter((other) => other === workerId).length;
       const value = { attempt, bundleId, slots };

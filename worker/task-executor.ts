@@ -56,7 +56,7 @@ interface RunningAttempt {
 export class TaskExecutor {
   readonly #options: TaskExecutorOptions;
   readonly #attempts = new Map<string, RunningAttempt>();
-  readonly #prepared: PreparedSlots;
+  readonly #prepared: PreparedSlots<SlotRunner>;
   /** Deployments that are being prepared, so that a cancel in the meantime is not missed. */
   readonly #canceled = new Map<string, number>();
   #epoch = 0;
