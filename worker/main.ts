@@ -10,6 +10,7 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { pino } from 'pino';
 import { serializeError, toMillraceError, type ErrorCode } from '../core/errors.js';
 import { ENGINE_VERSION } from '../core/version.js';
+import { LogDestination } from '../process/log-destination.js';
 import { systemClock } from '../process/system-clock.js';
 import { wholeNumber } from '../process/whole-number.js';
 import { FULL_YOUNG_GENERATION } from './slot-heap.js';
@@ -102,7 +103,7 @@ async function main(): Promise<void> {
     .option('--exit-with-stdin', 'end when standard input closes: for whoever starts it as a child')
     .parse()
     .opts<Flags>();
-  const log = pino({ level: flags.logLevel }, pino.destination(2));
+  const log = pino({ level: flags.logLevel }, new LogDestination(2, systemClock));
   setFlagsFromString(FULL_YOUNG_GENERATION);
   const worker = await startWorker({
     workerId: flags.workerId,
