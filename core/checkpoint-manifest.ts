@@ -5,6 +5,7 @@
  */
 import { isMillraceError, MillraceError } from './errors.js';
 import { JsonReader, JsonShapeError } from './json-reader.js';
+import { findManifestFault } from './manifest-check.js';
 import { STATE_FILE_KINDS, type StateFile } from './state-file.js';
 import { readStreamGraph } from './stream-graph-json.js';
 import type { StreamGraph } from './stream-graph.js';
@@ -119,6 +120,8 @@ function readManifest(reader: JsonReader, formatVersion: number): CheckpointMani
       `the stream graph's, ${streamGraph.maxParallelism}`,
     );
   }
+  const fault = findManifestFault(manifest);
+  if (fault !== undefined) throw new JsonShapeError('manifest', `consistent, but ${fault}`);
   return manifest;
 }
 

@@ -22,7 +22,8 @@ const checkpoint: CheckpointDetails = {
   durationMs: 12,
   bytes: 2048,
   unaligned: true,
-  inFlightBytes: 512,
+  inFlightBytes: 256,
+  checkpointedBytes: 512,
   acknowledged: 2,
   tasks: 2,
   failure: null,
@@ -34,6 +35,7 @@ const checkpoints: JobCheckpoints = {
   jobName: 'clicks',
   counts: { triggered: 1, inProgress: 0, completed: 1, failed: 0, restored: 0 },
   latestCompleted: checkpoint,
+  retained: [{ checkpointId: 1, savepointId: null, bytes: 2048, completedAtMs: SUBMITTED_AT_MS }],
   history: [checkpoint],
 };
 

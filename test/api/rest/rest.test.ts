@@ -19,6 +19,7 @@ function backend(overrides: Partial<RestBackend> = {}): RestBackend {
     cluster: none,
     workers: () => Promise.resolve({ workers: [] }),
     savepoints: () => Promise.resolve({ savepoints: [] }),
+    disposeSavepoint: ({ savepointId }) => Promise.resolve({ savepointId }),
     uploadBundle: (_params, body) =>
       Promise.resolve({ bundleId: String(body.byteLength), jobName: 'j' }),
     submitJob: (_params, body) => Promise.resolve({ jobId: body.bundleId, jobName: 'j' }),
