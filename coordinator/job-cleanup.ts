@@ -26,8 +26,11 @@ export async function cleanUpEnded(services: JobServices, record: JobRecord): Pr
   const completed = await CompletedCheckpointStore.open(meta, leader, record.jobId);
   if (completed.claimedBy !== undefined || record.cleanup === null) return;
   const keep = new Set<string>();
+  const owned = completed.checkpoints.filter(isOwned);
   if (record.cleanup === 'delete') await completed.clear();
-  for (const { manifest } of completed.checkpoints.filter(isOwned)) {
+  // No restart needs a savepoint any more; its user may dispose of it.
+  else if (owned.length < completed.checkpoints.length) await completed.set(owned, undefined);
+  for (const { manifest } of completed.checkpoints) {
     for (const key of await writer.references(manifest)) keep.add(key);
   }
   await collector.collectOrphans(record, keep);

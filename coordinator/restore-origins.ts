@@ -52,8 +52,8 @@ export class RestoreOrigins {
       if (claimMode === undefined) return undefined;
       throw new MillraceError('USAGE', 'there is nothing to claim; give --from-savepoint as well');
     }
-    const { meta, leader, writer } = this.#services;
-    const point = await findRestorePoint(meta, leader, name);
+    const { writer } = this.#services;
+    const point = await this.#find(name);
     const owner = this.#ownerOf(point, name);
     const { manifest } = await writer.read(point.manifest);
     checkRestorable(manifest, graph, allowNonRestoredState);
@@ -75,6 +75,17 @@ export class RestoreOrigins {
   /** Whether a restart of some job would start from what this ended one has. */
   isNeeded(record: JobRecord): boolean {
     return this.#dependentOn(prefixesOf(record)) !== undefined;
+  }
+
+  /** Looked up once more when the end of its job has been settled: that may change what is retained. */
+  async #find(name: string): Promise<RestorePoint> {
+    const { meta, leader } = this.#services;
+    const point = await findRestorePoint(meta, leader, name);
+    if (point.origin.kind === 'savepoint') return point;
+    const { master } = this.#jobs.find(point.origin.jobId);
+    if (master?.isEnded !== true) return point;
+    await master.settled;
+    return findRestorePoint(meta, leader, name);
   }
 
   /** The ended job that retains a checkpoint; one that runs may delete it at any moment. */

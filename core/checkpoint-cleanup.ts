@@ -94,6 +94,15 @@ export function sweep(draft: CheckpointDraft): void {
   draft.state = { ...state, sweepDue: false };
 }
 
+/** By now, whoever was lost with the attempt before has noticed and writes no more. */
+export function sweepAfterCompletion(draft: CheckpointDraft): void {
+  const { resweepDue, running, sweepDue } = draft.state;
+  if (resweepDue && running !== undefined) {
+    draft.state = { ...draft.state, resweepDue: false, sweepDue: true };
+  } else if (!sweepDue) return;
+  sweep(draft);
+}
+
 /** The manifest of an aborted checkpoint has been written, or not: now its files can go. */
 export function collectAbortedWrite(draft: CheckpointDraft, checkpointId: number): boolean {
   const files = draft.state.abortedWrites.find((aborted) => aborted.checkpointId === checkpointId);

@@ -12,6 +12,7 @@ import {
   mayName,
   settleReferences,
   sweep,
+  sweepAfterCompletion,
   ABORTED_MAX,
 } from './checkpoint-cleanup.js';
 import {
@@ -76,6 +77,7 @@ export function createCheckpointDecider(
     references,
     triggeredId: allocatedId,
     sweepDue: completed.length > 0,
+    resweepDue: false,
     committing: undefined,
     lastCheckpointId: undefined,
     stopping: undefined,
@@ -154,12 +156,11 @@ function handle(draft: CheckpointDraft, event: CheckpointEvent): void {
     case 'attemptEnded':
       return endAttempt(draft, event);
     case 'attemptReleased':
-      // Nobody is writing now; whoever was lost and still does is swept up after the next attempt.
-      draft.state = { ...state, aborted: [], sweepDue: true };
+      draft.state = { ...state, aborted: [], sweepDue: true, resweepDue: true };
       return sweep(draft);
     case 'recovered':
       // Tasks of the coordinator before may still be uploading: swept up once new ones run.
-      draft.state = { ...state, sweepDue: true };
+      draft.state = { ...state, sweepDue: true, resweepDue: true };
       return;
     case 'jobEnded':
       return refuseSavepoints(draft, 'the job has ended');
@@ -338,7 +339,7 @@ function onCompleted(draft: CheckpointDraft, checkpointId: number, stamp: Stamp)
     history: historyEnded(history, movePending(pending, 'COMPLETED'), undefined, stamp),
   };
   discardAborted(draft, checkpointId);
-  sweep(draft);
+  sweepAfterCompletion(draft);
   if (pending.savepoint?.stopAfter === true) {
     draft.state = { ...draft.state, stopping: added };
     if (running === undefined) refuseStop(draft);

@@ -76,6 +76,8 @@ export interface CheckpointDeciderState {
   readonly triggeredId: number;
   /** There may be files that nothing names, left by an attempt or coordinator before. */
   readonly sweepDue: boolean;
+  /** Whoever was lost may still have been writing: swept once more after the next completion. */
+  readonly resweepDue: boolean;
   readonly committing: Committing | undefined;
   /** The checkpoint after whose commits the attempt has nothing left to do. */
   readonly lastCheckpointId: number | undefined;
