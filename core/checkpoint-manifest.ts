@@ -6,7 +6,12 @@
 import { isMillraceError, MillraceError } from './errors.js';
 import { JsonReader, JsonShapeError } from './json-reader.js';
 import { findManifestFault } from './manifest-check.js';
-import { STATE_FILE_KINDS, type StateFile, type TaskFiles, type VertexFiles } from './state-file.js';
+import {
+  STATE_FILE_KINDS,
+  type StateFile,
+  type TaskFiles,
+  type VertexFiles,
+} from './state-file.js';
 import { readStreamGraph } from './stream-graph-json.js';
 import type { StreamGraph } from './stream-graph.js';
 import { ENGINE_VERSION } from './version.js';

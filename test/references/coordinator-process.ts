@@ -4,7 +4,7 @@
  */
 import pino from 'pino';
 import { BundleStore, type StoredBundle } from '../../coordinator/bundle-store.js';
-import { CheckpointCollector } from '../../coordinator/checkpoint-collector.js';
+import type { CheckpointCollector } from '../../coordinator/checkpoint-collector.js';
 import { CheckpointWriter } from '../../coordinator/checkpoint-writer.js';
 import { CoordinatorMetrics } from '../../coordinator/coordinator-metrics.js';
 import { Dispatcher } from '../../coordinator/dispatcher.js';
