@@ -13,6 +13,7 @@ const CHECKPOINT: CheckpointConfig = {
   retained: 2,
   minPauseMs: 0,
   tolerableFailures: 0,
+  alignmentTimeoutMs: null,
 };
 /** Checkpoints are asked for by nobody but the test. */
 const RARELY = { checkpoint: { ...CHECKPOINT, intervalMs: 60_000 } };
@@ -303,6 +304,8 @@ test('a checkpoint storage that hangs costs checkpoints, not the job', async (t)
       read: (key, expected) => blobs.read(key, expected),
       list: (prefix) => blobs.list(prefix),
       delete: (key) => blobs.delete(key),
+      deleteAll: (keys) => blobs.deleteAll(keys),
+      removeUnfinished: (...begun) => blobs.removeUnfinished(...begun),
     }),
   });
   const worker = await fixture.worker('w1', 2);

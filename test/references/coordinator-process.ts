@@ -45,6 +45,7 @@ class ConfiguredBundles extends BundleStore {
         timeoutMs: TIMEOUT_MS,
         minPauseMs: 0,
         tolerableFailures: 2,
+        alignmentTimeoutMs: null,
         ...(JSON.parse(bundleId) as Retention),
       },
       restart: { kind: 'fixedDelay', attempts: 1_000_000, delayMs: 10 },
@@ -115,8 +116,12 @@ export class CoordinatorProcess implements Coordinator {
           throw new Error('nobody reads the metrics here');
         }),
         checkpointStorage: 'none:',
-        slotRequestTimeoutMs: NEVER_MS,
-        recoverySlotRequestTimeoutMs: NEVER_MS,
+        scaling: {
+          stabilizationMs: 50,
+          cooldownMs: 2 * INTERVAL_MS,
+          slotWaitMs: NEVER_MS,
+          recoverySlotWaitMs: NEVER_MS,
+        },
         superseded: () => undefined,
       },
     });

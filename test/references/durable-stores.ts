@@ -151,12 +151,19 @@ export class DurableStores {
           .map(([key, bytes]) => ({ key, ...describe(bytes) }))
           .sort((left, right) => (left.key < right.key ? -1 : 1)),
       );
+    const remove = (key: string): Promise<void> =>
+      this.#perform(owner, true, () => {
+        if (this.blobs.delete(key)) this.#oracle.blobDeleted(key);
+      });
     return {
-      put: (key, data) => {
+      put: (key, data, options) => {
         checkBlobKey(key);
         if (!(data instanceof Uint8Array)) return Promise.reject(new Error('bytes are put here'));
         const bytes = data.slice();
         return this.#perform(owner, true, () => {
+          if (options?.ifAbsent === true && this.blobs.has(key)) {
+            throw new MillraceError('STORAGE_CONFLICT', `${key} exists already; use another`);
+          }
           this.blobs.set(key, bytes);
           return { key, ...describe(bytes) };
         });
@@ -168,10 +175,11 @@ export class DurableStores {
       list: async function* (prefix) {
         yield* await list(prefix);
       },
-      delete: (key) =>
-        this.#perform(owner, true, () => {
-          if (this.blobs.delete(key)) this.#oracle.blobDeleted(key);
-        }),
+      delete: remove,
+      deleteAll: async (keys) => {
+        for await (const key of keys) await remove(key);
+      },
+      removeUnfinished: () => Promise.resolve(),
     };
   }
 }

@@ -21,9 +21,10 @@ import { SnapshotOracle } from './snapshot-oracle.js';
 import { StandInWorker } from './stand-in-worker.js';
 
 const JOBS_MAX = 3;
+const PARALLELISM_MAX = 4;
 const ENDED_JOBS_MAX = 2;
 const STEPS = [
-  ...['checkpoint', 'checkpoint', 'checkpoint', 'checkpoint', 'decline', 'hang', 'fail'],
+  ...['checkpoint', 'checkpoint', 'checkpoint', 'checkpoint', 'decline', 'hang', 'fail', 'rescale'],
   ...['savepoint', 'savepoint', 'stop', 'cancel', 'finish', 'dispose'],
   ...['submit', 'restore', 'restore', 'claim', 'claim'],
 ] as const;
@@ -150,6 +151,12 @@ class SnapshotWorld {
       case 'fail':
         if (job !== undefined) this.#worker.fail(job);
         return;
+      case 'rescale': {
+        if (job === undefined) return;
+        const { master } = this.#dispatcher.find(job);
+        void master?.rescale(random.whole(1, PARALLELISM_MAX)).catch(ignore);
+        return;
+      }
       case 'savepoint':
       case 'stop':
         if (job !== undefined) this.#savepoint(job, step === 'stop');
@@ -189,7 +196,7 @@ class SnapshotWorld {
     if (alive.length >= JOBS_MAX) return;
     const onCancel = random.chance(0.5) ? 'retain' : 'delete';
     const bundleId = bundleIdOf({ retained: random.whole(1, 3), onCancel });
-    const asked = { bundleId, parallelism: random.whole(1, 4), ...request };
+    const asked = { bundleId, parallelism: random.whole(1, PARALLELISM_MAX), ...request };
     this.#loop.note(`submits ${JSON.stringify(asked)}`);
     void this.#dispatcher.submit(asked).then(
       ({ jobId }) => {

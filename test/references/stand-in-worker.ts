@@ -98,6 +98,10 @@ export class StandInWorker {
         const freeSlots = SLOTS - this.#slots.size;
         return this.#send({ $case: 'heartbeat', value: { sequence, rssBytes: 1, freeSlots } });
       }
+      case 'prepareSlots': {
+        const { attempt } = message.value;
+        return this.#send({ $case: 'slotsPrepared', value: { attempt } });
+      }
       case 'deploySlot':
         return this.#deploy(message.value);
       case 'cancelAttempt': {
@@ -159,11 +163,16 @@ export class StandInWorker {
         this.problems.push(`restoring ${restore.checkpointId}: ${bytes}`);
         continue;
       }
-      const { keyGroupStart: start, keyGroupEnd: end } = file;
-      if (file.operator !== vertex || start >= range.end || end <= range.start) continue;
-      const owned = restore.owned ? file : undefined;
-      const confirmed = restore.owned;
-      runs.set(file.key, { bytes, range: { start, end }, file: owned, uploadedFor: 0, confirmed });
+      const start = Math.max(file.keyGroupStart, range.start);
+      const end = Math.min(file.keyGroupEnd, range.end);
+      if (file.operator !== vertex || start >= end) continue;
+      runs.set(`${file.key} ${start}`, {
+        bytes,
+        range: { start, end },
+        file: restore.owned ? { ...file, keyGroupStart: start, keyGroupEnd: end } : undefined,
+        uploadedFor: 0,
+        confirmed: restore.owned,
+      });
     }
     return [...runs.values()];
   }
@@ -247,7 +256,7 @@ export class StandInWorker {
       const value = { attempt, checkpointId, task: id, failure };
       return this.#send({ $case: 'checkpointDeclined', value });
     }
-    const timings = { startDelayMs: 0, alignmentMs: 0, syncMs: 0, asyncMs: 0 };
+    const timings = { unaligned: false, startDelayMs: 0, alignmentMs: 0, syncMs: 0, asyncMs: 0 };
     const value = { attempt, checkpointId, task: id, files, timings };
     this.#send({ $case: 'checkpointAcknowledged', value });
   }
