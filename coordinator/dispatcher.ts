@@ -22,6 +22,7 @@ import type { JobServices } from './job-services.js';
 import { summarize } from './job-view.js';
 import { COORDINATOR_LIMITS } from './limits.js';
 import { RestoreOrigins } from './restore-origins.js';
+import { listPendingSavepoints } from './savepoint-record.js';
 import type { FromWorker, WorkerDescription, WorkerListener } from './worker-registry.js';
 
 /** A job as the dispatcher knows it; the master is missing once an earlier coordinator ended it. */
@@ -82,7 +83,9 @@ export class Dispatcher implements WorkerListener {
       await this.#recoverJob(record);
     }
     await this.#forgetOldJobs();
-    void this.#cleanUp();
+    const pending = await listPendingSavepoints(this.#services.meta);
+    const left = pending.filter(({ jobId }) => !this.#masters.has(jobId));
+    void this.#cleanUp(new Set(left.map(({ savepointId }) => savepointId)));
   }
 
   /** @throws MillraceError those of the bundle, the graph and the restore point; STORAGE_* */
@@ -301,11 +304,14 @@ export class Dispatcher implements WorkerListener {
     return { completed: checkpoints, references, allocatedId };
   }
 
-  /** What earlier coordinators have left to be deleted. */
-  async #cleanUp(): Promise<void> {
+  /**
+   * What earlier coordinators have left to be deleted.
+   * @param savepoints that never came to be, or were disposed of, of jobs that don't run
+   */
+  async #cleanUp(savepoints: ReadonlySet<string>): Promise<void> {
     try {
-      await this.#services.collector.collectPendingSavepoints(
-        ({ jobId }) => this.#masters.get(jobId) === undefined,
+      await this.#services.collector.collectPendingSavepoints(({ savepointId }) =>
+        savepoints.has(savepointId),
       );
       for (const record of [...this.#ended.values()]) {
         if (record.cleanup !== null) await this.#exclusively(() => this.#cleanUpEnded(record));
