@@ -161,8 +161,8 @@ test('checkpoints show what was written, what they name in all, and which are re
   const { address } = await serveCluster(t);
   const { stdout } = await runMillrace(['checkpoints', 'job-1', '--cluster', address]);
   const [titles = '', row = '', besides = ''] = stdout.split('\n');
-  t.regex(titles, /WRITTEN +FULL SIZE +RETAINED/);
-  t.regex(row, /^ *1 .* 512 B +2\.0 KB +yes/);
+  t.regex(titles, /WRITTEN +FULL SIZE +IN FLIGHT +RETAINED/);
+  t.regex(row, /^ *1 .* 512 B +2\.0 KB +256 B +yes/);
   t.is(besides, 'retained besides, of an earlier coordinator: 0');
 });
 
