@@ -203,9 +203,10 @@ export class AttemptDeployment {
     checkpointId: number;
     manifest: string;
     allowNonRestoredState: boolean;
+    owned: boolean;
   } {
-    const { checkpointId, allowNonRestoredState, prefix } = source;
+    const { checkpointId, allowNonRestoredState, owned, prefix } = source;
     invariant(this.#restored?.source.prefix === prefix, 'what is restored from was verified');
-    return { checkpointId, manifest: this.#restored.text, allowNonRestoredState };
+    return { checkpointId, manifest: this.#restored.text, allowNonRestoredState, owned };
   }
 }
