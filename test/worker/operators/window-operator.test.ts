@@ -65,7 +65,7 @@ test('a window that is kept for late records fires no second time after a restor
   t.deepEqual(second.output.takeValues(), ['10: 2']);
 });
 
-test('keys that come from subtasks of different times each go on with their own', (t) => {
+test('keys that come from subtasks of different times each go on with their own', async (t) => {
   // Windows of 'ahead' had fired up to 12, those of 'behind' up to nothing.
   const [ahead, behind] = ['ahead', 'behind'];
   const first = open();
@@ -83,7 +83,9 @@ test('keys that come from subtasks of different times each go on with their own'
       128,
     ),
   );
-  second.backend.restore(keyed === undefined ? [] : [keyed.bytes()]);
+  if (keyed !== undefined) {
+    restoreRuns(second.backend, second.runs, [await copyRuns(keyed)]);
+  }
   second.operator.processElement([ahead, 10], 6);
   t.deepEqual(second.output.takeValues(), ['0: 11'], 'late for its key: fires again at once');
   second.operator.processElement([behind, 20], 6);
