@@ -66,7 +66,7 @@ async function main(): Promise<void> {
     .option('--host <host>', 'address to listen on, and for peers to reach', '127.0.0.1')
     .option('--data-port <port>', 'port of the exchange; 0: any', wholeNumber(0, 65_535), 0)
     .option('--http-port <port>', 'port of /metrics; 0: any', wholeNumber(0, 65_535), 0)
-    .option('--data <folder>', 'folder for bundles', '.millrace/worker')
+    .option('--data <folder>', 'folder for bundles and working state', '.millrace/worker')
     .option('--worker-id <id>', 'name of this worker', `worker-${randomBytes(4).toString('hex')}`)
     .option('--slot-heap-mb <mb>', 'heap limit of a slot', wholeNumber(32, 1_048_576))
     .option(
@@ -113,6 +113,7 @@ async function main(): Promise<void> {
     dataPort: flags.dataPort,
     httpPort: flags.httpPort,
     bundleFolder: path.resolve(flags.data, 'bundles'),
+    stateFolder: path.resolve(flags.data, 'state'),
     slotHeapMb: flags.slotHeapMb,
     scoringThreads: flags.scoringThreads,
     connectTimeoutMs: flags.connectTimeoutMs,
