@@ -18,6 +18,7 @@ const EXACT = { missing: 0, duplicated: 0, different: 0, disordered: 0 };
 const REPLAY = `MILLRACE_SEED=${SEED}`;
 /** Slots settle at once, so that a test need not wait; how long they take by default is no matter here. */
 const QUICK = ['--slot-stabilization', '200', '--rescale-cooldown', '100'];
+const NOT_NOW: readonly string[] = ['JOB_STATE_CONFLICT', 'NOT_ENOUGH_SLOTS'];
 /** A kill strikes at a random moment from the wish on, beyond which a rescale is over as a rule. */
 const MOMENTS_MS = 900;
 
@@ -60,7 +61,10 @@ async function finish(t: ExecutionContext, run: LedgerRun): Promise<void> {
   t.true(found > DEPOSITS);
 }
 
-/** Asks for another parallelism until that is taken: a job that restarts takes no wish. */
+/**
+ * Asks for another parallelism until that is taken: a job that restarts takes no wish, and a worker
+ * that has not come (back) to the coordinator yet has no slots.
+ */
 async function wish(cluster: TestCluster, run: LedgerRun, parallelism: number): Promise<void> {
   await eventually(
     () => `the wish for parallelism ${parallelism}`,
@@ -69,7 +73,7 @@ async function wish(cluster: TestCluster, run: LedgerRun, parallelism: number): 
         await cluster.client.rescaleJob(run.watch.jobId, parallelism);
         return true;
       } catch (error) {
-        if (isMillraceError(error) && error.code === 'JOB_STATE_CONFLICT') return undefined;
+        if (isMillraceError(error) && NOT_NOW.includes(error.code)) return undefined;
         throw error;
       }
     },
