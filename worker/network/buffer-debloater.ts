@@ -4,7 +4,6 @@
  * this bounds how long alignment takes when a consumer is slow. It only counts; it holds no buffers.
  */
 import {
-  CHANNEL_CREDITS,
   CHUNK_RECORDS_MAX,
   CHUNK_RECORDS_MIN,
   IN_FLIGHT_MIN,
@@ -13,6 +12,7 @@ import {
 
 export class BufferDebloater {
   readonly #monotonic: () => number;
+  readonly #windowMax: number;
   /** When each chunk in flight was sent, oldest first. */
   readonly #sentAtMs: number[] = [];
   #window = IN_FLIGHT_MIN;
@@ -20,8 +20,10 @@ export class BufferDebloater {
   /** Whether the window held a chunk back since it last changed. */
   #limited = false;
 
-  constructor(monotonic: () => number) {
+  /** @param windowMax chunks in flight at most */
+  constructor(monotonic: () => number, windowMax: number) {
     this.#monotonic = monotonic;
+    this.#windowMax = windowMax;
   }
 
   /** Records at which a chunk is closed. */
@@ -65,7 +67,7 @@ export class BufferDebloater {
 
   #grow(count: number): void {
     if (this.#chunkRecords < CHUNK_RECORDS_MAX) this.#chunkRecords *= 2;
-    else this.#window = Math.min(CHANNEL_CREDITS, this.#window + count);
+    else this.#window = Math.min(this.#windowMax, this.#window + count);
     this.#limited = false;
   }
 }

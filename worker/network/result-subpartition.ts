@@ -14,7 +14,12 @@ import {
   type StreamEvent,
 } from './buffer.js';
 import { BufferDebloater } from './buffer-debloater.js';
-import { CHUNK_BYTES_MAX, SUBPARTITION_QUEUE_MAX } from './limits.js';
+import {
+  CHANNEL_CREDITS,
+  CHUNK_BYTES_MAX,
+  LOCAL_CHANNEL_CREDITS,
+  SUBPARTITION_QUEUE_MAX,
+} from './limits.js';
 
 /** Where buffers go: the consumer's gate in the same slot, or the exchange. */
 export type SendBuffer = (channel: number, buffer: Buffer) => void;
@@ -47,7 +52,10 @@ export class ResultSubpartition {
     this.channel = channel;
     this.#send = send;
     this.#builder = builder;
-    this.#debloater = new BufferDebloater(monotonic);
+    this.#debloater = new BufferDebloater(
+      monotonic,
+      builder === undefined ? LOCAL_CHANNEL_CREDITS : CHANNEL_CREDITS,
+    );
     this.#chunkRecords = this.#debloater.chunkRecords;
   }
 

@@ -22,7 +22,7 @@ function round(debloater: BufferDebloater, clock: ManualClock, perChunkMs: numbe
 
 test('a fast consumer gets the whole window', (t) => {
   const clock = new ManualClock();
-  const debloater = new BufferDebloater(() => clock.monotonic());
+  const debloater = new BufferDebloater(() => clock.monotonic(), CHANNEL_CREDITS);
   for (let i = 0; i < 50; i++) round(debloater, clock, 0.1);
   t.is(round(debloater, clock, 0.1), CHANNEL_CREDITS);
   t.is(debloater.chunkRecords, CHUNK_RECORDS_MAX);
@@ -30,14 +30,14 @@ test('a fast consumer gets the whole window', (t) => {
 
 test('a slow consumer has no more in flight than it works off in the target time', (t) => {
   const clock = new ManualClock();
-  const debloater = new BufferDebloater(() => clock.monotonic());
+  const debloater = new BufferDebloater(() => clock.monotonic(), CHANNEL_CREDITS);
   for (let i = 0; i < 50; i++) round(debloater, clock, 20);
   t.true(round(debloater, clock, 20) * 20 <= 2 * IN_FLIGHT_TARGET_MS);
 });
 
 test('a consumer slower than two chunks in the target time gets smaller chunks, and large ones when it recovers', (t) => {
   const clock = new ManualClock();
-  const debloater = new BufferDebloater(() => clock.monotonic());
+  const debloater = new BufferDebloater(() => clock.monotonic(), CHANNEL_CREDITS);
   for (let i = 0; i < 50; i++) round(debloater, clock, 1000);
   t.is(round(debloater, clock, 1000), IN_FLIGHT_MIN);
   t.is(debloater.chunkRecords, CHUNK_RECORDS_MIN);
