@@ -85,11 +85,13 @@ export type FromSlot =
 /** What the rest of the worker hears of it. */
 export type SlotReport = Exclude<FromSlot, { readonly kind: 'closed' }>;
 
-/** The memory of the chunks among the buffers, to be transferred. */
+/** The memory of the chunks among the buffers, to be transferred; several chunks may share one. */
 export function transferList(buffers: readonly ChannelBuffer[]): ArrayBuffer[] {
-  return buffers.flatMap((buffer) =>
-    buffer.kind === 'chunk' && buffer.bytes.buffer instanceof ArrayBuffer
-      ? [buffer.bytes.buffer]
-      : [],
-  );
+  const memory = new Set<ArrayBuffer>();
+  for (const buffer of buffers) {
+    if (buffer.kind === 'chunk' && buffer.bytes.buffer instanceof ArrayBuffer) {
+      memory.add(buffer.bytes.buffer);
+    }
+  }
+  return [...memory];
 }

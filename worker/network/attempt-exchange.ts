@@ -7,7 +7,7 @@
 import { invariant, MillraceError, toMillraceError } from '../../core/errors.js';
 import { channelTable, type ChannelEnds, type JobGraph } from '../../core/job-graph.js';
 import type { Buffer as ChannelBuffer } from './buffer.js';
-import { decodeFrame, encodeFrame, framedBytes } from './frame.js';
+import { decodeFrame, encodeFrame, framedBytes, ownsMemory } from './frame.js';
 import { FRAME_BYTES_MAX } from './limits.js';
 
 /** Where a slice of the attempt runs. */
@@ -255,7 +255,8 @@ export class AttemptExchange {
       this.#options.onBroken(toMillraceError(error, 'WIRE_CORRUPT'));
       return;
     }
-    delivery.deliver();
+    if (ownsMemory(frame) && delivery.slots === 1) delivery.deliver();
+    else delivery.deliverCopies();
   }
 }
 
@@ -278,9 +279,25 @@ class SlotDelivery {
     group.buffers.push(buffer);
   }
 
+  /** How many slots there is something for. */
+  get slots(): number {
+    return this.#bySlice.size;
+  }
+
+  /** Gives the chunks' memory away. */
   deliver(): void {
     for (const [slice, { channels, buffers }] of this.#bySlice) {
       this.#portOf(slice).buffers(channels, buffers);
     }
+  }
+
+  /** Leaves the memory in which the chunks lie to others. */
+  deliverCopies(): void {
+    for (const { buffers } of this.#bySlice.values()) {
+      buffers.forEach((buffer, i) => {
+        if (buffer.kind === 'chunk') buffers[i] = { kind: 'chunk', bytes: buffer.bytes.slice() };
+      });
+    }
+    this.deliver();
   }
 }

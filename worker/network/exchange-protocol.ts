@@ -8,7 +8,7 @@ import {
   ExchangeService as GeneratedExchangeService,
 } from '../../proto/gen/millrace/v1/exchange.js';
 
-export const EXCHANGE_PROTOCOL_VERSION = 2;
+export const EXCHANGE_PROTOCOL_VERSION = 3;
 
 const asIs = (frame: Buffer): Buffer => frame;
 

@@ -2,11 +2,19 @@
  * Frames of the exchange: many buffers in one message, so that the cost of a message is shared. The
  * bytes are exactly those of the protobuf message ExchangeFrame, written and read here by hand: its
  * generated code would copy every payload twice. What is read comes from the wire and is checked.
+ *
+ * Every payload begins at a multiple of 8 bytes of the memory that gRPC makes for a message, so a
+ * receiver can hand that memory on whole, and its columns can be read where they lie.
  */
 import { MillraceError } from '../../core/errors.js';
 import type { Buffer as ChannelBuffer } from './buffer.js';
 
 const HEADER_BYTES = 12;
+/** What gRPC keeps before a message, in the same memory: a flag and the length. */
+const GRPC_PREFIX_BYTES = 5;
+/** Of the message before its first buffer: the field's tag, and its length as a varint of six bytes. */
+const PROLOGUE_BYTES = 7;
+const ALIGNMENT = 8;
 /** Of a barrier before its prefix: id, time of the trigger, alignment timeout, flag. */
 const BARRIER_BYTES = 25;
 /** Stands for a barrier that never overtakes. */
@@ -32,15 +40,15 @@ function payloadBytes(buffer: ChannelBuffer): number {
   }
 }
 
-/** Size of a buffer in a frame. */
-export function framedBytes(buffer: ChannelBuffer): number {
-  return HEADER_BYTES + payloadBytes(buffer);
+/** Zeros behind a payload, so that the next one is aligned. */
+function paddingBytes(payload: number): number {
+  return (2 * ALIGNMENT - ((payload + HEADER_BYTES) % ALIGNMENT)) % ALIGNMENT;
 }
 
-function varintBytes(value: number): number {
-  let bytes = 1;
-  for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes++;
-  return bytes;
+/** Size of a buffer in a frame. */
+export function framedBytes(buffer: ChannelBuffer): number {
+  const payload = payloadBytes(buffer);
+  return HEADER_BYTES + payload + paddingBytes(payload);
 }
 
 /** One ExchangeFrame message with the buffers, in order. */
@@ -50,15 +58,14 @@ export function encodeFrame(
 ): globalThis.Buffer {
   let length = 0;
   for (const buffer of buffers) length += framedBytes(buffer);
-  const start = 1 + varintBytes(length);
-  const frame = Buffer.allocUnsafe(start + length);
+  const frame = Buffer.allocUnsafe(PROLOGUE_BYTES + length);
   frame[0] = BUFFERS_TAG;
   let rest = length;
-  for (let at = 1; at < start; at++) {
-    frame[at] = at + 1 < start ? (rest % 0x80) | 0x80 : rest;
+  for (let at = 1; at < PROLOGUE_BYTES; at++) {
+    frame[at] = at + 1 < PROLOGUE_BYTES ? (rest % 0x80) | 0x80 : rest;
     rest = Math.floor(rest / 0x80);
   }
-  let at = start;
+  let at = PROLOGUE_BYTES;
   for (let i = 0; i < buffers.length; i++) {
     const buffer = buffers[i];
     if (buffer !== undefined) at = writeBuffer(frame, at, channels[i] ?? 0, buffer);
@@ -98,7 +105,9 @@ function writeBuffer(
     case 'batch':
       break;
   }
-  return at + length;
+  const end = at + length + paddingBytes(length);
+  frame.fill(0, at + length, end);
+  return end;
 }
 
 function corrupt(what: string): never {
@@ -109,8 +118,15 @@ function corrupt(what: string): never {
 }
 
 /**
- * Calls `visit` for every buffer of a frame. Chunks are copied into memory of their own, aligned and
- * ready to be transferred to a slot's thread.
+ * Whether the frame is all that its memory holds, so that the memory may be given away: gRPC puts
+ * messages of more than a few kilobytes into memory of their own.
+ */
+export function ownsMemory(frame: globalThis.Buffer): boolean {
+  return frame.buffer.byteLength === frame.length + GRPC_PREFIX_BYTES;
+}
+
+/**
+ * Calls `visit` for every buffer of a frame. Chunks are views of the frame's memory.
  * @throws MillraceError WIRE_CORRUPT
  */
 export function decodeFrame(
@@ -123,7 +139,7 @@ export function decodeFrame(
   let at = 1;
   for (let factor = 1; ; factor *= 0x80) {
     const byte = frame[at++];
-    if (byte === undefined || at > 6) corrupt('length');
+    if (byte === undefined || at > PROLOGUE_BYTES) corrupt('length');
     length += (byte & 0x7f) * factor;
     if (byte < 0x80) break;
   }
@@ -134,9 +150,9 @@ export function decodeFrame(
     const kind = frame.readUInt32LE(at + 4);
     const size = frame.readUInt32LE(at + 8);
     at += HEADER_BYTES;
-    if (at + size > frame.length) corrupt('payload');
+    if (at + size + paddingBytes(size) > frame.length) corrupt('payload');
     visit(channel, readBuffer(frame, kind, at, size));
-    at += size;
+    at += size + paddingBytes(size);
   }
 }
 
@@ -147,11 +163,11 @@ function readBuffer(
   size: number,
 ): ChannelBuffer {
   switch (kind) {
-    case KIND.chunk: {
-      const bytes = new Uint8Array(size);
-      bytes.set(frame.subarray(at, at + size));
-      return { kind: 'chunk', bytes };
-    }
+    case KIND.chunk:
+      return {
+        kind: 'chunk',
+        bytes: new Uint8Array(frame.buffer, frame.byteOffset + at, size),
+      };
     case KIND.watermark:
       if (size !== 8) corrupt('watermark');
       return { kind: 'watermark', timestamp: frame.readDoubleLE(at) };
