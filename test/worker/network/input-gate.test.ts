@@ -12,7 +12,11 @@ import type {
 import { InputGate, type GateItem } from '../../../worker/network/input-gate.js';
 import { CREDIT_RETURN_BATCH } from '../../../worker/network/limits.js';
 
-function gateOf(channels: number): {
+/** @param broadcast how many of the channels, from the last, carry what all subtasks are given */
+function gateOf(
+  channels: number,
+  broadcast = 0,
+): {
   gate: InputGate;
   returned: [number, number][];
   announced: number[];
@@ -20,7 +24,11 @@ function gateOf(channels: number): {
   const returned: [number, number][] = [];
   const announced: number[] = [];
   const gate = new InputGate({
-    channels: Array.from({ length: channels }, (_, index) => ({ channel: 10 + index, input: 0 })),
+    channels: Array.from({ length: channels }, (_, index) => ({
+      channel: 10 + index,
+      input: 0,
+      broadcast: index >= channels - broadcast,
+    })),
     returnCredits: (channel, count) => returned.push([channel, count]),
     monotonic: () => 0,
     announce: ({ checkpointId }) => announced.push(checkpointId),
