@@ -327,10 +327,12 @@ export class StreamTask {
       chain.proceed();
       return true;
     }
-    if (!input.gate.mayOvertake(checkpointId)) return this.#processBroadcast(input);
+    const { gate } = input;
+    if (!gate.mayOvertake(checkpointId) && this.#processBroadcast(input)) return true;
+    if (!gate.mayOvertake(checkpointId)) return false;
     this.#drainThen(() => {
       const channels = this.#channelState(true);
-      const overtaking = input.gate.overtake(checkpointId, channels);
+      const overtaking = gate.overtake(checkpointId, channels);
       // Aligned in the meantime, and to be taken from the gate, or given up.
       if (overtaking === undefined) return this.#alignment.settle(checkpointId);
       this.#emitBarrier(overtaking.barrier, channels);
@@ -342,12 +344,12 @@ export class StreamTask {
 
   /**
    * Does a piece of what stands between the barrier and its checkpoint when it may overtake everything else: the
-   * broadcast records before it, which are in no checkpoint.
+   * broadcast records before it, which are in no checkpoint. As a rule nothing comes of them, so they are processed
+   * even when nothing may come out, as far as memory bears it.
    */
   #processBroadcast(input: GateInput): boolean {
     const { chain } = this.#options;
-    if (this.#waiting > 0 || chain.suspended() !== undefined) return false;
-    const isHastened = this.#isOutputFull();
+    const isHastened = this.#waiting > 0 || this.#isOutputFull() || chain.suspended() !== undefined;
     if (isHastened && this.#hastened === HASTENED_MAX) return false;
     if (!chain.proceed()) {
       const item = input.gate.poll('broadcast');
