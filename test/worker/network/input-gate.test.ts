@@ -53,6 +53,14 @@ const barrier = (
   alignmentTimeoutMs,
 });
 
+function drainBroadcast(gate: InputGate): string[] {
+  const seen: string[] = [];
+  for (let item = gate.poll('broadcast'); item !== undefined; item = gate.poll('broadcast')) {
+    seen.push(describe(item));
+  }
+  return seen;
+}
+
 function drain(gate: InputGate): string[] {
   const seen: string[] = [];
   for (let item = gate.poll(); item !== undefined; item = gate.poll()) seen.push(describe(item));
@@ -326,4 +334,30 @@ test('property: a snapshot and what is kept with it hold exactly what came befor
     { numRuns: 2_000 },
   );
   t.true(snapshots > 2_000);
+});
+
+test('a barrier overtakes once it has come on every broadcast channel, whose records come first', (t) => {
+  const { gate } = gateOf(3, 2);
+  const recording = new Recording();
+  gate.onBuffer(10, records('a1'));
+  gate.onBuffer(10, barrier(1, 0));
+  gate.onBuffer(11, records('rule1'));
+  gate.onBuffer(12, barrier(1, 0));
+  gate.onBuffer(11, records('rule2'));
+  t.false(gate.mayOvertake(1));
+  t.deepEqual(drainBroadcast(gate), ['rule1', 'rule2']);
+  t.false(gate.mayOvertake(1), 'one of them may still bring rules');
+  gate.onBuffer(11, records('rule3'));
+  gate.onBuffer(11, barrier(1, 0));
+  gate.onBuffer(11, records('rule4'));
+  t.deepEqual(drainBroadcast(gate), ['rule3']);
+  t.true(gate.mayOvertake(1));
+  t.is(gate.overtake(1, recording)?.barrier.checkpointId, 1);
+  t.deepEqual([...recording.kept], [[10, ['a1']]]);
+  t.is(recording.state, 'complete');
+  t.deepEqual(drain(gate).sort(), ['a1', 'rule4']);
+});
+
+test('without broadcast channels a barrier overtakes at once', (t) => {
+  t.true(gateOf(2).gate.mayOvertake(1));
 });
