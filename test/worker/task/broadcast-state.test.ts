@@ -272,8 +272,9 @@ test('the mutant "a restored subtask misses the broadcast state" is caught', asy
 });
 
 test.serial('the mutant "a barrier overtakes what is broadcast" is caught', async (t) => {
-  const { mayOvertake } = InputGate.prototype;
-  InputGate.prototype.mayOvertake = () => true;
+  const { prototype } = InputGate;
+  const rule = Object.getOwnPropertyDescriptor(prototype, 'mayOvertake') ?? {};
+  Object.defineProperty(prototype, 'mayOvertake', { ...rule, value: () => true });
   try {
     const world = new World(clicks(2, 600), rulesOf(2, 300));
     world.rules.moveGate(100);
@@ -286,6 +287,6 @@ test.serial('the mutant "a barrier overtakes what is broadcast" is caught', asyn
     t.regex(error?.message ?? '', /no barrier overtakes what is broadcast/);
     await cluster.close();
   } finally {
-    InputGate.prototype.mayOvertake = mayOvertake;
+    Object.defineProperty(prototype, 'mayOvertake', rule);
   }
 });
