@@ -4,10 +4,13 @@ export { job, isJob, type Job, type JobOptions, type BuiltJob } from './job.js';
 export { param, type Param, type Params, type ParamValues } from './params.js';
 export type { OperatorOptions } from './declarations.js';
 export { StreamEnvironment, SourceStream } from './environment.js';
+export { BroadcastStream } from './broadcast-stream.js';
 export {
   Stream,
   KeyedStream,
   WindowedStream,
+  BroadcastConnectedStream,
+  KeyedBroadcastConnectedStream,
   type OutputOptions,
   type ScoreOptions,
   type StreamWithSideOutputs,
@@ -23,11 +26,22 @@ export {
   type MapState,
   type ReducingState,
   type AggregatingState,
+  type BroadcastState,
+  type BroadcastStates,
+  type ReadOnlyBroadcastState,
   type StateDescriptor,
   type StateHandles,
 } from './state.js';
 export { tumblingWindows, type TumblingWindows } from './windows.js';
 export { boundedOutOfOrderness, type WatermarkStrategy } from './watermarks.js';
+export type {
+  BroadcastContext,
+  BroadcastProcessFunction,
+  KeyedBroadcastProcessFunction,
+  KeyedReadOnlyContext,
+  KeyedReadOnlyTimerContext,
+  ReadOnlyContext,
+} from './broadcast-functions.js';
 export type {
   AggregateFunction,
   ProcessContext,

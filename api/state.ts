@@ -35,6 +35,26 @@ export interface MapState<V> {
   clear(): void;
 }
 
+/**
+ * A map that is the same in all subtasks of an operator, as the stream beside the broadcast one sees
+ * it. Values are frozen copies of what was put.
+ */
+export interface ReadOnlyBroadcastState<V> {
+  get(key: string): V | undefined;
+  has(key: string): boolean;
+  /** In the order in which the keys were first put. */
+  entries(): IterableIterator<[string, V]>;
+  isEmpty(): boolean;
+}
+
+/** The same map as the broadcast stream sees it, whose records alone may change it. */
+export interface BroadcastState<V> extends ReadOnlyBroadcastState<V> {
+  /** @throws MillraceError SCHEMA_MISMATCH for a value that the declared schema doesn't describe */
+  put(key: string, value: V): void;
+  remove(key: string): void;
+  clear(): void;
+}
+
 export interface ReducingState<V> {
   get(): V | undefined;
   add(value: V): void;
@@ -91,6 +111,19 @@ export type StateHandles<D> = {
           : D[K] extends AggregatingStateDescriptor<infer I, infer _A, infer O>
             ? AggregatingState<I, O>
             : never;
+};
+
+/** What `.broadcast()` declares: maps from string, which can't expire. */
+export type BroadcastStates = Readonly<Record<string, MapStateDescriptor<unknown>>>;
+
+/** The handle type of each declared broadcast state. */
+export type BroadcastStateHandles<B> = {
+  readonly [N in keyof B]: B[N] extends MapStateDescriptor<infer V> ? BroadcastState<V> : never;
+};
+export type ReadOnlyBroadcastStateHandles<B> = {
+  readonly [N in keyof B]: B[N] extends MapStateDescriptor<infer V>
+    ? ReadOnlyBroadcastState<V>
+    : never;
 };
 
 export function valueState<V>(

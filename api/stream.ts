@@ -13,9 +13,15 @@ import {
   type OperatorOptions,
   type StreamOrigin,
 } from './declarations.js';
+import type {
+  BroadcastProcessFunction,
+  KeyedBroadcastProcessFunction,
+} from './broadcast-functions.js';
+import { BroadcastStream } from './broadcast-stream.js';
 import type { AggregateFunction, ProcessFunction, SideOutputs } from './functions.js';
+import { declareProcess } from './process-declaration.js';
 import type { Sink } from './sink.js';
-import type { StateDescriptor } from './state.js';
+import type { BroadcastStates, StateDescriptor } from './state.js';
 import type { KeySelector, OperatorFunctions } from './transformation.js';
 import type { TumblingWindows } from './windows.js';
 
@@ -48,6 +54,8 @@ export interface ScoreOptions<In, Features, Score, Out> extends OperatorOptions 
 export type StreamWithSideOutputs<Out, Sides extends SideOutputs> = Stream<Out> & {
   sideOutput<N extends keyof Sides & string>(name: N): Stream<Infer<Sides[N]>>;
 };
+
+type Functions<Kind> = Extract<OperatorFunctions, { readonly kind: Kind }>;
 
 export class Stream<T> {
   readonly #declarations: Declarations;
@@ -112,6 +120,26 @@ export class Stream<T> {
   /** Spreads records evenly over the next operator's subtasks. */
   rebalance(): Stream<T> {
     return new Stream<T>(this.#declarations, this.#repartitioned('rebalance'));
+  }
+
+  /**
+   * Sends every record to all subtasks of the operator that the result is connected to, where its
+   * records, and no others, may change the given states.
+   * @param states each a `mapState` without a time to live, found in a savepoint by its name
+   */
+  broadcast<B extends BroadcastStates>(states: B): BroadcastStream<T, B> {
+    return new BroadcastStream<T, B>(this.#declarations, this.#repartitioned('broadcast'), states);
+  }
+
+  /** Joins a broadcast stream, of which every subtask gets every record. */
+  connect<Broadcast, B extends BroadcastStates>(
+    broadcast: BroadcastStream<Broadcast, B>,
+  ): BroadcastConnectedStream<T, Broadcast, B> {
+    return new BroadcastConnectedStream(
+      this.#declarations,
+      broadcast.connected(this.#declarations, this.#origins),
+      broadcast.states,
+    );
   }
 
   /**
@@ -208,6 +236,16 @@ export class Stream<T> {
   }
 }
 
+function resultOf<Out, Sides extends SideOutputs>(
+  declarations: Declarations,
+  name: string,
+): StreamWithSideOutputs<Out, Sides> {
+  return Object.assign(new Stream<Out>(declarations, [originOf(name, MAIN_OUTPUT)]), {
+    sideOutput: <N extends keyof Sides & string>(side: N) =>
+      new Stream<Infer<Sides[N]>>(declarations, [originOf(name, side)]),
+  });
+}
+
 /** A stream partitioned by key: its operators have keyed state and timers. */
 export class KeyedStream<T, K extends Key> {
   readonly #declarations: Declarations;
@@ -238,39 +276,102 @@ export class KeyedStream<T, K extends Key> {
     process: ProcessFunction<K, T, D, Out, Sides>,
     options: OperatorOptions = {},
   ): StreamWithSideOutputs<Out, Sides> {
-    const states = Object.entries(process.state ?? {}).map(([state, descriptor]) => ({
-      name: state,
-      kind: descriptor.kind,
-      schema: schemaToJson(descriptor.schema),
-      ...(descriptor.ttlMs === undefined ? {} : { ttlMs: descriptor.ttlMs }),
-    }));
-    const sides = Object.entries(process.sideOutputs ?? {});
-    if (sides.some(([side]) => side === MAIN_OUTPUT)) {
-      throw new MillraceError(
-        'JOB_INVALID',
-        `operator "${name}" names a side output "${MAIN_OUTPUT}"; rename it`,
-      );
-    }
-    this.#declarations.declare({
+    declareProcess(this.#declarations, {
       name,
       inputs: this.#origins,
       functions: {
         kind: 'process',
-        process: process as unknown as Extract<OperatorFunctions, { kind: 'process' }>['process'],
+        process: process as unknown as Functions<'process'>['process'],
       },
-      outputs: new Map<string, Schema<unknown>>([[MAIN_OUTPUT, process.output], ...sides]),
-      states,
+      process,
       options,
     });
-    const declarations = this.#declarations;
-    return Object.assign(new Stream<Out>(declarations, [originOf(name, MAIN_OUTPUT)]), {
-      sideOutput: <N extends keyof Sides & string>(side: N) =>
-        new Stream<Infer<Sides[N]>>(declarations, [originOf(name, side)]),
-    });
+    return resultOf<Out, Sides>(this.#declarations, name);
+  }
+
+  /** Joins a broadcast stream, of which every subtask gets every record. */
+  connect<Broadcast, B extends BroadcastStates>(
+    broadcast: BroadcastStream<Broadcast, B>,
+  ): KeyedBroadcastConnectedStream<T, K, Broadcast, B> {
+    return new KeyedBroadcastConnectedStream(
+      this.#declarations,
+      broadcast.connected(this.#declarations, this.#origins),
+      broadcast.states,
+    );
   }
 
   window(windows: TumblingWindows): WindowedStream<T, K> {
     return new WindowedStream<T, K>(this.#declarations, this.#origins, windows);
+  }
+}
+
+/** A stream beside a broadcast one. */
+export class BroadcastConnectedStream<T, Broadcast, B extends BroadcastStates> {
+  readonly #declarations: Declarations;
+  readonly #origins: readonly StreamOrigin[];
+  readonly #states: B;
+
+  constructor(declarations: Declarations, origins: readonly StreamOrigin[], states: B) {
+    this.#declarations = declarations;
+    this.#origins = origins;
+    this.#states = states;
+  }
+
+  process<Out, Sides extends SideOutputs = Record<never, never>>(
+    name: string,
+    process: BroadcastProcessFunction<T, Broadcast, B, Out, Sides>,
+    options: OperatorOptions = {},
+  ): StreamWithSideOutputs<Out, Sides> {
+    declareProcess(this.#declarations, {
+      name,
+      inputs: this.#origins,
+      functions: {
+        kind: 'broadcastProcess',
+        process: process as unknown as Functions<'broadcastProcess'>['process'],
+        broadcastStates: this.#states,
+      },
+      process,
+      broadcastStates: this.#states,
+      options,
+    });
+    return resultOf<Out, Sides>(this.#declarations, name);
+  }
+}
+
+/** A keyed stream beside a broadcast one. */
+export class KeyedBroadcastConnectedStream<T, K extends Key, Broadcast, B extends BroadcastStates> {
+  readonly #declarations: Declarations;
+  readonly #origins: readonly StreamOrigin[];
+  readonly #states: B;
+
+  constructor(declarations: Declarations, origins: readonly StreamOrigin[], states: B) {
+    this.#declarations = declarations;
+    this.#origins = origins;
+    this.#states = states;
+  }
+
+  process<
+    Out,
+    D extends Readonly<Record<string, StateDescriptor>> = Record<never, never>,
+    Sides extends SideOutputs = Record<never, never>,
+  >(
+    name: string,
+    process: KeyedBroadcastProcessFunction<K, T, Broadcast, D, B, Out, Sides>,
+    options: OperatorOptions = {},
+  ): StreamWithSideOutputs<Out, Sides> {
+    declareProcess(this.#declarations, {
+      name,
+      inputs: this.#origins,
+      functions: {
+        kind: 'broadcastProcess',
+        process: process as unknown as Functions<'broadcastProcess'>['process'],
+        broadcastStates: this.#states,
+      },
+      process,
+      broadcastStates: this.#states,
+      options,
+    });
+    return resultOf<Out, Sides>(this.#declarations, name);
   }
 }
 

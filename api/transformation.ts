@@ -5,7 +5,8 @@
  */
 import type { Schema } from '../core/schema.js';
 import type { StreamNode } from '../core/stream-graph.js';
-import type { StateDescriptor } from './state.js';
+import type { KeyedBroadcastProcessFunction } from './broadcast-functions.js';
+import type { BroadcastStates, StateDescriptor } from './state.js';
 import type { Sink } from './sink.js';
 import type { Source } from './source.js';
 import type { Key } from '../core/key-codec.js';
@@ -31,6 +32,20 @@ export type OperatorFunctions =
         unknown,
         SideOutputs
       >;
+    }
+  | {
+      /** Beside a stream without key it has neither state nor timers. */
+      readonly kind: 'broadcastProcess';
+      readonly process: KeyedBroadcastProcessFunction<
+        Key,
+        unknown,
+        unknown,
+        Readonly<Record<string, StateDescriptor>>,
+        BroadcastStates,
+        unknown,
+        SideOutputs
+      >;
+      readonly broadcastStates: BroadcastStates;
     }
   | {
       readonly kind: 'window';

@@ -8,7 +8,7 @@ import { MillraceError } from './errors.js';
 import { createJobGraph } from './job-graph.js';
 import { evolve } from './schema-evolution.js';
 import { schemaFromJson } from './schema-json.js';
-import type { StateDeclaration, StreamGraph, StreamNode } from './stream-graph.js';
+import type { OperatorKind, StateDeclaration, StreamGraph, StreamNode } from './stream-graph.js';
 
 /**
  * @param allowNonRestoredState drops state that has no place in `graph`, and lets state that is not
@@ -59,8 +59,13 @@ function isStateful(node: StreamNode): boolean {
   return node.states.length > 0 || node.kind === 'source' || node.kind === 'sink';
 }
 
+/** The kind of operator, as far as what it keeps is concerned: a broadcast stream may come or go beside a keyed one. */
+function stateOwner({ kind }: StreamNode): OperatorKind {
+  return kind === 'broadcastProcess' ? 'process' : kind;
+}
+
 function checkOperator(node: StreamNode, target: StreamNode, allowNonRestoredState: boolean): void {
-  if (node.kind !== target.kind && (isStateful(node) || isStateful(target))) {
+  if (stateOwner(node) !== stateOwner(target) && (isStateful(node) || isStateful(target))) {
     refuse(
       `operator "${node.name}" is a ${node.kind} in it and a ${target.kind} in the job`,
       'give the changed operator another name',

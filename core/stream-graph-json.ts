@@ -20,8 +20,18 @@ const INPUTS_MAX = 100;
 const OUTPUTS_MAX = 100;
 const STATES_MAX = 1000;
 
-const KINDS = ['source', 'map', 'filter', 'flatMap', 'process', 'window', 'score', 'sink'] as const;
-const PARTITIONINGS = ['forward', 'hash', 'rebalance'] as const;
+const KINDS = [
+  'source',
+  'map',
+  'filter',
+  'flatMap',
+  'process',
+  'broadcastProcess',
+  'window',
+  'score',
+  'sink',
+] as const;
+const PARTITIONINGS = ['forward', 'hash', 'rebalance', 'broadcast'] as const;
 const STATE_KINDS = [
   'value',
   'list',
@@ -30,6 +40,7 @@ const STATE_KINDS = [
   'aggregating',
   'window',
   'operator',
+  'broadcast',
 ] as const;
 
 function readSchema(reader: JsonReader): SchemaJson {

@@ -7,13 +7,22 @@ import { MillraceError } from './errors.js';
 import type { SchemaJson } from './schema-json.js';
 
 export type OperatorKind =
-  'source' | 'map' | 'filter' | 'flatMap' | 'process' | 'window' | 'score' | 'sink';
+  | 'source'
+  | 'map'
+  | 'filter'
+  | 'flatMap'
+  | 'process'
+  | 'broadcastProcess'
+  | 'window'
+  | 'score'
+  | 'sink';
 
-/** How records of an edge find the consumer's subtask. */
-export type Partitioning = 'forward' | 'hash' | 'rebalance';
+/** How records of an edge find the consumer's subtask; 'broadcast': each goes to all of them. */
+export type Partitioning = 'forward' | 'hash' | 'rebalance' | 'broadcast';
 
+/** 'broadcast': a map from string that is the same in all subtasks of its operator. */
 export type StateKind =
-  'value' | 'list' | 'map' | 'reducing' | 'aggregating' | 'window' | 'operator';
+  'value' | 'list' | 'map' | 'reducing' | 'aggregating' | 'window' | 'operator' | 'broadcast';
 
 export interface StateDeclaration {
   readonly name: string;
@@ -122,14 +131,38 @@ function checkWholeNumber(what: string, value: number, min: number, max: number)
   }
 }
 
+/** One way for all inputs, besides those broadcast to an operator with broadcast state, which it needs. */
+function checkPartitioning(node: StreamNode, at: string): void {
+  const own = new Set(node.inputs.map((edge) => edge.partitioning));
+  const isBroadcast = own.delete('broadcast');
+  if (own.size > 1) {
+    invalid(`${at} mixes keyed and unkeyed inputs; give all of its inputs the same keyBy`);
+  }
+  const states = node.states.filter(({ kind }) => kind === 'broadcast');
+  if (node.kind !== 'broadcastProcess') {
+    if (!isBroadcast && states.length === 0) return;
+    invalid(`${at} is a ${node.kind}, which takes no broadcast stream; .connect() one to it`);
+  }
+  if (!isBroadcast || own.size === 0) {
+    invalid(`${at} needs a stream of its own and a broadcast one; .connect() both`);
+  }
+  if (states.length === 0) {
+    invalid(`${at} has no broadcast state; declare it: .broadcast({ NAME: mapState(SCHEMA) })`);
+  }
+  if (!own.has('hash') && states.length < node.states.length) {
+    invalid(`${at} has keyed state, but its stream has no key; put .keyBy() before .connect()`);
+  }
+  const expiring = states.find(({ ttlMs }) => ttlMs !== undefined);
+  if (expiring !== undefined) {
+    invalid(`${at}: broadcast state "${expiring.name}" can't expire; leave its ttlMs out`);
+  }
+}
+
 function checkNode(node: StreamNode, known: ReadonlyMap<string, StreamNode>): void {
   const at = `operator "${node.name}" (${node.declaredAt})`;
   if (node.kind === 'source' && node.inputs.length > 0) invalid(`${at} is a source but has inputs`);
   if (node.kind !== 'source' && node.inputs.length === 0) invalid(`${at} has no input`);
-  const partitionings = new Set(node.inputs.map((edge) => edge.partitioning));
-  if (partitionings.size > 1) {
-    invalid(`${at} mixes keyed and unkeyed inputs; give all of its inputs the same keyBy`);
-  }
+  checkPartitioning(node, at);
   for (const edge of node.inputs) {
     const producer = known.get(edge.from);
     if (producer === undefined)

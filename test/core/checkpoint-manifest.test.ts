@@ -91,6 +91,28 @@ test('what fits is restored, and state may be dropped or start empty on the word
   for (const graph of allowed) t.notThrows(() => checkRestorable(MANIFEST, graph, true));
 });
 
+test('a broadcast stream may come beside a keyed one, whose state stays, with empty state of its own', (t) => {
+  const seen = { name: 'seen', kind: 'value', schema: 'int32' } as const;
+  const rules = { name: 'rules', kind: 'broadcast', schema: 'string' } as const;
+  const connected = withNode('count', {
+    kind: 'broadcastProcess',
+    states: [seen, rules],
+    inputs: [
+      { from: 'numbers', output: 'main', partitioning: 'hash' },
+      { from: 'numbers', output: 'main', partitioning: 'broadcast' },
+    ],
+  });
+  t.throws(() => checkRestorable(MANIFEST, connected, false), {
+    message: /holds no state "rules" of operator "count".*--allow-non-restored-state/,
+  });
+  t.notThrows(() => checkRestorable(MANIFEST, connected, true));
+  const manifest = { ...MANIFEST, streamGraph: connected };
+  t.notThrows(() => checkRestorable(manifest, connected, false));
+  t.throws(() => checkRestorable(manifest, STREAM_GRAPH, false), {
+    message: /holds state "rules" of operator "count", which the job doesn't declare/,
+  });
+});
+
 test('in-flight data asks for the very input that it was on its way to', (t) => {
   const inFlight = (vertex: string, subtask: number): StateFile => ({
     ...fileOf({ vertex: 'count', subtask: 0 }, 3),

@@ -4,21 +4,17 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
-import type { JobDetails } from '../../api/rest/job-dto.js';
-import { isMillraceError } from '../../core/errors.js';
 import { runMillrace } from '../cli/command-line.js';
 import { eventually } from './eventually.js';
 import { LEDGER_OUTPUTS } from './ledger-output.js';
 import { DEPOSITS, LedgerRun } from './ledger-run.js';
+import { QUICK, runsAt, wish } from './scaled-job.js';
 import { randomOf, SEED } from './seed.js';
 import { MISTAKES, spoiledCopy } from './spoiled-output.js';
 import { TestCluster } from './test-cluster.js';
 
 const EXACT = { missing: 0, duplicated: 0, different: 0, disordered: 0 };
 const REPLAY = `MILLRACE_SEED=${SEED}`;
-/** Slots settle at once, so that a test need not wait; how long they take by default is no matter here. */
-const QUICK = ['--slot-stabilization', '200', '--rescale-cooldown', '100'];
-const NOT_NOW: readonly string[] = ['JOB_STATE_CONFLICT', 'NOT_ENOUGH_SLOTS'];
 /** A kill strikes at a random moment from the wish on, beyond which a rescale is over as a rule. */
 const MOMENTS_MS = 900;
 
@@ -29,26 +25,8 @@ async function start(
 ): Promise<{ readonly cluster: TestCluster; readonly run: LedgerRun }> {
   const cluster = await TestCluster.start(t, { workers, slots: 2, coordinatorFlags: QUICK });
   const run = await LedgerRun.submit(t, cluster, { parallelism });
-  await runsAt(run, parallelism);
+  await runsAt(run.watch, parallelism);
   return { cluster, run };
-}
-
-/** All tasks run at this parallelism and have read something, and nothing is about to change that. */
-async function runsAt(run: LedgerRun, parallelism: number): Promise<JobDetails> {
-  const { job } = await run.watch.until(
-    `parallelism ${parallelism}`,
-    ({ job: seen, recordsRead }) => {
-      const states = seen.vertices.flatMap(({ subtasks }) => subtasks.map(({ state }) => state));
-      return (
-        seen.status === 'RUNNING' &&
-        seen.parallelism === parallelism &&
-        seen.scaling?.underWay === false &&
-        states.every((state) => state === 'RUNNING') &&
-        recordsRead > 0
-      );
-    },
-  );
-  return job;
 }
 
 /** Lets the job come to the end of its input, and compares what it has committed. */
@@ -59,25 +37,6 @@ async function finish(t: ExecutionContext, run: LedgerRun): Promise<void> {
   const { found, ...differences } = await run.verify();
   t.deepEqual(differences, EXACT);
   t.true(found > DEPOSITS);
-}
-
-/**
- * Asks for another parallelism until that is taken: a job that restarts takes no wish, and a worker
- * that has not come (back) to the coordinator yet has no slots.
- */
-async function wish(cluster: TestCluster, run: LedgerRun, parallelism: number): Promise<void> {
-  await eventually(
-    () => `the wish for parallelism ${parallelism}`,
-    async () => {
-      try {
-        await cluster.client.rescaleJob(run.watch.jobId, parallelism);
-        return true;
-      } catch (error) {
-        if (isMillraceError(error) && NOT_NOW.includes(error.code)) return undefined;
-        throw error;
-      }
-    },
-  );
 }
 
 test.serial(
@@ -107,16 +66,16 @@ test.serial(
       const answer = JSON.parse(stdout) as { readonly to: number; readonly downtimeMs: number };
       t.is(answer.to, parallelism);
       t.log(`to ${parallelism}: ${Math.round(answer.downtimeMs)} ms without output`);
-      await runsAt(run, parallelism);
+      await runsAt(run.watch, parallelism);
     }
-    await wish(cluster, run, 3);
+    await wish(cluster, run.watch, 3);
     leaving?.kill('SIGTERM');
     t.is(await leaving?.ended, 'exit code 0');
-    const job = await runsAt(run, 2);
+    const job = await runsAt(run.watch, 2);
     t.is(job.desiredParallelism, 3);
     t.regex(job.scaling?.why ?? '', /it can have 2 of the cluster's 2 slots/);
     await cluster.cluster.addWorker();
-    t.like(await runsAt(run, 3), { restarts: 0, failures: [] }, 'all in good order');
+    t.like(await runsAt(run.watch, 3), { restarts: 0, failures: [] }, 'all in good order');
     await finish(t, run);
     for (const name of LEDGER_OUTPUTS) {
       for (const mistake of MISTAKES) {
@@ -134,7 +93,7 @@ test.serial(`exactly once: processes killed in the middle of rescales (${REPLAY}
   let parallelism = 2;
   for (const victim of ['worker', 'coordinator', 'worker', 'coordinator'] as const) {
     parallelism = random.pick([1, 2, 3, 4].filter((other) => other !== parallelism));
-    await wish(cluster, run, parallelism);
+    await wish(cluster, run.watch, parallelism);
     const momentMs = random.whole(0, MOMENTS_MS);
     await delay(momentMs);
     if (victim === 'worker') {
@@ -146,7 +105,7 @@ test.serial(`exactly once: processes killed in the middle of rescales (${REPLAY}
       await cluster.cluster.killCoordinator();
       await cluster.cluster.restartCoordinator();
     }
-    const job = await runsAt(run, parallelism);
+    const job = await runsAt(run.watch, parallelism);
     t.is(job.desiredParallelism, parallelism);
     t.log(
       `${victim} killed ${momentMs} ms after the wish for ${parallelism}: attempt ${job.attempt}`,

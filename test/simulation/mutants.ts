@@ -5,6 +5,7 @@
  */
 import { keyHash } from '../../core/key-codec.js';
 import { keyGroupOf, subtaskOf } from '../../core/key-group.js';
+import { compileRecordCodec } from '../../core/record-codec.js';
 import type { JobDeciderState, JobEffect, JobEvent } from '../../core/job-decider.js';
 import {
   alignBarrier,
@@ -21,8 +22,10 @@ import {
   encodeChannelState,
   type ChannelSection,
 } from '../../worker/task/channel-state-file.js';
+import { broadcastEntrySchema, encodeEntries } from '../../worker/operators/operator-state.js';
 import type { CheckpointStorage } from '../../worker/task/task-environment.js';
 import type { EventLoop, SimulatedProcess } from './event-loop.js';
+import { Told } from './simulated-job.js';
 import { describeFile } from './simulated-store.js';
 
 export interface Mutation {
@@ -89,6 +92,24 @@ function leaveOutInFlight(
       return storage.write(prefix, name, encodeChannelState(sections));
     },
   });
+}
+
+/** Every other slot finds nothing where the broadcast state is. */
+function missBroadcastState(): Mutation {
+  let slots = 0;
+  return {
+    storage: (storage) => {
+      if (++slots % 2 === 0) return storage;
+      const nothing = encodeEntries(compileRecordCodec(broadcastEntrySchema({ told: Told })), []);
+      return {
+        read: async (file) => {
+          const bytes = await storage.read(file);
+          return file.kind === 'operator' && file.operator === 'count' ? nothing : bytes;
+        },
+        write: (prefix, name, bytes) => storage.write(prefix, name, bytes),
+      };
+    },
+  };
 }
 
 function dropTimersOnRestore(backend: KeyedStateBackend): KeyedStateBackend {
@@ -168,6 +189,7 @@ export const MUTANTS = {
   'timer-dropped-on-restore': (): Mutation => ({ backend: dropTimersOnRestore }),
   'in-flight-input-left-out': (): Mutation => ({ storage: leaveOutInFlight('input') }),
   'in-flight-output-left-out': (): Mutation => ({ storage: leaveOutInFlight('output') }),
+  'broadcast-state-missed-on-restore': missBroadcastState,
   'timer-key-group-wrong-on-rescale': (): Mutation => ({ backend: keepTimersOfOwnNumber }),
   'stale-acknowledgement-accepted': (): Mutation => ({ event: acceptStale }),
 } as const satisfies Record<string, () => Mutation>;

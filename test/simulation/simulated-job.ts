@@ -1,11 +1,13 @@
 /**
  * The job that the simulation runs: numbered records of three splits -> keyBy -> a running count per
- * key, with event-time timers -> a two-phase-commit sink. Written with the SDK like any job; its
+ * key, with event-time timers -> a two-phase-commit sink; some of the records are broadcast to the
+ * counters, too, whose timers tell how many they have seen of those. Written with the SDK like any job; its
  * connectors talk to the simulated store. Beside it the same computation in a few plain lines.
  */
 import {
   boundedOutOfOrderness,
   job,
+  mapState,
   t,
   type BuiltJob,
   type PollResult,
@@ -29,10 +31,19 @@ const PACE_MS = 9;
 const PAUSE_EVERY_RECORDS = 8;
 /** Records of each split that wait until enough has happened for the run to prove something. */
 const HELD_BACK = 4;
+const BROADCAST_EVERY = 5;
+/** More than are broadcast. */
+const TOLD_MAX = 1_000;
 
 const Numbered = t.record({ key: t.string, split: t.int32, index: t.int32, at: t.timestamp });
 type Numbered = t.infer<typeof Numbered>;
-const Output = t.record({ key: t.string, kind: t.literal('count', 'timer'), value: t.float64 });
+const Output = t.record({
+  key: t.string,
+  kind: t.literal('count', 'timer', 'told'),
+  value: t.float64,
+});
+/** Of a broadcast record: its time, and how often a subtask has been given it. */
+export const Told = t.record({ at: t.timestamp, times: t.int32 });
 const Split = t.record({ id: t.string, ordinal: t.int32, next: t.int32 });
 type Split = t.infer<typeof Split>;
 const Transaction = t.record({ id: t.string });
@@ -46,18 +57,35 @@ function windowEnd(at: number): number {
   return (Math.floor(at / WINDOW_MS) + 1) * WINDOW_MS;
 }
 
+function isBroadcast({ split, index }: Numbered): boolean {
+  return (split + index) % BROADCAST_EVERY === 0;
+}
+
+/** The time of a timer with what had been broadcast by then, as one number. */
+function toldBy(timestamp: number, broadcast: number): number {
+  return timestamp * TOLD_MAX + broadcast;
+}
+
 /** What the output must be, exactly: counts 1..n for each key, and each key's timers once. */
 export function referenceOutput(): readonly string[] {
+  const broadcastAt: number[] = [];
   const counts = new Map<string, number>();
   const timers = new Set<string>();
   for (let split = 0; split < SPLITS; split++) {
     for (let index = 0; index < RECORDS_PER_SPLIT; index++) {
-      const { key, at } = numbered(split, index);
+      const record = numbered(split, index);
+      const { key, at } = record;
+      if (isBroadcast(record)) broadcastAt.push(at);
       counts.set(key, (counts.get(key) ?? 0) + 1);
       timers.add(`${key} timer ${windowEnd(at)}`);
     }
   }
   const lines = [...timers];
+  for (const timer of timers) {
+    const [key, , at] = timer.split(' ');
+    const broadcast = broadcastAt.filter((time) => time <= Number(at)).length;
+    lines.push(`${key} told ${toldBy(Number(at), broadcast)}`);
+  }
   for (const [key, count] of counts) {
     for (let value = 1; value <= count; value++) lines.push(`${key} count ${value}`);
   }
@@ -216,11 +244,12 @@ export function buildJob(
       watermarkIntervalMs: 9,
     },
     (environment) => {
-      environment
-        .source('numbers', numbers(hooks), {
-          watermarks: boundedOutOfOrderness((record) => record.at, 0),
-        })
+      const records = environment.source('numbers', numbers(hooks), {
+        watermarks: boundedOutOfOrderness((record) => record.at, 0),
+      });
+      records
         .keyBy((record) => record.key)
+        .connect(records.filter('some', isBroadcast).broadcast({ told: mapState(Told) }))
         .process('count', {
           state: { seen: { kind: 'value', schema: t.float64 } },
           output: Output,
@@ -231,8 +260,18 @@ export function buildJob(
             context.timers.registerEventTimeTimer(windowEnd(record.at));
             context.collect({ key: context.key, kind: 'count', value: seen });
           },
+          onBroadcastElement: ({ split, index, at }, { broadcastState: { told } }) => {
+            const name = `${split}-${index}`;
+            told.put(name, { at, times: (told.get(name)?.times ?? 0) + 1 });
+          },
           onTimer: (timestamp, context) => {
-            context.collect({ key: context.key, kind: 'timer', value: timestamp });
+            const { key } = context;
+            context.collect({ key, kind: 'timer', value: timestamp });
+            let broadcast = 0;
+            for (const [, { at, times }] of context.broadcastState.told.entries()) {
+              if (at <= timestamp) broadcast += times;
+            }
+            context.collect({ key, kind: 'told', value: toldBy(timestamp, broadcast) });
           },
         })
         .sinkTo('out', transactionalSink(store, owner, hooks));

@@ -6,8 +6,8 @@ import { MillraceError } from '../../core/errors.js';
 
 export interface OutputRecord {
   readonly key: string;
-  readonly kind: 'count' | 'timer';
-  /** The count, or the timer's timestamp. */
+  readonly kind: 'count' | 'timer' | 'told';
+  /** The count, the timer's timestamp, or that with what had been broadcast by then. */
   readonly value: number;
 }
 

@@ -16,6 +16,8 @@ export interface InputChannelDescription {
   readonly channel: number;
   /** Position of the edge among the vertex's inputs: which codec its chunks need. */
   readonly input: number;
+  /** Whether its records go to all subtasks: then no barrier overtakes on it. */
+  readonly broadcast: boolean;
 }
 
 /** Consumed places at the head of the queue before they are cut off. */

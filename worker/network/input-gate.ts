@@ -29,6 +29,7 @@ export type GateItem =
   | {
       readonly kind: 'records';
       readonly input: number;
+      readonly broadcast: boolean;
       readonly records: RecordBatch | RecordChunk;
     }
   | { readonly kind: 'watermark'; readonly timestamp: number }
@@ -109,6 +110,15 @@ export class InputGate {
     channel.push(buffer);
   }
 
+  /** Whether the announced barrier has come on every broadcast channel, none of which it may overtake on. */
+  mayOvertake(checkpointId: number): boolean {
+    const { pending } = this.#aligner;
+    const blocked = pending?.checkpointId === checkpointId ? pending.blocked : [];
+    return this.#channels.every(
+      ({ description, position }) => !description.broadcast || blocked[position] === true,
+    );
+  }
+
   /**
    * Lets the announced barrier overtake what is queued: it counts as delivered on every channel, and
    * `recorder` is given what stands or still comes before it. Queued buffers stay and are handled
@@ -139,16 +149,19 @@ export class InputGate {
     this.#apply(this.#align(this.#aligner, { kind: 'aborted', checkpointId }));
   }
 
-  /** The next thing to handle; undefined when nothing can be handled now. */
-  poll(): GateItem | undefined {
+  /**
+   * The next thing to handle; undefined when nothing can be handled now.
+   * @param of 'broadcast': nothing from other channels, while a barrier waits only for the broadcast ones
+   */
+  poll(of: 'all' | 'broadcast' = 'all'): GateItem | undefined {
     for (;;) {
       const ready = this.#ready.shift();
       if (ready !== undefined) return ready;
-      if (this.#rerouted.length > 0) {
+      if (this.#rerouted.length > 0 && of === 'all') {
         const rerouted = this.#rerouted.shift();
-        if (rerouted !== undefined) return { kind: 'records', ...rerouted };
+        if (rerouted !== undefined) return { kind: 'records', broadcast: false, ...rerouted };
       }
-      const position = this.#pick();
+      const position = this.#pick(of);
       if (position === undefined) return undefined;
       const channel = this.#channels[position];
       const buffer = channel?.shift();
@@ -157,7 +170,12 @@ export class InputGate {
       switch (buffer.kind) {
         case 'batch':
         case 'chunk':
-          return { kind: 'records', input: channel.description.input, records: buffer };
+          return {
+            kind: 'records',
+            input: channel.description.input,
+            broadcast: channel.description.broadcast,
+            records: buffer,
+          };
         case 'watermark':
         case 'watermarkStatus': {
           // A watermark makes its channel active, too.
@@ -285,12 +303,13 @@ export class InputGate {
   }
 
   /** Round robin over channels that hold something and are not blocked. */
-  #pick(): number | undefined {
+  #pick(of: 'all' | 'broadcast'): number | undefined {
     const count = this.#channels.length;
     for (let i = 0; i < count; i++) {
       const position = (this.#next + i) % count;
       const channel = this.#channels[position];
-      if (channel !== undefined && !channel.blocked && channel.size > 0) {
+      if (channel === undefined || channel.blocked || channel.size === 0) continue;
+      if (of === 'all' || channel.description.broadcast) {
         this.#next = (position + 1) % count;
         return position;
       }

@@ -1,6 +1,6 @@
 /**
- * Writes an operator's output onto the channels of one job edge: forward, by key group, or in turn
- * (journey of a record: operator chain -> record writer -> result subpartition). It must not look
+ * Writes an operator's output onto the channels of one job edge: forward, by key group, in turn, or
+ * on all of them (journey of a record: operator chain -> record writer -> result subpartition). It must not look
  * into records other than through the key selector.
  */
 import { invariant } from '../../core/errors.js';
@@ -23,11 +23,17 @@ export interface RecordWriterOptions {
 }
 
 export class RecordWriter {
+  /**
+   * Whether a barrier may overtake on this edge. Never what is broadcast: subtasks get on with it at different
+   * paces, so a checkpoint that any of it was in flight in would have each of them know something else.
+   */
+  readonly mayOvertake: boolean;
   readonly subpartitions: readonly ResultSubpartition[];
   /** Writes one record; specialised for the partitioning, so that its call sites stay monomorphic. */
   readonly write: (value: unknown, timestamp: number) => void;
 
   constructor(options: RecordWriterOptions) {
+    this.mayOvertake = options.partitioning !== 'broadcast';
     this.subpartitions = options.subpartitions;
     this.write = createWrite(options);
   }
@@ -69,6 +75,11 @@ function createWrite(options: RecordWriterOptions): (value: unknown, timestamp: 
     return (value, timestamp) => {
       const target = byKeyGroup[keyGroupOf(hashKey(selectKey(value)), maxParallelism)];
       if (target !== undefined) target.append(value, timestamp);
+    };
+  }
+  if (options.partitioning === 'broadcast') {
+    return (value, timestamp) => {
+      for (const subpartition of subpartitions) subpartition.append(value, timestamp);
     };
   }
   let next = 0;

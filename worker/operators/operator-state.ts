@@ -6,7 +6,13 @@
 import type { SourceSplit } from '../../api/source.js';
 import { isMillraceError, MillraceError } from '../../core/errors.js';
 import { compileRecordCodec, NO_TIMESTAMP, type RecordCodec } from '../../core/record-codec.js';
-import { float64Schema, recordSchema, type Schema } from '../../core/schema.js';
+import {
+  float64Schema,
+  recordSchema,
+  stringSchema,
+  unionSchema,
+  type Schema,
+} from '../../core/schema.js';
 
 /** A committable with the checkpoint that it belongs to. */
 export interface PendingCommittable {
@@ -31,6 +37,25 @@ export interface WatermarkState {
 export const watermarkStateSchema: Schema<WatermarkState> = recordSchema({
   watermark: float64Schema,
 });
+
+/** An entry of a broadcast state. */
+export interface BroadcastEntry {
+  /** Name of the state. */
+  readonly state: string;
+  readonly key: string;
+  readonly value: unknown;
+}
+
+/** @param states schema of the values of each state, at least one */
+export function broadcastEntrySchema(
+  states: Readonly<Record<string, Schema>>,
+): Schema<BroadcastEntry> {
+  const variants = Object.entries(states).map(([name, value]) => [
+    name,
+    recordSchema({ key: stringSchema, value }),
+  ]);
+  return unionSchema('state', Object.fromEntries(variants)) as Schema<BroadcastEntry>;
+}
 
 export function pendingCommittableSchema(committable: Schema<unknown>): Schema<PendingCommittable> {
   return recordSchema({ checkpointId: float64Schema, committable });

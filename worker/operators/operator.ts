@@ -30,6 +30,8 @@ export interface StreamOperator {
   open(): Promise<void>;
   /** Absent for sources. */
   processElement?(value: unknown, timestamp: number): void;
+  /** A record that every subtask is given. Only where the operator has a broadcast input. */
+  processBroadcastElement?(value: unknown, timestamp: number): void;
   /** Time advances. What that sets off may be more than one piece of work: `proceed` does the rest. */
   processWatermark(timestamp: number): void;
   /**

@@ -3,7 +3,7 @@
  * record: operator chain -> keyed state). One context object serves all calls; it must never be kept.
  */
 import type { ProcessFunction, SideOutputs, TimerContext } from '../../api/functions.js';
-import type { StateDescriptor } from '../../api/state.js';
+import type { ReadOnlyBroadcastState, StateDescriptor } from '../../api/state.js';
 import type { Key } from '../../core/key-codec.js';
 import type { KeyedStateBackend, TimeDomain } from '../state/keyed-state-backend.js';
 import type { OperatorOutput, OperatorSnapshot, StreamOperator } from './operator.js';
@@ -26,6 +26,8 @@ export interface ProcessOperatorOptions {
   readonly selectKey: (record: unknown) => Key;
   readonly backend: KeyedStateBackend;
   readonly output: OperatorOutput;
+  /** What the callbacks see of the state that a broadcast stream keeps beside theirs. */
+  readonly broadcastState?: Readonly<Record<string, ReadOnlyBroadcastState<unknown>>>;
   /** Processing time, ms since the epoch. */
   readonly now: () => number;
 }
@@ -149,10 +151,12 @@ class MutableContext implements Context {
   timeDomain: TimeDomain = 'eventTime';
   readonly state: Context['state'];
   readonly timers: Context['timers'];
+  readonly broadcastState: Readonly<Record<string, ReadOnlyBroadcastState<unknown>>>;
   readonly #output: OperatorOutput;
   readonly #now: () => number;
 
-  constructor({ backend, process, output, now }: ProcessOperatorOptions) {
+  constructor({ backend, process, output, broadcastState, now }: ProcessOperatorOptions) {
+    this.broadcastState = broadcastState ?? {};
     this.#output = output;
     this.#now = now;
     this.state = Object.fromEntries(

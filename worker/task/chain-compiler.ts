@@ -26,6 +26,9 @@ export type Consumer =
   | { readonly kind: 'operator'; readonly node: StreamNode }
   | { readonly kind: 'writer'; readonly writer: RecordWriter };
 
+/** Which side of an operator object takes a record. */
+export type EntryMethod = 'processElement' | 'processBroadcastElement';
+
 export interface ChainLayout {
   /** Consumers of an operator's output, in declaration order. */
   consumersOf(operator: string, output: string): readonly Consumer[];
@@ -66,11 +69,11 @@ class ChainSource {
   }
 
   /** Code that hands `value` to an operator of the chain. */
-  enter({ name }: StreamNode, value: string): string {
+  enter({ name }: StreamNode, value: string, method: EntryMethod = 'processElement'): string {
     const counted = `${this.#recordsIn}[${this.#layout.counterOf(name)}]++;\n`;
     const target = this.#layout.operatorOf(name);
     if (target !== undefined) {
-      return `${counted}${this.#constant(target)}.processElement(${value}, ts);\n`;
+      return `${counted}${this.#constant(target)}.${method}(${value}, ts);\n`;
     }
     const { functions } = this.#layout.transformationOf(name);
     const result = this.#variable();
@@ -140,10 +143,14 @@ export function compileCollect(layout: ChainLayout, operator: string, output: st
   return source.link<Collect>('collect(v0, ts)', source.emit(operator, output, 'v0'));
 }
 
-/** The function that takes the batches of the chain's input. */
-export function compileEntry(layout: ChainLayout, head: StreamNode): CollectBatch {
+/** The function that takes the batches of one of the chain's inputs. */
+export function compileEntry(
+  layout: ChainLayout,
+  head: StreamNode,
+  method: EntryMethod,
+): CollectBatch {
   const source = new ChainSource(layout);
-  const body = source.enter(head, 'v0');
+  const body = source.enter(head, 'v0', method);
   return source.link<CollectBatch>(
     'collectBatch(values, timestamps, count)',
     `for (let i = 0; i < count; i++) {\nconst v0 = values[i], ts = timestamps[i];\n${body}}\n`,

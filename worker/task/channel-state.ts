@@ -5,7 +5,7 @@
  * left on every output. It must never hold on to what is processed or sent afterwards: chunks of an
  * output are copied, since their memory goes with them.
  */
-import { MillraceError, toMillraceError } from '../../core/errors.js';
+import { invariant, MillraceError, toMillraceError } from '../../core/errors.js';
 import { vertexOf, type JobEdge } from '../../core/job-graph.js';
 import type { StateFile } from '../../core/state-file.js';
 import type { InFlightBuffer } from '../network/buffer.js';
@@ -152,6 +152,7 @@ export class ChannelState implements InFlightRecorder {
       buffers.push(buffer);
       return;
     }
+    invariant(edge.partitioning !== 'broadcast', 'no barrier overtakes what is broadcast');
     const bytes =
       buffer.kind === 'batch'
         ? this.#options.catalog.stateCodecOf(edge).encode(buffer.values, buffer.timestamps)

@@ -46,6 +46,8 @@ export class OperatorChain implements ChainLayout {
   readonly writers: readonly RecordWriter[];
   /** Takes the records of the task's input; absent for a source. */
   readonly collectBatch: CollectBatch | undefined;
+  /** Takes those that every subtask is given; absent without such an input. */
+  readonly collectBroadcastBatch: CollectBatch | undefined;
   readonly #nodes: readonly StreamNode[];
   readonly #consumers = new Map<string, readonly Consumer[]>();
   readonly #transformations: ReadonlyMap<string, Transformation>;
@@ -93,7 +95,11 @@ export class OperatorChain implements ChainLayout {
     const headOutput = head === undefined ? undefined : this.#outputs.get(head.name);
     invariant(head !== undefined && headOutput !== undefined, 'a chain has a head');
     this.#headOutput = headOutput;
-    this.collectBatch = head.kind === 'source' ? undefined : compileEntry(this, head);
+    this.collectBatch =
+      head.kind === 'source' ? undefined : compileEntry(this, head, 'processElement');
+    this.collectBroadcastBatch = vertex.inputs.some((edge) => edge.partitioning === 'broadcast')
+      ? compileEntry(this, head, 'processBroadcastElement')
+      : undefined;
   }
 
   consumersOf(operator: string, output: string): readonly Consumer[] {

@@ -1,6 +1,7 @@
 /**
  * Reads what one subtask takes back from a checkpoint: keyed state of its own key groups, the splits
- * of all subtasks (each takes those that fall to it), and its share of the committables. Every file
+ * of all subtasks (each takes those that fall to it), its share of the committables, and all of the
+ * broadcast state. Every file
  * is verified as it is read; a damaged one fails the task by name and is never skipped.
  */
 import type { Transformation } from '../../api/transformation.js';
@@ -13,12 +14,14 @@ import {
   pendingCommittableSchema,
   splitStateSchema,
   watermarkStateSchema,
+  type BroadcastEntry,
   type PendingCommittable,
   type SplitState,
 } from '../operators/operator-state.js';
 import type { RestoredWatermark } from '../operators/restored-watermarks.js';
 import type { Run } from '../state/run-services.js';
 import type { RunStorage } from '../state/run-storage.js';
+import { readRestoredBroadcastState } from './restored-broadcast-state.js';
 import type { CheckpointStorage } from './task-environment.js';
 
 export interface RestoredOperator {
@@ -28,6 +31,8 @@ export interface RestoredOperator {
   readonly committables: readonly PendingCommittable[];
   /** Up to where a window operator had fired, by key group. */
   readonly watermarks: readonly RestoredWatermark[];
+  /** Of all broadcast states. */
+  readonly broadcast: readonly BroadcastEntry[];
 }
 
 interface OwnedFile {
@@ -64,6 +69,7 @@ export async function readRestoredState(
     const splits: SplitState[] = [];
     const committables: PendingCommittable[] = [];
     const watermarks: RestoredWatermark[] = [];
+    let broadcast: readonly BroadcastEntry[] = [];
     if (functions?.kind === 'source') {
       const schema = splitStateSchema(functions.source.splitSchema);
       for (const { file } of entriesOf) {
@@ -82,6 +88,10 @@ export async function readRestoredState(
         const entries = decodeEntries(watermarkStateSchema, await storage.read(file), name);
         watermarks.push(...entries.map(({ watermark }) => ({ keyGroups: owned, watermark })));
       }
+    } else if (functions?.kind === 'broadcastProcess') {
+      const own = entriesOf.map(({ file }) => file);
+      const states = functions.broadcastStates;
+      broadcast = await readRestoredBroadcastState(manifest, name, states, own, storage);
     }
     restored.set(name, {
       keyedRuns: await Promise.all(
@@ -90,6 +100,7 @@ export async function readRestoredState(
       splits,
       committables,
       watermarks,
+      broadcast,
     });
   }
   return restored;

@@ -6,10 +6,11 @@
 import { isMillraceError, locateError, toMillraceError } from '../../core/errors.js';
 import type { DecodedChunk, RecordCodec } from '../../core/record-codec.js';
 import type { CheckpointBarrier, RecordBatch, RecordChunk } from '../network/buffer.js';
-import type { InputGate } from '../network/input-gate.js';
+import type { GateItem, InputGate } from '../network/input-gate.js';
 import type { SourceOperator } from '../operators/source-operator.js';
 import { AlignmentTimer } from './alignment-timer.js';
 import type { ChannelCatalog } from './channel-catalog.js';
+import type { CollectBatch } from './chain-compiler.js';
 import { ChannelState } from './channel-state.js';
 import type { OperatorChain } from './operator-chain.js';
 import type { SubtaskCheckpointCoordinator } from './subtask-checkpoint-coordinator.js';
@@ -18,6 +19,13 @@ import type { TaskEnvironment, TaskId } from './task-environment.js';
 /** Pieces of work, of about a thousand results each, that are put out beyond what outputs have room for. */
 const HASTENED_MAX = 64;
 
+interface GateInput {
+  readonly kind: 'gate';
+  readonly gate: InputGate;
+  /** Codec of each input edge; undefined where records never come encoded. */
+  readonly codecs: readonly (RecordCodec<unknown> | undefined)[];
+}
+
 export interface StreamTaskOptions {
   readonly id: TaskId;
   readonly environment: TaskEnvironment;
@@ -25,14 +33,7 @@ export interface StreamTaskOptions {
   readonly checkpoints: SubtaskCheckpointCoordinator;
   readonly catalog: ChannelCatalog;
   /** A task has either a source or a gate. */
-  readonly input:
-    | { readonly kind: 'source'; readonly source: SourceOperator }
-    | {
-        readonly kind: 'gate';
-        readonly gate: InputGate;
-        /** Codec of each input edge; undefined where records never come encoded. */
-        readonly codecs: readonly (RecordCodec<unknown> | undefined)[];
-      };
+  readonly input: { readonly kind: 'source'; readonly source: SourceOperator } | GateInput;
 }
 
 /** Where a task's time went since it started, ms. */
@@ -239,13 +240,23 @@ export class StreamTask {
   }
 
   #pollGate(): boolean {
-    const { input, chain } = this.#options;
+    const { input } = this.#options;
     if (input.kind !== 'gate') return false;
     const item = input.gate.poll();
     if (item === undefined) return false;
+    this.#handle(item, input);
+    return true;
+  }
+
+  #handle(item: GateItem, { codecs }: GateInput): void {
+    const { chain } = this.#options;
     switch (item.kind) {
       case 'records':
-        this.#processRecords(item.records, input.codecs[item.input]);
+        this.#processRecords(
+          item.records,
+          codecs[item.input],
+          item.broadcast ? chain.collectBroadcastBatch : chain.collectBatch,
+        );
         break;
       case 'watermark':
         chain.processWatermark(item.timestamp);
@@ -263,14 +274,13 @@ export class StreamTask {
         this.#endOfData();
         break;
     }
-    return true;
   }
 
   #processRecords(
     records: RecordBatch | RecordChunk,
     codec: RecordCodec<unknown> | undefined,
+    collectBatch: CollectBatch | undefined,
   ): void {
-    const { collectBatch } = this.#options.chain;
     if (records.kind === 'batch') {
       collectBatch?.(records.values, records.timestamps, records.values.length);
       return;
@@ -317,15 +327,36 @@ export class StreamTask {
       chain.proceed();
       return true;
     }
+    const { gate } = input;
+    if (!gate.mayOvertake(checkpointId) && this.#processBroadcast(input)) return true;
+    if (!gate.mayOvertake(checkpointId)) return false;
     this.#drainThen(() => {
       const channels = this.#channelState(true);
-      const overtaking = input.gate.overtake(checkpointId, channels);
+      const overtaking = gate.overtake(checkpointId, channels);
       // Aligned in the meantime, and to be taken from the gate, or given up.
       if (overtaking === undefined) return this.#alignment.settle(checkpointId);
       this.#emitBarrier(overtaking.barrier, channels);
       this.#overtakeOutputs(checkpointId);
       this.#snapshot(overtaking.barrier, overtaking.alignmentMs, channels);
     });
+    return true;
+  }
+
+  /**
+   * Does a piece of what stands between the barrier and its checkpoint when it may overtake everything else: the
+   * broadcast records before it, which are in no checkpoint. As a rule nothing comes of them, so they are processed
+   * even when nothing may come out, as far as memory bears it.
+   */
+  #processBroadcast(input: GateInput): boolean {
+    const { chain } = this.#options;
+    const isHastened = this.#waiting > 0 || this.#isOutputFull() || chain.suspended() !== undefined;
+    if (isHastened && this.#hastened === HASTENED_MAX) return false;
+    if (!chain.proceed()) {
+      const item = input.gate.poll('broadcast');
+      if (item === undefined) return false;
+      this.#handle(item, input);
+    }
+    if (isHastened) this.#hastened++;
     return true;
   }
 
@@ -350,7 +381,8 @@ export class StreamTask {
   }
 
   #overtakeOutputs(checkpointId: number): void {
-    for (const { subpartitions } of this.#options.chain.writers) {
+    for (const { subpartitions, mayOvertake } of this.#options.chain.writers) {
+      if (!mayOvertake) continue;
       for (const subpartition of subpartitions) subpartition.overtake(checkpointId);
     }
     this.#alignment.settle(checkpointId);

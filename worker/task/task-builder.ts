@@ -23,7 +23,11 @@ import type { CheckpointBarrier } from '../network/buffer.js';
 import { InputGate } from '../network/input-gate.js';
 import { RecordWriter } from '../network/record-writer.js';
 import { ResultSubpartition, type SendBuffer } from '../network/result-subpartition.js';
+import { BroadcastProcessOperator } from '../operators/broadcast-process-operator.js';
+import { BroadcastSide } from '../operators/broadcast-side.js';
+import { KeyedBroadcastProcessOperator } from '../operators/keyed-broadcast-process-operator.js';
 import {
+  broadcastEntrySchema,
   pendingCommittableSchema,
   splitStateSchema,
   watermarkStateSchema,
@@ -141,6 +145,13 @@ function stateSchemaOf({ functions }: Transformation): Schema<unknown> | undefin
   if (functions.kind === 'source') return splitStateSchema(functions.source.splitSchema);
   if (functions.kind === 'sink') return pendingCommittableSchema(functions.sink.committableSchema);
   if (functions.kind === 'window') return watermarkStateSchema;
+  if (functions.kind === 'broadcastProcess') {
+    return broadcastEntrySchema(
+      Object.fromEntries(
+        Object.entries(functions.broadcastStates).map(([name, { schema }]) => [name, schema]),
+      ),
+    );
+  }
   return undefined;
 }
 
@@ -154,7 +165,11 @@ function createGate(
     const producers = vertexOf(options.graph, edge.fromVertex).parallelism;
     return Array.from({ length: producers }, (_, from) => from)
       .filter((from) => isConnected(edge, from, subtask))
-      .map((from) => ({ channel: channelOf(edge, vertex.parallelism, from, subtask), input }));
+      .map((from) => ({
+        channel: channelOf(edge, vertex.parallelism, from, subtask),
+        input,
+        broadcast: edge.partitioning === 'broadcast',
+      }));
   });
   return new InputGate({
     channels,
@@ -279,6 +294,34 @@ class OperatorFactory {
         });
         this.#restoreKeyed(name, backend);
         return operator;
+      }
+      case 'broadcastProcess': {
+        const { process, broadcastStates } = functions;
+        const now = (): number => clock.now();
+        const broadcast = new BroadcastSide({
+          name,
+          process,
+          states: broadcastStates,
+          restored: this.#restored?.get(name)?.broadcast ?? [],
+          writesState: this.#subtask === 0,
+          output,
+          now,
+        });
+        if (transformation.keySelectors[0] === undefined) {
+          return new BroadcastProcessOperator({ name, process, broadcast, output, now });
+        }
+        const backend = this.#backend(transformation);
+        const keyed = new ProcessOperator({
+          name,
+          process,
+          selectKey: selectKeyOf(transformation),
+          backend,
+          output,
+          broadcastState: broadcast.states.readOnly,
+          now,
+        });
+        this.#restoreKeyed(name, backend);
+        return new KeyedBroadcastProcessOperator(keyed, broadcast);
       }
       case 'window': {
         const backend = this.#backend(transformation);

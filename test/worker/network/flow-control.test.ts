@@ -13,7 +13,7 @@ function channel(clock: ManualClock): {
 } {
   const monotonic = (): number => clock.monotonic();
   const gate = new InputGate({
-    channels: [{ channel: 0, input: 0 }],
+    channels: [{ channel: 0, input: 0, broadcast: false }],
     returnCredits: (_channel, count) => producer.addCredits(count),
     monotonic,
     announce: () => undefined,

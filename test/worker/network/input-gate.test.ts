@@ -12,7 +12,11 @@ import type {
 import { InputGate, type GateItem } from '../../../worker/network/input-gate.js';
 import { CREDIT_RETURN_BATCH } from '../../../worker/network/limits.js';
 
-function gateOf(channels: number): {
+/** @param broadcast how many of the channels, from the last, carry what all subtasks are given */
+function gateOf(
+  channels: number,
+  broadcast = 0,
+): {
   gate: InputGate;
   returned: [number, number][];
   announced: number[];
@@ -20,7 +24,11 @@ function gateOf(channels: number): {
   const returned: [number, number][] = [];
   const announced: number[] = [];
   const gate = new InputGate({
-    channels: Array.from({ length: channels }, (_, index) => ({ channel: 10 + index, input: 0 })),
+    channels: Array.from({ length: channels }, (_, index) => ({
+      channel: 10 + index,
+      input: 0,
+      broadcast: index >= channels - broadcast,
+    })),
     returnCredits: (channel, count) => returned.push([channel, count]),
     monotonic: () => 0,
     announce: ({ checkpointId }) => announced.push(checkpointId),
@@ -44,6 +52,14 @@ const barrier = (
   stopAfter: false,
   alignmentTimeoutMs,
 });
+
+function drainBroadcast(gate: InputGate): string[] {
+  const seen: string[] = [];
+  for (let item = gate.poll('broadcast'); item !== undefined; item = gate.poll('broadcast')) {
+    seen.push(describe(item));
+  }
+  return seen;
+}
 
 function drain(gate: InputGate): string[] {
   const seen: string[] = [];
@@ -318,4 +334,30 @@ test('property: a snapshot and what is kept with it hold exactly what came befor
     { numRuns: 2_000 },
   );
   t.true(snapshots > 2_000);
+});
+
+test('a barrier overtakes once it has come on every broadcast channel, whose records come first', (t) => {
+  const { gate } = gateOf(3, 2);
+  const recording = new Recording();
+  gate.onBuffer(10, records('a1'));
+  gate.onBuffer(10, barrier(1, 0));
+  gate.onBuffer(11, records('rule1'));
+  gate.onBuffer(12, barrier(1, 0));
+  gate.onBuffer(11, records('rule2'));
+  t.false(gate.mayOvertake(1));
+  t.deepEqual(drainBroadcast(gate), ['rule1', 'rule2']);
+  t.false(gate.mayOvertake(1), 'one of them may still bring rules');
+  gate.onBuffer(11, records('rule3'));
+  gate.onBuffer(11, barrier(1, 0));
+  gate.onBuffer(11, records('rule4'));
+  t.deepEqual(drainBroadcast(gate), ['rule3']);
+  t.true(gate.mayOvertake(1));
+  t.is(gate.overtake(1, recording)?.barrier.checkpointId, 1);
+  t.deepEqual([...recording.kept], [[10, ['a1']]]);
+  t.is(recording.state, 'complete');
+  t.deepEqual(drain(gate).sort(), ['a1', 'rule4']);
+});
+
+test('without broadcast channels a barrier overtakes at once', (t) => {
+  t.true(gateOf(2).gate.mayOvertake(1));
 });

@@ -39,6 +39,8 @@ export interface OperatorHarnessOptions<Operator extends StreamOperator> {
 
 export type Step =
   | { readonly kind: 'record'; readonly value: unknown; readonly timestamp: number }
+  /** A record of the broadcast input. */
+  | { readonly kind: 'broadcast'; readonly value: unknown; readonly timestamp: number }
   | { readonly kind: 'watermark'; readonly timestamp: number }
   | { readonly kind: 'status'; readonly idle: boolean }
   /** The clock goes on; timers of the clock and of processing time fire. */
@@ -113,6 +115,10 @@ export class OperatorHarness<Operator extends StreamOperator> {
 
   record(value: unknown, timestamp: number): Promise<void> {
     return this.apply({ kind: 'record', value, timestamp });
+  }
+
+  broadcast(value: unknown, timestamp: number): Promise<void> {
+    return this.apply({ kind: 'broadcast', value, timestamp });
   }
 
   watermark(timestamp: number): Promise<void> {
@@ -234,6 +240,9 @@ export class OperatorHarness<Operator extends StreamOperator> {
     switch (step.kind) {
       case 'record':
         this.operator.processElement?.(step.value, step.timestamp);
+        break;
+      case 'broadcast':
+        this.operator.processBroadcastElement?.(step.value, step.timestamp);
         break;
       case 'watermark':
         this.#watermark = step.timestamp;

@@ -4,13 +4,25 @@ import type { Interruption, OperatorHarness, Step } from './operator-harness.js'
 import type { StreamOperator } from '../../../worker/operators/operator.js';
 import type { Emission } from './recorded-output.js';
 
-/** Event time in a small range, so that timers and windows collide; watermarks only go forward. */
-export function stepsArbitrary(value: fc.Arbitrary<unknown>): fc.Arbitrary<Step[]> {
+/**
+ * Event time in a small range, so that timers and windows collide; watermarks only go forward.
+ * @param broadcast what comes on the broadcast input, if there is one
+ */
+export function stepsArbitrary(
+  value: fc.Arbitrary<unknown>,
+  broadcast?: fc.Arbitrary<unknown>,
+): fc.Arbitrary<Step[]> {
   const record = fc
     .tuple(value, fc.integer({ min: -20, max: 60 }))
     .map(([one, ahead]): Step => ({ kind: 'record', value: one, timestamp: ahead }));
+  const told = (broadcast ?? value).map((one): Step => ({
+    kind: broadcast === undefined ? 'record' : 'broadcast',
+    value: one,
+    timestamp: 0,
+  }));
   const step = fc.oneof(
     { weight: 6, arbitrary: record },
+    { weight: broadcast === undefined ? 0 : 3, arbitrary: told },
     {
       weight: 2,
       arbitrary: fc.nat(15).map((timestamp): Step => ({ kind: 'watermark', timestamp })),
@@ -25,7 +37,9 @@ export function stepsArbitrary(value: fc.Arbitrary<unknown>): fc.Arbitrary<Step[
         watermark += one.timestamp;
         return { kind: 'watermark', timestamp: watermark };
       }
-      return one.kind === 'record' ? { ...one, timestamp: watermark + one.timestamp } : one;
+      return one.kind === 'record' || one.kind === 'broadcast'
+        ? { ...one, timestamp: watermark + one.timestamp }
+        : one;
     });
   });
 }
