@@ -18,6 +18,8 @@ export interface SlotDeployment {
   readonly parallelism: number;
   /** Text of the manifest of the checkpoint to restore. */
   readonly restoreManifest: string | undefined;
+  /** Whether the job's checkpoints may name files of that one. */
+  readonly ownsRestored: boolean;
   /** State in the checkpoint that the job no longer declares is left out instead of refused. */
   readonly allowNonRestoredState: boolean;
   readonly checkpointStorage: string;

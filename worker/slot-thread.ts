@@ -208,7 +208,10 @@ async function run(): Promise<void> {
     restore:
       restoreManifest === undefined
         ? undefined
-        : parseManifest(restoreManifest, 'the checkpoint to restore'),
+        : {
+            manifest: parseManifest(restoreManifest, 'the checkpoint to restore'),
+            owned: deployment.ownsRestored,
+          },
     clock: systemClock,
     storage: new CheckpointFiles(blobs, attempt),
     reports,

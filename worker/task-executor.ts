@@ -259,6 +259,7 @@ export class TaskExecutor {
       slice,
       parallelism: deploy.parallelism,
       restoreManifest: deploy.restore?.manifest,
+      ownsRestored: deploy.restore?.owned ?? false,
       allowNonRestoredState: deploy.restore?.allowNonRestoredState ?? false,
       checkpointStorage: deploy.checkpointStorage,
       stateFolder,

@@ -202,7 +202,10 @@ export class SimulatedCoordinator implements Session {
         return;
       case 'deploySlot': {
         const { attempt, slice, slices, parallelism } = effect;
-        const restore = effect.restore === undefined ? undefined : this.#manifest;
+        const restore =
+          effect.restore === undefined || this.#manifest === undefined
+            ? undefined
+            : { manifest: this.#manifest, owned: effect.restore.owned };
         const deployment = { attempt, slice, slices, parallelism, restore };
         return this.#send(slices[slice]?.workerId ?? '', { kind: 'deploy', deployment });
       }

@@ -21,9 +21,14 @@ import type { Run } from '../state/run-services.js';
 import type { RunStorage } from '../state/run-storage.js';
 import type { CheckpointStorage } from './task-environment.js';
 
+/** A run in the run storage, and the file that it was. */
+export interface FetchedRun extends Run {
+  readonly file: StateFile;
+}
+
 export interface RestoredOperator {
   /** Runs with this subtask's key groups, in the run storage: a list for each subtask that wrote. */
-  readonly keyedRuns: readonly (readonly Run[])[];
+  readonly keyedRuns: readonly (readonly FetchedRun[])[];
   readonly splits: readonly SplitState[];
   readonly committables: readonly PendingCommittable[];
   /** Up to where a window operator had fired, by key group. */
@@ -101,15 +106,15 @@ async function fetchRuns(
   keyGroups: KeyGroupRange,
   storage: CheckpointStorage,
   runStorage: RunStorage,
-): Promise<readonly Run[]> {
-  const runs: Run[] = [];
+): Promise<readonly FetchedRun[]> {
+  const runs: FetchedRun[] = [];
   for (const file of files) {
     const { kind, keyGroupStart: start, keyGroupEnd: end, lengthBytes } = file;
     if (kind !== 'keyed' || start >= keyGroups.end || end <= keyGroups.start) continue;
     // One file may be the run of several subtasks of the checkpoint, each with its key groups.
     const name = `restored-${start}-${end}-${file.key}`;
     await runStorage.write(name, await storage.read(file));
-    runs.push({ name, keyGroups: { start, end }, lengthBytes });
+    runs.push({ name, keyGroups: { start, end }, lengthBytes, file });
   }
   return runs;
 }

@@ -32,13 +32,19 @@ export interface SlotExchange {
   flush(): void;
 }
 
+export interface RestoredCheckpoint {
+  readonly manifest: CheckpointManifest;
+  /** Whether later checkpoints of the job may name its files: it is the job's own, or was claimed. */
+  readonly owned: boolean;
+}
+
 export interface TaskSlotOptions {
   readonly jobId: string;
   readonly attempt: number;
   readonly slice: number;
   readonly graph: JobGraph;
   readonly transformations: ReadonlyMap<string, Transformation>;
-  readonly restore: CheckpointManifest | undefined;
+  readonly restore: RestoredCheckpoint | undefined;
   readonly clock: Clock;
   readonly storage: CheckpointStorage;
   readonly reports: TaskReports;
@@ -87,7 +93,7 @@ export class TaskSlot {
         restore === undefined
           ? undefined
           : await readRestoredState(
-              restore,
+              restore.manifest,
               vertex,
               slice,
               keyGroupRange(slice, vertex.parallelism, graph.maxParallelism),
@@ -98,7 +104,7 @@ export class TaskSlot {
       const recovered =
         restore === undefined
           ? undefined
-          : await readRestoredChannels(restore, vertex, slice, this.#catalog, storage);
+          : await readRestoredChannels(restore.manifest, vertex, slice, this.#catalog, storage);
       if (this.#closed) return;
       const built = buildTask(this.#builderOptions(), vertex, slice, restored);
       if (recovered !== undefined) built.gate?.recover(recovered);
@@ -237,7 +243,8 @@ export class TaskSlot {
     return {
       ...this.#options,
       catalog: this.#catalog,
-      restoredJobId: restore?.jobId,
+      restoredJobId: restore?.manifest.jobId,
+      ownsRestored: restore?.owned ?? false,
       environment: { clock, storage, reports, wake: this.wake },
       isLocal: (_vertex, subtask) => subtask === slice,
       send: (channel, buffer) => {

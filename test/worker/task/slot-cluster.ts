@@ -32,6 +32,8 @@ export interface SlotClusterOptions {
   readonly storage: MemoryCheckpointStorage;
   readonly scoring: ScoringService;
   readonly restore?: CheckpointManifest;
+  /** Whether the job owns what it is restored from; it does unless told. */
+  readonly owned?: boolean;
 }
 
 export class SlotCluster {
@@ -66,7 +68,10 @@ export class SlotCluster {
         slice,
         graph: this.graph,
         transformations,
-        restore: options.restore,
+        restore:
+          options.restore === undefined
+            ? undefined
+            : { manifest: options.restore, owned: options.owned ?? true },
         clock: this.clock,
         storage: options.storage,
         reports: {
@@ -134,8 +139,12 @@ export class SlotCluster {
     });
   }
 
-  trigger(checkpointId: number, stopAfter = false, alignmentTimeoutMs: number | null = null): void {
-    const prefix = `chk-${checkpointId}/`;
+  trigger(
+    checkpointId: number,
+    stopAfter = false,
+    alignmentTimeoutMs: number | null = null,
+    prefix = `chk-${checkpointId}/`,
+  ): void {
     for (const slot of this.slots) {
       slot.triggerCheckpoint({
         kind: 'barrier',
@@ -177,6 +186,10 @@ export class SlotCluster {
   async notify(checkpointId: number): Promise<void> {
     for (const slot of this.slots) slot.notifyCheckpointComplete(checkpointId);
     await this.reached(`committed ${checkpointId}`);
+  }
+
+  abort(checkpointId: number): void {
+    for (const slot of this.slots) slot.notifyCheckpointAborted(checkpointId);
   }
 
   async checkpoint(checkpointId: number): Promise<CheckpointManifest> {
