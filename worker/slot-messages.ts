@@ -8,6 +8,7 @@ import type { Buffer as ChannelBuffer, CheckpointBarrier } from './network/buffe
 import type { MergeReply } from './merge-task.js';
 import type { MergeRequest } from './state/run-services.js';
 import type { OperatorCounts } from './task/operator-chain.js';
+import type { RestoredBytes } from './task/task-slot.js';
 import type { TaskId } from './task/task-environment.js';
 
 /** What makes a thread that has loaded its bundle a slot of an attempt. */
@@ -25,6 +26,8 @@ export interface SlotDeployment {
   readonly checkpointStorage: string;
   /** Folder for the slot's runs; its thread makes it. */
   readonly stateFolder: string;
+  /** Folder for copies of the job's checkpoint files, which outlive the slot. */
+  readonly copiesFolder: string;
   /** How often metrics are reported, ms. */
   readonly metricsIntervalMs: number;
 }
@@ -57,6 +60,7 @@ export type FromSlot =
   | { readonly kind: 'loaded' }
   | { readonly kind: 'buffers'; readonly channels: number[]; readonly buffers: ChannelBuffer[] }
   | { readonly kind: 'credits'; readonly channels: number[]; readonly counts: number[] }
+  | { readonly kind: 'restored'; readonly bytes: RestoredBytes }
   | { readonly kind: 'running'; readonly task: TaskId }
   | { readonly kind: 'drained'; readonly task: TaskId }
   | { readonly kind: 'failed'; readonly task: TaskId | undefined; readonly error: SerializedError }

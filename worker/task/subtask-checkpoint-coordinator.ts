@@ -157,13 +157,14 @@ export class SubtaskCheckpointCoordinator {
     operator: string,
     held: HeldRuns,
   ): Promise<readonly StateFile[]> {
-    const { checkpointed } = this.#options;
+    const { checkpointed, environment } = this.#options;
     const files: StateFile[] = [];
     for (const run of held.runs) {
       if (this.#isAborted(checkpointId)) break;
       let file = checkpointed.fileOf(operator, run);
       if (file === undefined) {
         file = await this.#upload(prefix, operator, held, run, String(files.length));
+        await environment.local?.keep(run.name, file, checkpointId);
         checkpointed.uploaded(operator, run.name, file, checkpointId);
       }
       files.push(file);
