@@ -75,6 +75,8 @@ export interface Cluster {
   command(from: Session, workerId: string, command: WorkerCommand): void;
   /** The pointer has just been set: what it names must exist. */
   onCompleted(completed: readonly CompletedCheckpoint[]): void;
+  /** The coordinator refused what a task acknowledged: it named a file that the job does not hold. */
+  onStrayFile(reason: string): void;
   onSavepoint(): void;
   onRescaled(): void;
   onNotificationLost(): void;

@@ -100,7 +100,13 @@ export class SimulatedCoordinator implements Session {
     }
     this.#cluster.loop.note(`${workerId} says ${describe(report)}`);
     this.tell(report);
+    if (report.kind === 'acknowledged') this.#checkFiles();
     this.#slotsChanged();
+  }
+
+  #checkFiles(): void {
+    const failure = this.state.checkpoints.history.entries.at(-1)?.failure;
+    if (failure?.includes(' named ') === true) this.#cluster.onStrayFile(failure);
   }
 
   /** The worker is about to go. */

@@ -17,8 +17,11 @@ const HOUR_MS = 3_600_000;
 interface Place {
   readonly clock: ManualClock;
   readonly local: LocalCheckpoints;
-  slot(): Promise<{ readonly storage: FileRunStorage; readonly copies: LocalRunCopies }>;
-  kept(): Promise<readonly string[]>;
+  readonly slot: () => Promise<{
+    readonly storage: FileRunStorage;
+    readonly copies: LocalRunCopies;
+  }>;
+  readonly kept: () => Promise<readonly string[]>;
 }
 
 async function place(t: ExecutionContext): Promise<Place> {
