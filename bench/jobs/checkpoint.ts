@@ -5,7 +5,7 @@ import { checkpointParams, checkpointPipeline } from './checkpoint-pipeline.js';
 export default job(
   'bench-checkpoint',
   {
-    checkpoint: { intervalMs: 15_000, timeoutMs: 60_000 },
+    checkpoint: { intervalMs: 20_000, timeoutMs: 60_000 },
     restart: { kind: 'fixedDelay', attempts: 3, delayMs: 10 },
     params: checkpointParams,
   },

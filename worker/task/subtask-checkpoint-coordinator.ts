@@ -19,7 +19,7 @@ import type { TaskEnvironment, TaskId } from './task-environment.js';
 export interface SubtaskCheckpointCoordinatorOptions {
   readonly task: TaskId;
   readonly environment: TaskEnvironment;
-  readonly operators: readonly StreamOperator[];
+  readonly operators: readonly Pick<StreamOperator, 'name' | 'snapshot'>[];
   /** Codecs of operator state, by operator; compiled once, since every checkpoint needs them. */
   readonly stateCodecs: ReadonlyMap<string, RecordCodec<unknown>>;
   /** Those that the task was restored from, if the job owns them. */

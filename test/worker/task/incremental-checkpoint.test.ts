@@ -6,18 +6,18 @@ import test from 'ava';
 import type { CheckpointManifest } from '../../../core/checkpoint-manifest.js';
 import { findManifestFault } from '../../../core/manifest-check.js';
 import type { StateFile } from '../../../core/state-file.js';
-import { MemoryCheckpointStorage } from '../../../worker/local/memory-checkpoint-storage.js';
 import { RUN_LAYERS_MAX } from '../../../worker/state/run-log.js';
 import { DoublingService, SlotCluster } from './slot-cluster.js';
 import { clicks, expectedLines } from './slot-input.js';
 import { clicksJob, CommittedLines, GatedSource } from './slot-job.js';
+import { StoredFiles } from './stored-files.js';
 
 const STEP = 6;
 
 class World {
   readonly source: GatedSource;
   readonly sink = new CommittedLines();
-  readonly storage = new MemoryCheckpointStorage();
+  readonly storage = new StoredFiles();
   readonly splits: ReturnType<typeof clicks>;
   #gate = STEP;
 
@@ -156,6 +156,43 @@ test('what was restored from is named again if the job owns it', async (t) => {
     t.deepEqual(prefixesOf(taken), owned ? ['chk-1/'] : ['chk-2/']);
     await second.close();
   }
+});
+
+test('each file of a checkpoint that is flipped, cut or gone is named, shared ones too', async (t) => {
+  const world = new World(3);
+  const cluster = world.cluster(2);
+  await cluster.start();
+  let manifest: CheckpointManifest | undefined;
+  for (const id of [1, 2]) {
+    world.more();
+    await world.change();
+    manifest = await cluster.checkpoint(id);
+    await cluster.notify(id);
+  }
+  await cluster.close();
+  t.true(manifest !== undefined && prefixesOf(manifest).length === 2);
+  const files =
+    manifest?.vertices.flatMap(({ tasks }) => tasks.flatMap((task) => task.files)) ?? [];
+  const damages: readonly ((bytes: Uint8Array) => Uint8Array | undefined)[] = [
+    (bytes) => bytes.with(bytes.length >> 1, (bytes.at(bytes.length >> 1) ?? 0) ^ 1),
+    (bytes) => bytes.subarray(0, -1),
+    () => new Uint8Array(),
+    () => undefined,
+  ];
+  for (const { key } of files) {
+    for (const damage of damages) {
+      const repair = world.storage.spoil(key, damage);
+      const restored = world.cluster(2, manifest);
+      const error = await t.throwsAsync(restored.build(), { code: 'CHECKPOINT_CORRUPT' }, key);
+      t.true(error?.message.includes(key));
+      await restored.close();
+      repair();
+    }
+  }
+  t.true(files.length > 10);
+  const whole = world.cluster(2, manifest);
+  await t.notThrowsAsync(whole.build());
+  await whole.close();
 });
 
 test('a restore replays a bounded number of runs, whatever was restored and rescaled before', async (t) => {

@@ -10,11 +10,10 @@ import { compileRecordCodec } from '../../../core/record-codec.js';
 import { int32Schema } from '../../../core/schema.js';
 import type { StateFile } from '../../../core/state-file.js';
 import type { ScoringRequest, ScoringService } from '../../../worker/compute/scoring-service.js';
-import type { MemoryCheckpointStorage } from '../../../worker/local/memory-checkpoint-storage.js';
 import type { KeyedStateBackend } from '../../../worker/state/keyed-state-backend.js';
 import { memoryRuns } from '../../../worker/state/memory-runs.js';
 import { MemoryStateBackend } from '../../../worker/state/memory-state-backend.js';
-import type { TaskId } from '../../../worker/task/task-environment.js';
+import type { CheckpointStorage, TaskId } from '../../../worker/task/task-environment.js';
 import { TaskSlot } from '../../../worker/task/task-slot.js';
 import { ManualClock } from '../../manual-clock.js';
 
@@ -29,7 +28,7 @@ interface AcknowledgedFiles {
 export interface SlotClusterOptions {
   readonly job: Job;
   readonly parallelism: number;
-  readonly storage: MemoryCheckpointStorage;
+  readonly storage: CheckpointStorage;
   readonly scoring: ScoringService;
   readonly restore?: CheckpointManifest;
   /** Whether the job owns what it is restored from; it does unless told. */
