@@ -43,12 +43,19 @@ export async function rateBetween(folder: string, fromMs: number, toMs: number):
   return rate;
 }
 
-/** When the first record of any later attempt came out, on the machine's clock; undefined: not yet. */
-export async function firstRecordMs(folder: string, attempt: number): Promise<number | undefined> {
+/**
+ * When so many sink subtasks of a later attempt had put out their first record, on the machine's clock;
+ * undefined: not yet.
+ */
+export async function firstRecordMs(
+  folder: string,
+  attempt: number,
+  subtasks = 1,
+): Promise<number | undefined> {
   const times = (await readTraces(folder))
     .filter((trace) => trace.attempt >= attempt)
     .flatMap(({ points }) => points[0]?.[0] ?? []);
-  return times.length === 0 ? undefined : Math.min(...times);
+  return times.sort((a, b) => a - b)[subtasks - 1];
 }
 
 /** Latest attempt that wrote anything. */

@@ -177,6 +177,15 @@ export class AttemptDeployment {
     }
   }
 
+  /** Workers may drop what they keep for another attempt. */
+  jobEnded(): void {
+    const { registry } = this.#options.services;
+    const { jobId } = this.#options.record();
+    for (const { workerId } of registry.workers()) {
+      registry.send(workerId, { $case: 'jobEnded', value: { jobId } });
+    }
+  }
+
   #workersBySlice(): readonly string[] {
     return this.#slices.map(({ workerId }) => workerId);
   }

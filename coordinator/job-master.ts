@@ -328,6 +328,7 @@ export class JobMaster {
     this.#services.log.info({ jobId, job, status, failure: failure?.message }, 'job ended');
     // Suspended: the job is another coordinator's now, and so is its record.
     if (status === 'SUSPENDED') return void this.suspend();
+    this.#deployment.jobEnded();
     const change = {
       status: shownStatus(status),
       parallelism: this.#state.execution.graph.defaultParallelism,

@@ -8,8 +8,15 @@ import type { SavepointRequest } from './pending-checkpoint.js';
 /** Savepoint requests that may wait for their turn. */
 export const SAVEPOINT_REQUESTS_MAX = 16;
 
+const SAVEPOINTS = 'savepoints/';
+
 export function savepointPrefix(savepointId: string): string {
-  return `savepoints/${savepointId}/`;
+  return `${SAVEPOINTS}${savepointId}/`;
+}
+
+/** Whether files under this prefix are those of a savepoint, which shares none. */
+export function isSavepointPrefix(prefix: string): boolean {
+  return prefix.startsWith(SAVEPOINTS);
 }
 
 export function answerSavepoint(

@@ -2,10 +2,14 @@
  * A task's checkpoint files in the blob store: named under the checkpoint's prefix, never
  * replaced, verified when read. Damage is reported as a damaged checkpoint, with the file's name.
  */
+import { Readable } from 'node:stream';
 import { isMillraceError, MillraceError } from '../core/errors.js';
 import type { StateFile } from '../core/state-file.js';
 import type { BlobStore } from '../storage/blob-store.js';
 import type { CheckpointStorage } from './task/task-environment.js';
+
+/** Of a file that goes out at a time; what hashes and copies it holds the slot's thread up meanwhile. */
+const PIECE_BYTES = 512 * 1024;
 
 export class CheckpointFiles implements CheckpointStorage {
   readonly #store: BlobStore;
@@ -18,7 +22,11 @@ export class CheckpointFiles implements CheckpointStorage {
   }
 
   write(prefix: string, name: string, bytes: Uint8Array): ReturnType<CheckpointStorage['write']> {
-    return this.#store.put(`${prefix}${name}-${this.#attempt}`, bytes);
+    const key = `${prefix}${name}-${this.#attempt}`;
+    return this.#store.put(
+      key,
+      bytes.length > PIECE_BYTES ? Readable.from(piecesOf(bytes)) : bytes,
+    );
   }
 
   async read(file: StateFile): Promise<Uint8Array> {
@@ -34,4 +42,8 @@ export class CheckpointFiles implements CheckpointStorage {
       );
     }
   }
+}
+
+function* piecesOf(bytes: Uint8Array): Generator<Uint8Array, void, undefined> {
+  for (let at = 0; at < bytes.length; at += PIECE_BYTES) yield bytes.subarray(at, at + PIECE_BYTES);
 }

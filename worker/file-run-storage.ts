@@ -30,7 +30,7 @@ export class FileRunStorage implements RunStorage {
   }
 
   async write(name: string, bytes: Uint8Array): Promise<void> {
-    const file = this.#pathOf(name);
+    const file = this.pathOf(name);
     try {
       await writeFile(file, bytes);
     } catch (error) {
@@ -41,7 +41,7 @@ export class FileRunStorage implements RunStorage {
   }
 
   open(name: string): RunBytes {
-    const file = this.#pathOf(name);
+    const file = this.pathOf(name);
     try {
       const descriptor = openSync(file, 'r');
       return new FileRun(file, descriptor, fstatSync(descriptor).size);
@@ -51,7 +51,7 @@ export class FileRunStorage implements RunStorage {
   }
 
   async remove(name: string): Promise<void> {
-    const file = this.#pathOf(name);
+    const file = this.pathOf(name);
     try {
       await rm(file, { force: true });
     } catch (error) {
@@ -59,8 +59,8 @@ export class FileRunStorage implements RunStorage {
     }
   }
 
-  /** Names of runs hold what users chose, so they are no file names. */
-  #pathOf(name: string): string {
+  /** Where a run lies. Names of runs hold what users chose, so they are no file names. */
+  pathOf(name: string): string {
     return path.join(this.#folder, `${createHash('sha256').update(name).digest('hex')}.run`);
   }
 }

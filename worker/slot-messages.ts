@@ -8,6 +8,7 @@ import type { Buffer as ChannelBuffer, CheckpointBarrier } from './network/buffe
 import type { MergeReply } from './merge-task.js';
 import type { MergeRequest } from './state/run-services.js';
 import type { OperatorCounts } from './task/operator-chain.js';
+import type { RestoredBytes } from './task/task-slot.js';
 import type { TaskId } from './task/task-environment.js';
 
 /** What makes a thread that has loaded its bundle a slot of an attempt. */
@@ -18,11 +19,15 @@ export interface SlotDeployment {
   readonly parallelism: number;
   /** Text of the manifest of the checkpoint to restore. */
   readonly restoreManifest: string | undefined;
+  /** Whether the job's checkpoints may name files of that one. */
+  readonly ownsRestored: boolean;
   /** State in the checkpoint that the job no longer declares is left out instead of refused. */
   readonly allowNonRestoredState: boolean;
   readonly checkpointStorage: string;
   /** Folder for the slot's runs; its thread makes it. */
   readonly stateFolder: string;
+  /** Folder for copies of the job's checkpoint files, which outlive the slot. */
+  readonly copiesFolder: string;
   /** How often metrics are reported, ms. */
   readonly metricsIntervalMs: number;
 }
@@ -55,6 +60,7 @@ export type FromSlot =
   | { readonly kind: 'loaded' }
   | { readonly kind: 'buffers'; readonly channels: number[]; readonly buffers: ChannelBuffer[] }
   | { readonly kind: 'credits'; readonly channels: number[]; readonly counts: number[] }
+  | { readonly kind: 'restored'; readonly bytes: RestoredBytes }
   | { readonly kind: 'running'; readonly task: TaskId }
   | { readonly kind: 'drained'; readonly task: TaskId }
   | { readonly kind: 'failed'; readonly task: TaskId | undefined; readonly error: SerializedError }

@@ -16,6 +16,7 @@ import { openBlobStore } from '../storage/open-blob-store.js';
 import { readFile } from 'node:fs/promises';
 import { CheckpointFiles } from './checkpoint-files.js';
 import { FileRunStorage } from './file-run-storage.js';
+import { LocalRunCopies } from './local-run-copies.js';
 import { SlotMerger } from './slot-merger.js';
 import { connectScoring } from './compute/scoring-pool-port.js';
 import type { Buffer as ChannelBuffer } from './network/buffer.js';
@@ -199,6 +200,7 @@ async function run(): Promise<void> {
     clock: systemClock,
     random: systemRandom,
   });
+  const runStorage = await FileRunStorage.open(deployment.stateFolder);
   const slot = new TaskSlot({
     jobId,
     attempt,
@@ -208,7 +210,10 @@ async function run(): Promise<void> {
     restore:
       restoreManifest === undefined
         ? undefined
-        : parseManifest(restoreManifest, 'the checkpoint to restore'),
+        : {
+            manifest: parseManifest(restoreManifest, 'the checkpoint to restore'),
+            owned: deployment.ownsRestored,
+          },
     clock: systemClock,
     storage: new CheckpointFiles(blobs, attempt),
     reports,
@@ -221,13 +226,15 @@ async function run(): Promise<void> {
         allowNonRestoredState: deployment.allowNonRestoredState,
       }),
     runs: {
-      storage: await FileRunStorage.open(deployment.stateFolder),
+      storage: runStorage,
       merger,
       nextTurn: () => new Promise((resolve) => setImmediate(resolve)),
     },
+    local: new LocalRunCopies(runStorage, deployment.copiesFolder),
     defer: setImmediate,
   });
-  await slot.build();
+  const bytes = await slot.build();
+  if (bytes !== undefined) send({ kind: 'restored', bytes });
   const deliver = (message: ToSlot): void => {
     try {
       receive(slot, message);

@@ -38,6 +38,11 @@ export class StateFolder {
     }
   }
 
+  /** Path of the folder for copies of checkpoint files, which outlive their slots. */
+  get checkpoints(): string {
+    return path.join(this.#folder, 'checkpoints');
+  }
+
   /** Path of a folder for one slot, which its thread makes. */
   nextSlot(): string {
     return path.join(this.#folder, `slot-${this.#slots++}`);

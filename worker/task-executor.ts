@@ -24,6 +24,7 @@ import { AttemptExchange } from './network/attempt-exchange.js';
 import { subscribeToExchange } from './network/exchange-client.js';
 import type { ExchangeServer } from './network/exchange-server.js';
 import type { MergePool } from './merge-pool.js';
+import type { LocalCheckpoints } from './local-checkpoints.js';
 import type { Command, Report } from './session-client.js';
 import type { SlotDeployment, SlotReport } from './slot-messages.js';
 import { PreparedSlots } from './prepared-slots.js';
@@ -40,6 +41,7 @@ export interface TaskExecutorOptions {
   readonly exchange: ExchangeServer;
   readonly scoring: ScoringService;
   readonly state: Pick<StateFolder, 'nextSlot' | 'removeSlot'>;
+  readonly local: LocalCheckpoints;
   readonly merges: Pick<MergePool, 'merge'>;
   readonly metrics: WorkerMetrics;
   readonly metricsIntervalMs: number;
@@ -115,17 +117,20 @@ export class TaskExecutor {
         });
         break;
       }
-      case 'notifyCheckpointComplete':
-        this.#send(command.value.attempt, {
-          kind: 'complete',
-          checkpointId: command.value.checkpointId,
-        });
+      case 'notifyCheckpointComplete': {
+        const { attempt, checkpointId } = command.value;
+        this.#send(attempt, { kind: 'complete', checkpointId });
+        if (attempt !== undefined) void this.#options.local.completed(attempt.jobId, checkpointId);
         break;
-      case 'notifyCheckpointAborted':
-        this.#send(command.value.attempt, {
-          kind: 'aborted',
-          checkpointId: command.value.checkpointId,
-        });
+      }
+      case 'notifyCheckpointAborted': {
+        const { attempt, checkpointId } = command.value;
+        this.#send(attempt, { kind: 'aborted', checkpointId });
+        if (attempt !== undefined) void this.#options.local.aborted(attempt.jobId, checkpointId);
+        break;
+      }
+      case 'jobEnded':
+        void this.#options.local.jobEnded(command.value.jobId);
         break;
       case 'heartbeatRequest':
         this.#options.report({
@@ -233,7 +238,7 @@ export class TaskExecutor {
   #startSlot(running: RunningAttempt, deploy: DeploySlot, bundleFolder: string): void {
     const { attempt, slots, exchange } = running;
     const { slice } = deploy;
-    const { state } = this.#options;
+    const { state, local } = this.#options;
     const stateFolder = state.nextSlot();
     const listener: SlotListener = {
       onMessage: (message) => {
@@ -245,6 +250,7 @@ export class TaskExecutor {
         this.#used--;
         const key = attemptKey(attempt);
         if (slots.size === 0 && this.#attempts.get(key) === running) this.#detach(key, running);
+        local.slotEnded(attempt.jobId);
         // What can't be removed now goes with the worker's folder.
         state.removeSlot(stateFolder).catch(() => undefined);
         this.#released(attempt, slice);
@@ -259,11 +265,14 @@ export class TaskExecutor {
       slice,
       parallelism: deploy.parallelism,
       restoreManifest: deploy.restore?.manifest,
+      ownsRestored: deploy.restore?.owned ?? false,
       allowNonRestoredState: deploy.restore?.allowNonRestoredState ?? false,
       checkpointStorage: deploy.checkpointStorage,
       stateFolder,
+      copiesFolder: local.folderOf(attempt.jobId),
       metricsIntervalMs: this.#options.metricsIntervalMs,
     };
+    local.slotStarted(attempt.jobId);
     slot.deploy(deployment, listener);
     slots.set(slice, slot);
     this.#used++;
@@ -321,7 +330,7 @@ export class TaskExecutor {
     message: Exclude<SlotReport, { kind: 'merge' }>,
   ): void {
     const { attempt, exchange } = running;
-    const { report, metrics, workerId } = this.#options;
+    const { report, metrics, workerId, local, log } = this.#options;
     const taskState = (
       task: { vertex: string; subtask: number },
       state: TaskState,
@@ -352,6 +361,10 @@ export class TaskExecutor {
       case 'credits':
         exchange.creditsFromSlot(message.channels, message.counts);
         break;
+      case 'restored':
+        log.info({ ...attempt, slice, ...message.bytes }, 'restored keyed state');
+        metrics.restored(attempt.jobId, message.bytes);
+        break;
       case 'running':
         taskState(message.task, TaskState.TASK_STATE_RUNNING);
         break;
@@ -366,6 +379,7 @@ export class TaskExecutor {
         else taskState(message.task, TaskState.TASK_STATE_FAILED, message.error);
         break;
       case 'acknowledged':
+        local.acknowledged(attempt.jobId, message.checkpointId, message.files);
         report({
           $case: 'checkpointAcknowledged',
           value: {

@@ -5,6 +5,7 @@
 import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client';
 import { MAX_WATERMARK } from '../core/watermark.js';
 import type { Attempt, TaskMetrics } from '../proto/gen/millrace/v1/control.js';
+import type { RestoredBytes } from './task/task-slot.js';
 import type { FromSlot, TaskMetricsReport } from './slot-messages.js';
 
 type Metrics = Extract<FromSlot, { kind: 'metrics' }>;
@@ -41,6 +42,12 @@ export class WorkerMetrics {
     labelNames: TASK_LABELS,
     registers: [this.registry],
   });
+  readonly #restored = new Counter({
+    name: 'millrace_restored_bytes_total',
+    help: 'Bytes of keyed state that slots were restored from, by where they lay',
+    labelNames: ['job', 'from'],
+    registers: [this.registry],
+  });
   readonly #now: () => number;
   readonly #last = new Map<string, TaskMetricsReport>();
 
@@ -64,6 +71,12 @@ export class WorkerMetrics {
       ),
       tasks: tasks.map((report) => this.#recordTask(attempt, report, intervalMs)),
     };
+  }
+
+  /** A slot has brought in its part of a checkpoint. */
+  restored(job: string, { localBytes, fetchedBytes }: RestoredBytes): void {
+    this.#restored.inc({ job, from: 'this machine' }, localBytes);
+    this.#restored.inc({ job, from: 'checkpoint storage' }, fetchedBytes);
   }
 
   /** Drops what is only true while the attempt runs. */

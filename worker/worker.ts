@@ -9,6 +9,7 @@ import { MillraceError, toMillraceError } from '../core/errors.js';
 import { CONTROL_PROTOCOL_VERSION, ENGINE_VERSION } from '../core/version.js';
 import { BundleLoader } from './bundle-loader.js';
 import { ScoringPool } from './compute/scoring-pool.js';
+import { LocalCheckpoints } from './local-checkpoints.js';
 import { MergePool } from './merge-pool.js';
 import { ExchangeServer } from './network/exchange-server.js';
 import { SessionClient } from './session-client.js';
@@ -61,6 +62,7 @@ export interface Worker {
 export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const { clock, log, host, workerId } = options;
   const state = await StateFolder.open(options.stateFolder);
+  const local = new LocalCheckpoints(state.checkpoints, clock);
   const exchange = new ExchangeServer(clock);
   const dataPort = await exchange.listen(host, options.dataPort);
   const metrics = new WorkerMetrics(() => clock.now());
@@ -131,6 +133,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       exchange,
       scoring,
       state,
+      local,
       merges,
       metrics,
       metricsIntervalMs: options.metricsIntervalMs,
@@ -165,6 +168,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
         await executor.cancelAll();
         await scoring.close();
         await merges.close();
+        local.close();
         await state.close();
         exchange.close();
         await http.close();

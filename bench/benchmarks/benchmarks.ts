@@ -1,6 +1,7 @@
 /** All benchmarks, in the order in which they run. */
 import type { Benchmark } from '../measurement.js';
 import { backpressure } from './backpressure.js';
+import { checkpoint } from './checkpoint.js';
 import { exchange } from './exchange.js';
 import { idle } from './idle.js';
 import { latency } from './latency.js';
@@ -18,4 +19,5 @@ export const BENCHMARKS: readonly Benchmark[] = [
   idle,
   backpressure,
   unaligned,
+  checkpoint,
 ];

@@ -6,7 +6,7 @@ import { EPOCH_MS, SPLITS, Transaction, transactionsOf } from './transactions.js
 
 export const STATE_USERS = 1_000_000;
 
-const Rolling = t.record({
+export const Rolling = t.record({
   count: t.float64,
   sum: t.float64,
   least: t.float64,

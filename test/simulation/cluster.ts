@@ -2,11 +2,11 @@
  * The seam between the simulated processes and the world that they live in: what they say to each
  * other (the messages of control.proto that the protocol needs), and what they may ask of the world.
  */
-import type { CheckpointManifest } from '../../core/checkpoint-manifest.js';
 import type { CompletedCheckpoint } from '../../core/checkpoint-protocol.js';
 import type { Attempt, SliceLocation, Stamp } from '../../core/execution-state.js';
 import type { JobEvent } from '../../core/job-decider.js';
 import type { Buffer as ChannelBuffer, CheckpointBarrier } from '../../worker/network/buffer.js';
+import type { RestoredCheckpoint } from '../../worker/task/task-slot.js';
 import type { EventLoop, SimulatedNetwork, SimulatedProcess } from './event-loop.js';
 import type { Mutation } from './mutants.js';
 import type { JobHooks } from './simulated-job.js';
@@ -17,7 +17,7 @@ export interface Deployment {
   readonly slice: number;
   readonly slices: readonly SliceLocation[];
   readonly parallelism: number;
-  readonly restore: CheckpointManifest | undefined;
+  readonly restore: RestoredCheckpoint | undefined;
 }
 
 /** The decider's own events, before the coordinator stamps them. */
@@ -75,6 +75,8 @@ export interface Cluster {
   command(from: Session, workerId: string, command: WorkerCommand): void;
   /** The pointer has just been set: what it names must exist. */
   onCompleted(completed: readonly CompletedCheckpoint[]): void;
+  /** The coordinator refused what a task acknowledged: it named a file that the job does not hold. */
+  onStrayFile(reason: string): void;
   onSavepoint(): void;
   onRescaled(): void;
   onNotificationLost(): void;

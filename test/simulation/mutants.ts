@@ -3,7 +3,8 @@
  * never the parts: it wraps a storage, a backend, a rule that is injected anyway, or rewrites events
  * and effects on their way. A simulation that can't tell a mutant from the product proves nothing.
  */
-import { keyHash } from '../../core/key-codec.js';
+import type { ValueState } from '../../api/state.js';
+import { keyHash, type Key } from '../../core/key-codec.js';
 import { keyGroupOf, subtaskOf } from '../../core/key-group.js';
 import { compileRecordCodec } from '../../core/record-codec.js';
 import type { JobDeciderState, JobEffect, JobEvent } from '../../core/job-decider.js';
@@ -17,6 +18,7 @@ import type {
   KeyedStateBackend,
   KeyedStateBackendOptions,
 } from '../../worker/state/keyed-state-backend.js';
+import type { HeldRuns, Run } from '../../worker/state/run-services.js';
 import {
   decodeChannelState,
   encodeChannelState,
@@ -147,6 +149,64 @@ function keepTimersOfOwnNumber(
   return backend;
 }
 
+/** What a snapshot hands on of its runs. */
+function changeRuns(
+  change: (runs: readonly Run[]) => readonly Run[],
+): (backend: KeyedStateBackend) => KeyedStateBackend {
+  return (backend) => {
+    const snapshot = backend.snapshot.bind(backend);
+    backend.snapshot = (checkpointId) => {
+      const taken = snapshot(checkpointId);
+      const runs = async (): Promise<HeldRuns> => {
+        const held = await taken.runs();
+        return { ...held, runs: change(held.runs) };
+      };
+      return { ...taken, runs };
+    };
+    return backend;
+  };
+}
+
+/** In each snapshot one value that has changed is what it was at the snapshot before. */
+function leaveOneChangeOut(backend: KeyedStateBackend): KeyedStateBackend {
+  const changed = new Map<Key, () => () => void>();
+  const declare = backend.state.bind(backend);
+  backend.state = (name, descriptor) => {
+    const declared = declare(name, descriptor);
+    if (descriptor.kind !== 'value') return declared;
+    const state = declared as ValueState<unknown>;
+    const update = state.update.bind(state);
+    state.update = (value) => {
+      const key = backend.currentKey();
+      const before = state.value();
+      if (!changed.has(key)) {
+        changed.set(key, () => {
+          backend.setCurrentKey(key);
+          const now = state.value();
+          if (before === undefined) state.clear();
+          else update(before);
+          return () => {
+            backend.setCurrentKey(key);
+            if (now !== undefined) update(now);
+          };
+        });
+      }
+      update(value);
+    };
+    return state;
+  };
+  const snapshot = backend.snapshot.bind(backend);
+  backend.snapshot = (checkpointId) => {
+    const [undo] = changed.values();
+    changed.clear();
+    const redo = undo?.();
+    const taken = snapshot(checkpointId);
+    redo?.();
+    return taken;
+  };
+  return backend;
+}
+
 /** Tells the sinks as soon as the manifest is on its way. */
 function commitEarly(effects: readonly JobEffect[], state: JobDeciderState): readonly JobEffect[] {
   return effects.flatMap((effect): readonly JobEffect[] => {
@@ -190,6 +250,11 @@ export const MUTANTS = {
   'in-flight-input-left-out': (): Mutation => ({ storage: leaveOutInFlight('input') }),
   'in-flight-output-left-out': (): Mutation => ({ storage: leaveOutInFlight('output') }),
   'broadcast-state-missed-on-restore': missBroadcastState,
+  'youngest-run-left-out': (): Mutation => ({
+    backend: changeRuns((runs) => (runs.length > 1 ? runs.slice(0, -1) : runs)),
+  }),
+  'runs-in-wrong-order': (): Mutation => ({ backend: changeRuns((runs) => [...runs].reverse()) }),
+  'changed-entry-not-written': (): Mutation => ({ backend: leaveOneChangeOut }),
   'timer-key-group-wrong-on-rescale': (): Mutation => ({ backend: keepTimersOfOwnNumber }),
   'stale-acknowledgement-accepted': (): Mutation => ({ event: acceptStale }),
 } as const satisfies Record<string, () => Mutation>;

@@ -100,7 +100,13 @@ export class SimulatedCoordinator implements Session {
     }
     this.#cluster.loop.note(`${workerId} says ${describe(report)}`);
     this.tell(report);
+    if (report.kind === 'acknowledged') this.#checkFiles();
     this.#slotsChanged();
+  }
+
+  #checkFiles(): void {
+    const failure = this.state.checkpoints.history.entries.at(-1)?.failure;
+    if (failure?.includes(' named ') === true) this.#cluster.onStrayFile(failure);
   }
 
   /** The worker is about to go. */
@@ -202,7 +208,10 @@ export class SimulatedCoordinator implements Session {
         return;
       case 'deploySlot': {
         const { attempt, slice, slices, parallelism } = effect;
-        const restore = effect.restore === undefined ? undefined : this.#manifest;
+        const restore =
+          effect.restore === undefined || this.#manifest === undefined
+            ? undefined
+            : { manifest: this.#manifest, owned: effect.restore.owned };
         const deployment = { attempt, slice, slices, parallelism, restore };
         return this.#send(slices[slice]?.workerId ?? '', { kind: 'deploy', deployment });
       }

@@ -127,7 +127,7 @@ export class SimulatedWorker implements Peer {
     const { graph, transformations } = buildJob(store, process, this.#cluster.hooks);
     const jobGraph = createJobGraph(graph, deployment.parallelism);
     const storage = new SimulatedCheckpointStorage(store, process);
-    const restoredParallelism = deployment.restore?.vertices[0]?.parallelism;
+    const restoredParallelism = deployment.restore?.manifest.vertices[0]?.parallelism;
     const defer = (callback: () => void): void => loop.schedule(0.05, process, callback);
     const slot = new TaskSlot({
       jobId: attempt.jobId,

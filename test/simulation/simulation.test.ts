@@ -48,12 +48,14 @@ test.serial('the committed output is exactly the reference, whatever happens', a
   t.true(sum(({ totals }) => totals.lostNotifications) >= seeds / 2, 'notifications were lost');
   t.true(sum(({ totals }) => totals.savepoints) > 0, 'savepoints were taken');
   t.true(sum(({ totals }) => totals.unaligned) >= seeds / 10, 'barriers overtook records');
+  t.true(sum(({ totals }) => totals.namedAgain) >= seeds, 'files were named again');
   t.true(sum(({ totals }) => totals.rescales) >= seeds / 3, 'jobs were rescaled');
   t.log(
     `${seeds} seeds, ${sum(({ totals }) => totals.faults)} faults, ` +
       `${sum(({ totals }) => totals.attempts)} attempts, ` +
       `${sum(({ totals }) => totals.checkpoints)} checkpoints ` +
-      `(${sum(({ totals }) => totals.unaligned)} with in-flight data), ` +
+      `(${sum(({ totals }) => totals.unaligned)} with in-flight data, ` +
+      `${sum(({ totals }) => totals.namedAgain)} files named again), ` +
       `${sum(({ totals }) => totals.rescales)} rescales, ` +
       `${sum(({ totals }) => totals.steps)} steps`,
   );

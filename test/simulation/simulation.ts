@@ -26,6 +26,8 @@ export interface SimulationResult {
   readonly inFlight: number;
   /** Completed checkpoints with in-flight data. */
   readonly unaligned: number;
+  /** Files of earlier checkpoints in completed ones. */
+  readonly namedAgain: number;
 }
 
 export async function runSimulation(seed: number, mutant?: MutantName): Promise<SimulationResult> {
@@ -48,6 +50,7 @@ export async function runSimulation(seed: number, mutant?: MutantName): Promise<
     lostNotifications: world.lostNotifications,
     inFlight: world.inFlight,
     unaligned: world.unaligned,
+    namedAgain: world.namedAgain,
   };
 }
 

@@ -33,6 +33,7 @@ let totals: SweepOutcome['totals'] = {
   lostNotifications: 0,
   inFlight: 0,
   unaligned: 0,
+  namedAgain: 0,
 };
 let seeds = 0;
 for (let seed = request.first; seed <= request.last; seed += request.stride) {
@@ -48,6 +49,7 @@ for (let seed = request.first; seed <= request.last; seed += request.stride) {
     lostNotifications: totals.lostNotifications + result.lostNotifications,
     inFlight: totals.inFlight + result.inFlight,
     unaligned: totals.unaligned + result.unaligned,
+    namedAgain: totals.namedAgain + result.namedAgain,
   };
   // A vacuous run says nothing about a mutant; of the product it is a failure like any other.
   const problems = request.untilCaught

@@ -60,6 +60,8 @@ export class World implements Cluster {
   lostNotifications = 0;
   /** Completed checkpoints with in-flight data. */
   unaligned = 0;
+  /** Files of earlier checkpoints in completed ones. */
+  namedAgain = 0;
   /** Most records that were read but not committed when something was hit. */
   inFlight = 0;
   readonly #workers = new Map<string, SimulatedWorker>();
@@ -131,6 +133,10 @@ export class World implements Cluster {
     this.rescales++;
   }
 
+  onStrayFile(reason: string): void {
+    this.problems.push(reason);
+  }
+
   onSavepoint(): void {
     this.savepoints++;
   }
@@ -157,7 +163,7 @@ export class World implements Cluster {
   onCompleted(completed: readonly CompletedCheckpoint[]): void {
     this.completed++;
     const newest = completed.at(-1)?.checkpointId;
-    for (const { prefix, checkpointId } of completed) {
+    for (const { prefix, checkpointId, savepointId } of completed) {
       const bytes = this.store.files.get(`${prefix}manifest.json`);
       if (bytes === undefined) {
         this.problems.push(`checkpoint ${checkpointId} is retained without its manifest`);
@@ -166,6 +172,11 @@ export class World implements Cluster {
       const { vertices } = parseManifest(Buffer.from(bytes).toString());
       const files = vertices.flatMap(({ tasks }) => tasks.flatMap((task) => task.files));
       if (checkpointId === newest && hasInFlight(files)) this.unaligned++;
+      const named = files.filter(({ key }) => !key.startsWith(prefix));
+      if (checkpointId === newest) this.namedAgain += named.length;
+      if (savepointId !== undefined && named.length > 0) {
+        this.problems.push(`savepoint ${savepointId} names ${named[0]?.key}`);
+      }
       for (const { key } of files) {
         if (!this.store.files.has(key)) {
           this.problems.push(`checkpoint ${checkpointId} is retained without ${key}`);

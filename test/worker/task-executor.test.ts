@@ -8,6 +8,7 @@ import { BUNDLE_MANIFEST } from '../../core/bundle.js';
 import { BundleLoader } from '../../worker/bundle-loader.js';
 import { ExchangeServer } from '../../worker/network/exchange-server.js';
 import type { Report } from '../../worker/session-client.js';
+import { LocalCheckpoints } from '../../worker/local-checkpoints.js';
 import { TaskExecutor } from '../../worker/task-executor.js';
 import { WorkerMetrics } from '../../worker/worker-metrics.js';
 import { exampleFiles } from '../bundle-fixture.js';
@@ -37,6 +38,7 @@ test('an attempt that is canceled while its bundle is being read never starts a 
     exchange: new ExchangeServer(clock),
     scoring: { score: () => Promise.reject(new Error('nothing to score')) },
     state: { nextSlot: () => folder, removeSlot: () => Promise.resolve() },
+    local: new LocalCheckpoints(folder, clock),
     merges: { merge: () => Promise.reject(new Error('nothing to merge')) },
     metrics: new WorkerMetrics(() => clock.now()),
     metricsIntervalMs: 1000,

@@ -10,7 +10,7 @@ import type { KeyGroupRange } from '../../core/key-group.js';
 import { intersect } from './key-group-buckets.js';
 import { chooseMerge, type MergeChoice } from './merge-policy.js';
 import type { StateForm } from './run-file.js';
-import type { HeldRuns, MergedRun, Run, RunServices } from './run-services.js';
+import type { HeldRuns, MergedRun, MergeRequest, Run, RunServices } from './run-services.js';
 import type { WrittenRun } from './run-writer.js';
 
 /** Layers that a restore has to replay at most. */
@@ -132,13 +132,8 @@ export class RunLog {
         `checkpoint ${String(checkpointId)} was overtaken by a later one or by the end of its task; the next one covers it`,
       );
     }
-    const held = this.#loggedRuns();
-    for (const run of held) run.holders++;
-    return {
-      runs: held,
-      open: ({ name }) => this.#options.storage.open(name),
-      release: () => this.#release(held.splice(0)),
-    };
+    for (const run of this.#loggedRuns()) run.holders++;
+    return this.#held(this.#layers);
   }
 
   /** Resolves once no merge is running or due. */
@@ -155,6 +150,19 @@ export class RunLog {
     // A merge that is still running reads its inputs, and finds out at its end.
     if (this.#merging === undefined) this.#release(runs);
     else void this.#merging.then(() => this.#release(runs));
+  }
+
+  #held(layers: readonly Layer[]): HeldRuns {
+    const runs = layers.flatMap((layer) => layer.runs);
+    return {
+      runs,
+      open: ({ name }) => this.#options.storage.open(name),
+      merged: async () => {
+        const merged = await this.#options.merger.merge(this.#mergeRequest(layers, true));
+        return this.#held([new Layer(merged.map(loggedRun))]);
+      },
+      release: () => this.#release(runs.splice(0)),
+    };
   }
 
   #loggedRuns(): LoggedRun[] {
@@ -202,20 +210,7 @@ export class RunLog {
   }
 
   async #mergeLayers(inputs: readonly Layer[], { from }: MergeChoice): Promise<void> {
-    const { merger, operator, keyGroups, maxParallelism, states, now } = this.#options;
-    const merged = await merger.merge({
-      operator,
-      keyGroups,
-      maxParallelism,
-      states: states(),
-      checkpointId: this.#checkpointId,
-      inputs: inputs.flatMap(({ runs }) =>
-        runs.map(({ name, keyGroups: ofRun }) => ({ name, keyGroups: ofRun })),
-      ),
-      output: this.#nextName(),
-      toBase: from === 0,
-      now: now(),
-    });
+    const merged = await this.#options.merger.merge(this.#mergeRequest(inputs, from === 0));
     const output = merged.map(loggedRun);
     if (this.#closed) {
       this.#release(output);
@@ -224,6 +219,24 @@ export class RunLog {
     // Others only append meanwhile, so the inputs are where they were.
     this.#layers.splice(from, inputs.length, new Layer(output));
     this.#release(inputs.flatMap(({ runs }) => runs));
+  }
+
+  /** @param toBase whether nothing lies before the layers */
+  #mergeRequest(layers: readonly Layer[], toBase: boolean): MergeRequest {
+    const { operator, keyGroups, maxParallelism, states, now } = this.#options;
+    return {
+      operator,
+      keyGroups,
+      maxParallelism,
+      states: states(),
+      checkpointId: this.#checkpointId,
+      inputs: layers.flatMap(({ runs }) =>
+        runs.map(({ name, keyGroups: ofRun }) => ({ name, keyGroups: ofRun })),
+      ),
+      output: this.#nextName(),
+      toBase,
+      now: now(),
+    };
   }
 }
 

@@ -16,6 +16,11 @@ export interface Run {
 export interface HeldRuns {
   readonly runs: readonly Run[];
   open(run: Run): RunBytes;
+  /**
+   * The same state as full runs of key groups that do not meet, made in the background; release both.
+   * @throws MillraceError STORAGE_UNAVAILABLE or CHECKPOINT_CORRUPT
+   */
+  merged(): Promise<HeldRuns>;
   release(): void;
 }
 

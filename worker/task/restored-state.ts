@@ -19,14 +19,13 @@ import {
   type SplitState,
 } from '../operators/operator-state.js';
 import type { RestoredWatermark } from '../operators/restored-watermarks.js';
-import type { Run } from '../state/run-services.js';
-import type { RunStorage } from '../state/run-storage.js';
 import { readRestoredBroadcastState } from './restored-broadcast-state.js';
+import type { FetchedRun, RunFetcher } from './run-fetcher.js';
 import type { CheckpointStorage } from './task-environment.js';
 
 export interface RestoredOperator {
   /** Runs with this subtask's key groups, in the run storage: a list for each subtask that wrote. */
-  readonly keyedRuns: readonly (readonly Run[])[];
+  readonly keyedRuns: readonly (readonly FetchedRun[])[];
   readonly splits: readonly SplitState[];
   readonly committables: readonly PendingCommittable[];
   /** Up to where a window operator had fired, by key group. */
@@ -50,7 +49,7 @@ export async function readRestoredState(
   keyGroups: KeyGroupRange,
   transformations: ReadonlyMap<string, Transformation>,
   storage: CheckpointStorage,
-  runStorage: RunStorage,
+  fetcher: RunFetcher,
 ): Promise<Map<string, RestoredOperator>> {
   const restored = new Map<string, RestoredOperator>();
   for (const { name } of vertex.operators) {
@@ -94,9 +93,7 @@ export async function readRestoredState(
       broadcast = await readRestoredBroadcastState(manifest, name, states, own, storage);
     }
     restored.set(name, {
-      keyedRuns: await Promise.all(
-        tasks.map((task) => fetchRuns(task.files, keyGroups, storage, runStorage)),
-      ),
+      keyedRuns: await Promise.all(tasks.map((task) => fetchRuns(task.files, keyGroups, fetcher))),
       splits,
       committables,
       watermarks,
@@ -110,17 +107,13 @@ export async function readRestoredState(
 async function fetchRuns(
   files: readonly StateFile[],
   keyGroups: KeyGroupRange,
-  storage: CheckpointStorage,
-  runStorage: RunStorage,
-): Promise<readonly Run[]> {
-  const runs: Run[] = [];
+  fetcher: RunFetcher,
+): Promise<readonly FetchedRun[]> {
+  const runs: FetchedRun[] = [];
   for (const file of files) {
-    const { kind, keyGroupStart: start, keyGroupEnd: end, lengthBytes } = file;
+    const { kind, keyGroupStart: start, keyGroupEnd: end } = file;
     if (kind !== 'keyed' || start >= keyGroups.end || end <= keyGroups.start) continue;
-    // One file may be the run of several subtasks of the checkpoint, each with its key groups.
-    const name = `restored-${start}-${end}-${file.key}`;
-    await runStorage.write(name, await storage.read(file));
-    runs.push({ name, keyGroups: { start, end }, lengthBytes });
+    runs.push(await fetcher.fetch(file));
   }
   return runs;
 }

@@ -120,7 +120,8 @@ export class StreamTask {
   }
 
   notifyCheckpointComplete(checkpointId: number): void {
-    const { chain, environment } = this.#options;
+    const { chain, checkpoints, environment } = this.#options;
+    checkpoints.complete(checkpointId);
     Promise.all(chain.operators.map((operator) => operator.notifyCheckpointComplete(checkpointId)))
       .then(() => environment.reports.committed(this.id, checkpointId))
       .catch((error: unknown) => this.fail(error));
@@ -297,6 +298,7 @@ export class StreamTask {
     this.#drainThen(() => {
       const { checkpointId } = barrier;
       if (barrier.alignmentTimeoutMs === null) {
+        this.#channels?.abandon();
         this.#options.chain.broadcast(barrier);
         this.#snapshot(barrier, alignmentMs, undefined);
         return;

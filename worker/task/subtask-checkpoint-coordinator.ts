@@ -1,24 +1,29 @@
 /**
  * A task's part in a checkpoint (journey of a barrier: mailbox -> subtask checkpoint coordinator):
  * snapshot the operators in a short synchronous part, write the files in the background, and
- * acknowledge once every file is durable, never before.
+ * acknowledge once every file is durable, never before. Runs that are files of a completed checkpoint
+ * are named again and not uploaded; a savepoint has all of its state in files of its own.
  */
 import { toMillraceError } from '../../core/errors.js';
 import type { RecordCodec } from '../../core/record-codec.js';
+import { isSavepointPrefix } from '../../core/savepoint-requests.js';
 import type { StateFile } from '../../core/state-file.js';
 import type { CheckpointBarrier } from '../network/buffer.js';
 import type { OperatorSnapshot, StreamOperator } from '../operators/operator.js';
 import { encodeEntries } from '../operators/operator-state.js';
+import type { HeldRuns, Run } from '../state/run-services.js';
 import type { ChannelState, WrittenChannelState } from './channel-state.js';
-import type { KeyedStateSnapshot } from '../state/keyed-state-backend.js';
+import type { CheckpointedRuns } from './checkpointed-runs.js';
 import type { TaskEnvironment, TaskId } from './task-environment.js';
 
 export interface SubtaskCheckpointCoordinatorOptions {
   readonly task: TaskId;
   readonly environment: TaskEnvironment;
-  readonly operators: readonly StreamOperator[];
+  readonly operators: readonly Pick<StreamOperator, 'name' | 'snapshot'>[];
   /** Codecs of operator state, by operator; compiled once, since every checkpoint needs them. */
   readonly stateCodecs: ReadonlyMap<string, RecordCodec<unknown>>;
+  /** Those that the task was restored from, if the job owns them. */
+  readonly checkpointed: CheckpointedRuns;
 }
 
 const NOTHING_IN_FLIGHT: WrittenChannelState = { files: [], unaligned: false };
@@ -31,6 +36,8 @@ interface TakenSnapshot {
 export class SubtaskCheckpointCoordinator {
   readonly #options: SubtaskCheckpointCoordinatorOptions;
   #aborted = 0;
+  /** Of the checkpoint before; never rejects. */
+  #written: Promise<unknown> = Promise.resolve();
 
   constructor(options: SubtaskCheckpointCoordinatorOptions) {
     this.#options = options;
@@ -49,6 +56,8 @@ export class SubtaskCheckpointCoordinator {
   ): void {
     const { checkpointId } = barrier;
     const { task, environment, operators } = this.#options;
+    // There is one checkpoint at a time, so earlier ones are complete or given up.
+    this.abort(checkpointId - 1);
     const started = environment.clock.monotonic();
     let taken: TakenSnapshot[];
     try {
@@ -68,10 +77,14 @@ export class SubtaskCheckpointCoordinator {
     }
     const syncMs = environment.clock.monotonic() - started;
     const asyncStarted = environment.clock.monotonic();
-    const inFlight = channels?.write(barrier.prefix) ?? NOTHING_IN_FLIGHT;
-    Promise.all([this.#write(barrier.prefix, taken), inFlight]).then(
+    const parts = [
+      this.#write(barrier, taken, this.#written),
+      channels?.write(barrier.prefix) ?? Promise.resolve(NOTHING_IN_FLIGHT),
+    ] as const;
+    this.#written = Promise.allSettled(parts);
+    Promise.all(parts).then(
       ([files, overtaken]) => {
-        if (checkpointId <= this.#aborted || overtaken === undefined) return;
+        if (this.#isAborted(checkpointId) || files === undefined || overtaken === undefined) return;
         const asyncMs = environment.clock.monotonic() - asyncStarted;
         environment.reports.acknowledged(task, checkpointId, [...files, ...overtaken.files], {
           unaligned: overtaken.unaligned,
@@ -90,50 +103,120 @@ export class SubtaskCheckpointCoordinator {
     );
   }
 
-  /** The checkpoint was given up: say nothing more about it. */
+  /** The checkpoint is complete: what it holds need not be uploaded again. */
+  complete(checkpointId: number): void {
+    this.#options.checkpointed.completed(checkpointId);
+  }
+
+  /** The checkpoint was given up: write no more of it, and say nothing more about it. */
   abort(checkpointId: number): void {
     this.#aborted = Math.max(this.#aborted, checkpointId);
   }
 
-  async #write(prefix: string, taken: readonly TakenSnapshot[]): Promise<StateFile[]> {
-    const { task, environment, stateCodecs } = this.#options;
-    const files: StateFile[] = [];
-    for (const { operator, snapshot } of taken) {
-      const { keyed, operator: entries } = snapshot;
-      if (keyed !== undefined) files.push(...(await this.#writeRuns(prefix, operator, keyed)));
-      const codec = stateCodecs.get(operator);
-      if (entries !== undefined && codec !== undefined) {
-        const bytes = encodeEntries(codec, await entries.entries);
-        const name = `${operator}-${task.subtask}-operator`;
-        const written = await environment.storage.write(prefix, name, bytes);
-        files.push({ operator, kind: 'operator', ...written, keyGroupStart: 0, keyGroupEnd: 0 });
-      }
-    }
-    return files;
+  #isAborted(checkpointId: number): boolean {
+    return checkpointId <= this.#aborted;
   }
 
-  /** The runs of an operator in their order, which is that of a restore. */
-  async #writeRuns(
-    prefix: string,
-    operator: string,
-    keyed: KeyedStateSnapshot,
-  ): Promise<StateFile[]> {
-    const { task, environment } = this.#options;
-    const held = await keyed.runs();
+  /** @returns undefined when the checkpoint was given up */
+  async #write(
+    { checkpointId, prefix }: CheckpointBarrier,
+    taken: readonly TakenSnapshot[],
+    before: Promise<unknown>,
+  ): Promise<StateFile[] | undefined> {
+    const held = new Map<string, HeldRuns>();
     try {
+      for (const { operator, snapshot } of taken) {
+        const runs = await snapshot.keyed?.runs();
+        if (runs !== undefined) held.set(operator, runs);
+      }
+      // Whoever acknowledges a checkpoint writes nothing more for an earlier one, so that its files can go.
+      await before;
       const files: StateFile[] = [];
-      for (const run of held.runs) {
-        const name = `${operator}-${task.subtask}-keyed-${files.length}`;
-        const bytes = held.open(run);
-        const written = await environment.storage
-          .write(prefix, name, bytes.read(0, bytes.lengthBytes))
-          .finally(() => bytes.close());
-        const { start: keyGroupStart, end: keyGroupEnd } = run.keyGroups;
-        files.push({ operator, kind: 'keyed', ...written, keyGroupStart, keyGroupEnd });
+      for (const { operator, snapshot } of taken) {
+        if (this.#isAborted(checkpointId)) return undefined;
+        const runs = held.get(operator);
+        if (runs !== undefined) {
+          const written = isSavepointPrefix(prefix)
+            ? this.#writeMerged(prefix, operator, runs)
+            : this.#writeRuns(checkpointId, prefix, operator, runs);
+          files.push(...(await written));
+        }
+        const entries = await this.#writeEntries(prefix, operator, snapshot);
+        if (entries !== undefined) files.push(entries);
       }
       return files;
     } finally {
-      held.release();
+      for (const runs of held.values()) runs.release();
     }
+  }
+
+  /** The runs of an operator in their order, which is that of a restore; only new ones are uploaded. */
+  async #writeRuns(
+    checkpointId: number,
+    prefix: string,
+    operator: string,
+    held: HeldRuns,
+  ): Promise<readonly StateFile[]> {
+    const { checkpointed, environment } = this.#options;
+    const files: StateFile[] = [];
+    for (const run of held.runs) {
+      if (this.#isAborted(checkpointId)) break;
+      let file = checkpointed.fileOf(operator, run);
+      if (file === undefined) {
+        file = await this.#upload(prefix, operator, held, run, String(files.length));
+        await environment.local?.keep(run.name, file, checkpointId);
+        checkpointed.uploaded(operator, run.name, file, checkpointId);
+      }
+      files.push(file);
+    }
+    checkpointed.keepOnly(operator, held.runs);
+    return files;
+  }
+
+  async #writeMerged(
+    prefix: string,
+    operator: string,
+    held: HeldRuns,
+  ): Promise<readonly StateFile[]> {
+    const merged = await held.merged();
+    try {
+      const files: StateFile[] = [];
+      for (const run of merged.runs) {
+        files.push(await this.#upload(prefix, operator, merged, run, String(files.length)));
+      }
+      return files;
+    } finally {
+      merged.release();
+    }
+  }
+
+  async #upload(
+    prefix: string,
+    operator: string,
+    held: HeldRuns,
+    run: Run,
+    name: string,
+  ): Promise<StateFile> {
+    const { task, environment } = this.#options;
+    const bytes = held.open(run);
+    const written = await environment.storage
+      .write(prefix, `${operator}-${task.subtask}-keyed-${name}`, bytes.read(0, bytes.lengthBytes))
+      .finally(() => bytes.close());
+    const { start: keyGroupStart, end: keyGroupEnd } = run.keyGroups;
+    return { operator, kind: 'keyed', ...written, keyGroupStart, keyGroupEnd };
+  }
+
+  async #writeEntries(
+    prefix: string,
+    operator: string,
+    { operator: state }: OperatorSnapshot,
+  ): Promise<StateFile | undefined> {
+    const { task, environment, stateCodecs } = this.#options;
+    const codec = stateCodecs.get(operator);
+    if (state === undefined || codec === undefined) return undefined;
+    const bytes = encodeEntries(codec, await state.entries);
+    const name = `${operator}-${task.subtask}-operator`;
+    const written = await environment.storage.write(prefix, name, bytes);
+    return { operator, kind: 'operator', ...written, keyGroupStart: 0, keyGroupEnd: 0 };
   }
 }

@@ -42,6 +42,7 @@ import { WindowOperator } from '../operators/window-operator.js';
 import type { KeyedStateBackend, KeyedStateBackendOptions } from '../state/keyed-state-backend.js';
 import type { ChannelCatalog } from './channel-catalog.js';
 import type { RunServices } from '../state/run-services.js';
+import { CheckpointedRuns } from './checkpointed-runs.js';
 import { OperatorChain } from './operator-chain.js';
 import type { RestoredOperator } from './restored-state.js';
 import { StreamTask } from './stream-task.js';
@@ -53,6 +54,8 @@ export interface TaskBuilderOptions {
   readonly attempt: number;
   /** Whose checkpoint is restored; undefined when the job starts afresh. */
   readonly restoredJobId: string | undefined;
+  /** Whether the job's checkpoints may name files of the one that is restored. */
+  readonly ownsRestored: boolean;
   readonly graph: JobGraph;
   readonly catalog: ChannelCatalog;
   readonly transformations: ReadonlyMap<string, Transformation>;
@@ -110,6 +113,7 @@ export function buildTask(
     environment: options.environment,
     operators: chain.operators,
     stateCodecs: stateCodecs(chain, vertex),
+    checkpointed: options.ownsRestored ? checkpointedRuns(restored) : new CheckpointedRuns(),
   });
   const { source } = factory;
   const input =
@@ -129,6 +133,16 @@ export function buildTask(
   });
   holder.task = task;
   return { task, gate, subpartitions };
+}
+
+function checkpointedRuns(
+  restored: ReadonlyMap<string, RestoredOperator> | undefined,
+): CheckpointedRuns {
+  const checkpointed = new CheckpointedRuns();
+  for (const [operator, { keyedRuns }] of restored ?? []) {
+    for (const { name, file } of keyedRuns.flat()) checkpointed.restored(operator, name, file);
+  }
+  return checkpointed;
 }
 
 function stateCodecs(chain: OperatorChain, vertex: JobVertex): Map<string, RecordCodec<unknown>> {

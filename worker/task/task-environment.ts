@@ -24,6 +24,14 @@ export interface CheckpointStorage {
   read(file: StateFile): Promise<Uint8Array>;
 }
 
+/** Copies of checkpoint files on this machine, so that a restore need not fetch them. */
+export interface LocalRecovery {
+  /** A run is this file of a checkpoint. Never fails: without a copy the file is fetched. */
+  keep(run: string, file: StateFile, checkpointId: number): Promise<void>;
+  /** Puts the file into the run storage under this name; false when there is no whole copy of it. */
+  take(file: StateFile, run: string): Promise<boolean>;
+}
+
 /** What a task reports; none of it waits for an answer. */
 export interface TaskReports {
   running(task: TaskId): void;
@@ -44,6 +52,8 @@ export interface TaskReports {
 export interface TaskEnvironment {
   readonly clock: Clock;
   readonly storage: CheckpointStorage;
+  /** Undefined where nothing is kept beyond the slot. */
+  readonly local: LocalRecovery | undefined;
   readonly reports: TaskReports;
   /** Asks the slot's scheduler for a turn. */
   readonly wake: () => void;

@@ -19,10 +19,11 @@ import type { KeyedStateBackend, KeyedStateBackendOptions } from '../state/keyed
 import { ChannelCatalog } from './channel-catalog.js';
 import { readRestoredChannels } from './restored-channels.js';
 import type { RunServices } from '../state/run-services.js';
+import { RunFetcher } from './run-fetcher.js';
 import { readRestoredState } from './restored-state.js';
 import type { StreamTask } from './stream-task.js';
 import { buildTask, type BuiltTask } from './task-builder.js';
-import type { CheckpointStorage, TaskReports } from './task-environment.js';
+import type { CheckpointStorage, LocalRecovery, TaskReports } from './task-environment.js';
 
 /** What leads out of the slot. */
 export interface SlotExchange {
@@ -32,13 +33,26 @@ export interface SlotExchange {
   flush(): void;
 }
 
+export interface RestoredCheckpoint {
+  readonly manifest: CheckpointManifest;
+  /** Whether later checkpoints of the job may name its files: it is the job's own, or was claimed. */
+  readonly owned: boolean;
+}
+
+/** Runs that a slot was restored from. */
+export interface RestoredBytes {
+  /** Taken from copies on this machine. */
+  readonly localBytes: number;
+  readonly fetchedBytes: number;
+}
+
 export interface TaskSlotOptions {
   readonly jobId: string;
   readonly attempt: number;
   readonly slice: number;
   readonly graph: JobGraph;
   readonly transformations: ReadonlyMap<string, Transformation>;
-  readonly restore: CheckpointManifest | undefined;
+  readonly restore: RestoredCheckpoint | undefined;
   readonly clock: Clock;
   readonly storage: CheckpointStorage;
   readonly reports: TaskReports;
@@ -48,6 +62,8 @@ export interface TaskSlotOptions {
   readonly createBackend: (options: KeyedStateBackendOptions) => KeyedStateBackend;
   /** Where the slot's runs lie, and who merges them. */
   readonly runs: RunServices;
+  /** Copies of checkpoint files that outlive the slot, if there are any. */
+  readonly local?: LocalRecovery;
   /** Calls back soon, after whatever else the thread has to do (setImmediate). */
   readonly defer: (callback: () => void) => void;
   readonly align?: (state: AlignerState, event: AlignerEvent) => AlignerStep;
@@ -77,34 +93,45 @@ export class TaskSlot {
     return this.#tasks;
   }
 
-  /** Restores state and builds the slot's tasks; buffers may arrive once this resolves. */
-  async build(): Promise<void> {
-    const { graph, slice } = this.#options;
+  /**
+   * Restores state and builds the slot's tasks; buffers may arrive once this resolves.
+   * @returns where the bytes of its runs came from; undefined when the job starts afresh
+   */
+  async build(): Promise<RestoredBytes | undefined> {
+    const { graph, slice, restore, storage, runs, local } = this.#options;
+    const fetcher = new RunFetcher({
+      checkpointId: restore?.manifest.checkpointId ?? 0,
+      storage,
+      runStorage: runs.storage,
+      local,
+    });
     for (const vertex of graph.vertices) {
       if (slice >= vertex.parallelism) continue;
-      const { restore, transformations, storage, runs } = this.#options;
+      const { transformations } = this.#options;
       const restored =
         restore === undefined
           ? undefined
           : await readRestoredState(
-              restore,
+              restore.manifest,
               vertex,
               slice,
               keyGroupRange(slice, vertex.parallelism, graph.maxParallelism),
               transformations,
               storage,
-              runs.storage,
+              fetcher,
             );
       const recovered =
         restore === undefined
           ? undefined
-          : await readRestoredChannels(restore, vertex, slice, this.#catalog, storage);
-      if (this.#closed) return;
+          : await readRestoredChannels(restore.manifest, vertex, slice, this.#catalog, storage);
+      if (this.#closed) return undefined;
       const built = buildTask(this.#builderOptions(), vertex, slice, restored);
       if (recovered !== undefined) built.gate?.recover(recovered);
       this.#add(built);
     }
     this.#indexGates();
+    if (restore === undefined) return undefined;
+    return { localBytes: fetcher.localBytes, fetchedBytes: fetcher.fetchedBytes };
   }
 
   /** Opens the slot's tasks; each reports itself running. */
@@ -233,12 +260,13 @@ export class TaskSlot {
   }
 
   #builderOptions(): Parameters<typeof buildTask>[0] {
-    const { clock, storage, reports, exchange, slice, restore } = this.#options;
+    const { clock, storage, local, reports, exchange, slice, restore } = this.#options;
     return {
       ...this.#options,
       catalog: this.#catalog,
-      restoredJobId: restore?.jobId,
-      environment: { clock, storage, reports, wake: this.wake },
+      restoredJobId: restore?.manifest.jobId,
+      ownsRestored: restore?.owned ?? false,
+      environment: { clock, storage, local, reports, wake: this.wake },
       isLocal: (_vertex, subtask) => subtask === slice,
       send: (channel, buffer) => {
         const gate = this.#gates.get(channel);

@@ -10,11 +10,10 @@ import { compileRecordCodec } from '../../../core/record-codec.js';
 import { int32Schema } from '../../../core/schema.js';
 import type { StateFile } from '../../../core/state-file.js';
 import type { ScoringRequest, ScoringService } from '../../../worker/compute/scoring-service.js';
-import type { MemoryCheckpointStorage } from '../../../worker/local/memory-checkpoint-storage.js';
 import type { KeyedStateBackend } from '../../../worker/state/keyed-state-backend.js';
 import { memoryRuns } from '../../../worker/state/memory-runs.js';
 import { MemoryStateBackend } from '../../../worker/state/memory-state-backend.js';
-import type { TaskId } from '../../../worker/task/task-environment.js';
+import type { CheckpointStorage, TaskId } from '../../../worker/task/task-environment.js';
 import { TaskSlot } from '../../../worker/task/task-slot.js';
 import { ManualClock } from '../../manual-clock.js';
 
@@ -29,9 +28,11 @@ interface AcknowledgedFiles {
 export interface SlotClusterOptions {
   readonly job: Job;
   readonly parallelism: number;
-  readonly storage: MemoryCheckpointStorage;
+  readonly storage: CheckpointStorage;
   readonly scoring: ScoringService;
   readonly restore?: CheckpointManifest;
+  /** Whether the job owns what it is restored from; it does unless told. */
+  readonly owned?: boolean;
 }
 
 export class SlotCluster {
@@ -66,7 +67,10 @@ export class SlotCluster {
         slice,
         graph: this.graph,
         transformations,
-        restore: options.restore,
+        restore:
+          options.restore === undefined
+            ? undefined
+            : { manifest: options.restore, owned: options.owned ?? true },
         clock: this.clock,
         storage: options.storage,
         reports: {
@@ -134,8 +138,12 @@ export class SlotCluster {
     });
   }
 
-  trigger(checkpointId: number, stopAfter = false, alignmentTimeoutMs: number | null = null): void {
-    const prefix = `chk-${checkpointId}/`;
+  trigger(
+    checkpointId: number,
+    stopAfter = false,
+    alignmentTimeoutMs: number | null = null,
+    prefix = `chk-${checkpointId}/`,
+  ): void {
     for (const slot of this.slots) {
       slot.triggerCheckpoint({
         kind: 'barrier',
@@ -177,6 +185,10 @@ export class SlotCluster {
   async notify(checkpointId: number): Promise<void> {
     for (const slot of this.slots) slot.notifyCheckpointComplete(checkpointId);
     await this.reached(`committed ${checkpointId}`);
+  }
+
+  abort(checkpointId: number): void {
+    for (const slot of this.slots) slot.notifyCheckpointAborted(checkpointId);
   }
 
   async checkpoint(checkpointId: number): Promise<CheckpointManifest> {
