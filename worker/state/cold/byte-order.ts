@@ -15,7 +15,7 @@ export function successorOf(bytes: Uint8Array): Uint8Array {
 export function prefixRange(prefix: Uint8Array): ByteRange {
   let end = prefix.length - 1;
   while (prefix[end] === 0xff) end--;
-  const to = prefix.slice(0, end + 1);
+  const to = new Uint8Array(prefix.subarray(0, end + 1));
   to[end] = (to[end] ?? 0) + 1;
   return { from: prefix, to };
 }

@@ -68,7 +68,10 @@ export interface ColdDatabase {
   deleteRange(range: ByteRange, rowsMax?: number): void;
   /** The first rows of a range, ascending: at most `rowsMax`, and no more once they exceed 1 MiB. */
   page(range: ByteRange, rowsMax: number): DatabasePage;
-  /** Removes expired rows and reports keys, in the background and in order with the writes. */
+  /**
+   * Removes expired rows and reports keys, in the background and in order with the writes; until its
+   * result is here, reads may still see what it removes.
+   */
   walk(range: ByteRange, options: WalkOptions): PendingWalk;
   /** Sends gathered writes on their way. */
   flush(): void;

@@ -88,35 +88,35 @@ export class DatabaseClient implements ColdDatabase {
   }
 
   put(key: Uint8Array, value: Uint8Array): void {
+    this.#unlessBroken();
     this.#gathered.add(key);
     this.#gathered.add(value);
-    this.#unfinished.gather(key);
-    if (this.#gathered.lengthBytes >= WRITE_BYTES) this.flush();
+    this.#gatheredAt(key);
   }
 
   delete(key: Uint8Array): void {
+    this.#unlessBroken();
     this.#gathered.add(key);
     this.#gathered.addAbsent();
-    this.#unfinished.gather(key);
-    if (this.#gathered.lengthBytes >= WRITE_BYTES) this.flush();
+    this.#gatheredAt(key);
   }
 
-  deleteRange({ from, to }: ByteRange, rowsMax = Infinity): void {
+  deleteRange(range: ByteRange, rowsMax = Infinity): void {
     this.flush();
-    const sequence = this.#unfinished.sendRange({ from, to });
-    this.#write({ kind: 'deleteRange', sequence, from, to, rowsMax });
+    const sequence = this.#unfinished.sendRange(range);
+    this.#write({ kind: 'deleteRange', sequence, ...own(range), rowsMax });
   }
 
-  page({ from, to }: ByteRange, rowsMax: number): DatabasePage {
-    const id = this.#beginRead({ kind: 'page', from, to, rowsMax }, this.#unfinished.last);
+  page(range: ByteRange, rowsMax: number): DatabasePage {
+    const id = this.#beginRead({ kind: 'page', ...own(range), rowsMax }, this.#unfinished.last);
     const { bytes, more } = this.#take(id, 'packed');
     return { rows: rowsOf(bytes), more };
   }
 
-  walk({ from, to }: ByteRange, options: WalkOptions): PendingWalk {
+  walk(range: ByteRange, options: WalkOptions): PendingWalk {
     this.flush();
     const id = this.#begin();
-    this.#post({ kind: 'walk', id, from, to, ...options });
+    this.#post({ kind: 'walk', id, ...own(range), ...options });
     return {
       result: () => {
         this.#drain();
@@ -126,14 +126,15 @@ export class DatabaseClient implements ColdDatabase {
   }
 
   flush(): void {
+    this.#unlessBroken();
     if (this.#gathered.count === 0) return;
     const sequence = this.#unfinished.send();
     this.#write({ kind: 'write', sequence, rows: this.#gathered.take() });
   }
 
-  approximateBytes({ from, to }: ByteRange): number {
-    const { last } = this.#unfinished;
-    return this.#take(this.#beginRead({ kind: 'approximateBytes', from, to }, last), 'size').bytes;
+  approximateBytes(range: ByteRange): number {
+    const read = { kind: 'approximateBytes', ...own(range) } as const;
+    return this.#take(this.#beginRead(read, this.#unfinished.last), 'size').bytes;
   }
 
   statistics(): DatabaseStatistics {
@@ -141,8 +142,12 @@ export class DatabaseClient implements ColdDatabase {
     return this.#take(id, 'statistics').statistics;
   }
 
+  #gatheredAt(key: Uint8Array): void {
+    this.#unfinished.gather(key);
+    if (this.#gathered.lengthBytes >= WRITE_BYTES) this.flush();
+  }
+
   #write(request: WriteRequest): void {
-    this.#unlessBroken();
     if (this.#signals.failed) throw this.#failure();
     this.#await('write', () => {
       return this.#unfinished.count(this.#signals.writesDone) <= WRITES_OUTSTANDING_MAX;
@@ -216,7 +221,9 @@ export class DatabaseClient implements ColdDatabase {
     } catch (error) {
       return toMillraceError(error);
     }
-    return new MillraceError('INTERNAL', `the state thread of ${this.#folder} failed silently`);
+    return this.#break(
+      new MillraceError('INTERNAL', `the state thread of ${this.#folder} failed silently`),
+    );
   }
 
   #unlessBroken(): void {
@@ -254,7 +261,12 @@ function rowsOf(bytes: Uint8Array): DatabaseRow[] {
   return rows;
 }
 
-/** Only memory made for the request: other bytes belong to the caller and are copied. */
+/** In memory of their own: of a view into Node's pool, the whole pool would be cloned. */
+function own({ from, to }: ByteRange): ByteRange {
+  return { from: new Uint8Array(from), to: new Uint8Array(to) };
+}
+
+/** Only memory made for the request: other bytes are short and cloned. */
 function transferListOf(request: DatabaseRequest): ArrayBuffer[] {
   const bytes =
     request.kind === 'write'

@@ -5,7 +5,8 @@
  */
 import { mkdir, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import type { MillraceError } from '../../../core/errors.js';
+import { dirname } from 'node:path';
+import { MillraceError } from '../../../core/errors.js';
 import { describeIoError } from '../../../storage/io-error.js';
 import type { ByteRange, DatabaseStatistics } from './cold-database.js';
 import type { ColdBudget } from './cold-budget.js';
@@ -56,7 +57,22 @@ export interface Rocks {
   getProperty(property: string): string;
 }
 
-const rocksdb = createRequire(import.meta.url)('rocksdb') as (folder: string) => Rocks;
+/**
+ * Loads the package's library. A process that has unloaded it once can't load it again, and it is
+ * unloaded with the last thread that has it: the thread that starts state threads loads it too.
+ * @throws MillraceError STATE_INVALID where it can't be loaded
+ */
+export function loadRocks(): (folder: string) => Rocks {
+  try {
+    return createRequire(import.meta.url)('rocksdb') as (folder: string) => Rocks;
+  } catch (error) {
+    throw new MillraceError(
+      'STATE_INVALID',
+      `the rocksdb package can't be loaded on this machine (${error instanceof Error ? error.message : String(error)}); reinstall it here, or give the job state: { backend: 'memory' }`,
+      { cause: error },
+    );
+  }
+}
 
 /** Measured: larger blocks make point reads dearer, smaller ones gain nothing. */
 const BLOCK_BYTES = 4096;
@@ -95,11 +111,13 @@ export class RocksDatabase {
   ): Promise<RocksDatabase> {
     try {
       await rm(folder, { recursive: true, force: true });
-      await mkdir(folder, { recursive: true });
+      await mkdir(dirname(folder), { recursive: true });
+      // On its own, since a recursive one does not say what was wrong with the last folder.
+      await mkdir(folder);
     } catch (error) {
       throw describeIoError(error, folder);
     }
-    const rocks = rocksdb(folder);
+    const rocks = loadRocks()(folder);
     const database = new RocksDatabase(rocks, folder);
     await database.#call<void>((callback) =>
       rocks.open(

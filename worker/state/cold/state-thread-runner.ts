@@ -10,6 +10,7 @@ import type { MillraceError } from '../../../core/errors.js';
 import { splitBudget } from './cold-budget.js';
 import { stateThreadLost, type DatabaseConnection } from './database-messages.js';
 import { DatabaseSignals } from './database-signals.js';
+import { loadRocks } from './rocks-database.js';
 import type { StateThreadData } from './state-thread.js';
 
 const STATE_THREAD = fileURLToPath(new URL('./state-thread.js', import.meta.url));
@@ -31,7 +32,9 @@ export class StateThreadRunner {
   readonly #ended: Promise<void>;
   #ending = false;
 
+  /** @throws MillraceError STATE_INVALID where RocksDB can't be loaded */
   constructor({ folder, memoryBytesMax, onLost }: StateThreadOptions) {
+    loadRocks();
     const { port1, port2 } = new MessageChannel();
     const signals = new DatabaseSignals();
     this.connection = { port: port2, signals: signals.memory, folder };
@@ -56,11 +59,11 @@ export class StateThreadRunner {
     });
   }
 
-  /** Ends the thread, whatever it is doing, and removes its folder. */
+  /** Ends the thread, whatever it is doing, and removes its folder if it can: a later worker will. */
   async end(): Promise<void> {
     this.#ending = true;
     await this.#worker.terminate();
     await this.#ended;
-    await rm(this.#folder, { recursive: true, force: true });
+    await rm(this.#folder, { recursive: true, force: true }).catch(() => undefined);
   }
 }
