@@ -57,22 +57,19 @@ test.serial('a folder that cannot be made is named', (t) => {
 
 const tmpfs = tmpfsAvailability();
 if (tmpfs.available) {
-  test.serial(
-    'a full disk fails the next call, which names the folder and the remedy',
-    (t) => {
-      const folder = join(smallTmpfs(t, 4 * 1024 * 1024), 'state');
-      const { client } = openDatabase(t, folder);
-      const fill = (): void => {
-        for (let i = 0; i < 1000; i++) client.put(Buffer.from(`${i}`), randomBytes(64 * 1024));
-        client.getMany([KEY]);
-      };
-      const { message } = failureOf(t, fill);
-      t.true(message.includes(folder));
-      t.regex(message, /no space left on the device .*; free some space/);
-      t.throws(() => client.getMany([KEY]), { message });
-      t.throws(() => client.flush(), { message });
-    },
-  );
+  test.serial('a full disk fails the next call, which names the folder and the remedy', (t) => {
+    const folder = join(smallTmpfs(t, 4 * 1024 * 1024), 'state');
+    const { client } = openDatabase(t, folder);
+    const fill = (): void => {
+      for (let i = 0; i < 1000; i++) client.put(Buffer.from(`${i}`), randomBytes(64 * 1024));
+      client.getMany([KEY]);
+    };
+    const { message } = failureOf(t, fill);
+    t.true(message.includes(folder));
+    t.regex(message, /no space left on the device .*; free some space/);
+    t.throws(() => client.getMany([KEY]), { message });
+    t.throws(() => client.flush(), { message });
+  });
 
   test.serial('a read-only file system is named', (t) => {
     const folder = smallTmpfs(t, 4 * 1024 * 1024);
