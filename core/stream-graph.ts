@@ -101,7 +101,7 @@ export interface StateConfig {
 const MIB = 1024 * 1024;
 /** Below this RocksDB's buffers and the objects in use leave each other no room. */
 export const STATE_MEMORY_BYTES_MIN = 16 * MIB;
-/** RocksDB counts the size of its cache, an eighth of this, in 32 bits. */
+/** More than the heap of any slot. */
 export const STATE_MEMORY_BYTES_MAX = 16 * 1024 * MIB;
 
 export interface StreamGraph {

@@ -1,7 +1,7 @@
 /**
  * How one slot's `state.memoryBytesMax` is split between what it pays for: objects on the heap of the
- * slot's thread, RocksDB's block cache and write buffers, and the filters that spare reads of keys
- * that are not there. It must never promise more than the whole.
+ * slot's thread, RocksDB's write buffers, and the filters that spare reads of keys that are not
+ * there. It must never promise more than the whole.
  */
 import { invariant } from '../../../core/errors.js';
 import { STATE_MEMORY_BYTES_MIN } from '../../../core/stream-graph.js';
@@ -16,29 +16,26 @@ const WRITE_BUFFER_BYTES_MAX = 64 * MIB;
 const IN_TRANSIT_BYTES = 2 * MIB;
 
 export interface ColdBudget {
-  /** For live objects, as estimated by their owner. */
+  /**
+   * For live objects, as estimated by their owner, and the indexes of RocksDB's files, which grow with
+   * what is stored (`DatabaseStatistics.tableBytes`).
+   */
   readonly liveBytes: number;
-  readonly blockCacheBytes: number;
   /** Of one write buffer; there are two. */
   readonly writeBufferBytes: number;
   readonly filterBytes: number;
 }
 
 /**
- * A live object spares a call to the other thread, a cached block only the unpacking of a block the
- * operating system has in its cache, so most of the budget goes to objects.
+ * RocksDB gets no cache of blocks: what is read is what live objects missed, so few blocks are read
+ * twice, and the operating system caches files anyway. Measured, a cache made reads dearer.
  * @param memoryBytesMax at least STATE_MEMORY_BYTES_MIN, which the job's validation has seen to
  */
 export function splitBudget(memoryBytesMax: number): ColdBudget {
   invariant(memoryBytesMax >= STATE_MEMORY_BYTES_MIN, 'the state budget is large enough to split');
   const writeBufferBytes = Math.min(Math.floor(memoryBytesMax / 16), WRITE_BUFFER_BYTES_MAX);
-  const blockCacheBytes = Math.floor(memoryBytesMax / 8);
   const filterBytes = Math.floor(memoryBytesMax / 16);
   const liveBytes =
-    memoryBytesMax -
-    WRITE_BUFFERS * writeBufferBytes -
-    blockCacheBytes -
-    filterBytes -
-    IN_TRANSIT_BYTES;
-  return { liveBytes, blockCacheBytes, writeBufferBytes, filterBytes };
+    memoryBytesMax - WRITE_BUFFERS * writeBufferBytes - filterBytes - IN_TRANSIT_BYTES;
+  return { liveBytes, writeBufferBytes, filterBytes };
 }

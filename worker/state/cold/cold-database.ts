@@ -53,8 +53,9 @@ export interface PendingWalk {
 export interface DatabaseStatistics {
   readonly diskBytes: number;
   readonly keysEstimate: number;
-  /** Of write buffers, block cache, and the indexes and filters of open files. */
-  readonly memoryBytes: number;
+  readonly writeBufferBytes: number;
+  /** Memory of the indexes and filters of open files: about 2% of what is stored. */
+  readonly tableBytes: number;
 }
 
 /** Every method throws MillraceError STORAGE_UNAVAILABLE; once one has, all do. */

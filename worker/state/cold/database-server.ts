@@ -21,7 +21,7 @@ import type { RocksDatabase, RocksWrite } from './rocks-database.js';
 import { isExpired } from './row-header.js';
 
 /** Keys looked up by one thread of the pool: several share a larger request. */
-const KEYS_PER_LOOKUP = 64;
+const KEYS_PER_LOOKUP = 128;
 
 type PendingRequest = Extract<DatabaseRequest, { kind: 'read' }>;
 

@@ -6,6 +6,7 @@
 import { rm } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { MessageChannel, Worker } from 'node:worker_threads';
+import type { Clock } from '../../../core/clock.js';
 import type { MillraceError } from '../../../core/errors.js';
 import { splitBudget } from './cold-budget.js';
 import { stateThreadLost, type DatabaseConnection } from './database-messages.js';
@@ -15,11 +16,15 @@ import type { StateThreadData } from './state-thread.js';
 
 const STATE_THREAD = fileURLToPath(new URL('./state-thread.js', import.meta.url));
 
+/** Closing the database takes milliseconds. */
+const END_TIMEOUT_MS = 10_000;
+
 export interface StateThreadOptions {
   /** Of this slot and this attempt alone; emptied at the start, removed at the end. */
   readonly folder: string;
   /** `state.memoryBytesMax` of the job. */
   readonly memoryBytesMax: number;
+  readonly clock: Clock;
   /** The thread ended by itself: the slot fails at its next call, or now if this says so. */
   readonly onLost: (error: MillraceError) => void;
 }
@@ -29,16 +34,18 @@ export class StateThreadRunner {
   readonly connection: DatabaseConnection;
   readonly #worker: Worker;
   readonly #folder: string;
+  readonly #clock: Clock;
   readonly #ended: Promise<void>;
   #ending = false;
 
   /** @throws MillraceError STATE_INVALID where RocksDB can't be loaded */
-  constructor({ folder, memoryBytesMax, onLost }: StateThreadOptions) {
+  constructor({ folder, memoryBytesMax, clock, onLost }: StateThreadOptions) {
     loadRocks();
     const { port1, port2 } = new MessageChannel();
     const signals = new DatabaseSignals();
     this.connection = { port: port2, signals: signals.memory, folder };
     this.#folder = folder;
+    this.#clock = clock;
     const data: StateThreadData = {
       folder,
       budget: splitBudget(memoryBytesMax),
@@ -59,11 +66,21 @@ export class StateThreadRunner {
     });
   }
 
-  /** Ends the thread, whatever it is doing, and removes its folder if it can: a later worker will. */
-  async end(): Promise<void> {
+  /**
+   * Ends the thread, whatever it is doing, and removes its folder if it can: a later worker will.
+   * @returns false if the thread does not end, since the disk hangs: the process can't exit then either
+   */
+  async end(): Promise<boolean> {
     this.#ending = true;
-    await this.#worker.terminate();
-    await this.#ended;
-    await rm(this.#folder, { recursive: true, force: true }).catch(() => undefined);
+    void this.#worker.terminate();
+    const ended = await new Promise<boolean>((resolve) => {
+      const cancel = this.#clock.setTimer(END_TIMEOUT_MS, () => resolve(false));
+      void this.#ended.then(() => {
+        cancel();
+        resolve(true);
+      });
+    });
+    if (ended) await rm(this.#folder, { recursive: true, force: true }).catch(() => undefined);
+    return ended;
   }
 }

@@ -76,7 +76,7 @@ export class DatabaseModel implements ColdDatabase {
   }
 
   statistics(): DatabaseStatistics {
-    return { diskBytes: 0, keysEstimate: this.#rows.size, memoryBytes: 0 };
+    return { diskBytes: 0, keysEstimate: this.#rows.size, writeBufferBytes: 0, tableBytes: 0 };
   }
 
   #within({ from, to }: ByteRange): DatabaseRow[] {

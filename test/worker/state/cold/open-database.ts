@@ -28,6 +28,7 @@ export function startDatabase(folder = newFolder()): OpenDatabase {
   const runner = new StateThreadRunner({
     folder,
     memoryBytesMax: STATE_MEMORY_BYTES_MIN,
+    clock: systemClock,
     onLost: (error) => {
       throw error;
     },

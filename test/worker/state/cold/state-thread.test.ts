@@ -58,7 +58,7 @@ test.serial('a folder that cannot be made is named', (t) => {
 const tmpfs = tmpfsAvailability();
 if (tmpfs.available) {
   test.serial('a full disk fails the next call, which names the folder and the remedy', (t) => {
-    const folder = join(smallTmpfs(t, 4 * 1024 * 1024), 'state');
+    const folder = join(smallTmpfs(t, 12 * 1024 * 1024), 'state');
     const { client } = openDatabase(t, folder);
     const fill = (): void => {
       for (let i = 0; i < 1000; i++) client.put(Buffer.from(`${i}`), randomBytes(64 * 1024));
@@ -131,6 +131,7 @@ test.serial('a state thread that ends wakes the slot that waits for it', async (
   const runner = new StateThreadRunner({
     folder,
     memoryBytesMax: STATE_MEMORY_BYTES_MIN,
+    clock: systemClock,
     onLost: (error) => lost.push(error),
   });
   const slot = new Worker(WAITING, {
@@ -160,6 +161,7 @@ test.serial('a state thread that ends by itself says so to its owner', async (t)
     const runner = new StateThreadRunner({
       folder: newFolder(),
       memoryBytesMax: STATE_MEMORY_BYTES_MIN,
+      clock: systemClock,
       onLost: resolve,
     });
     // No request has this form: what the thread throws ends it.
