@@ -3,6 +3,7 @@
  * runs, so that a listing answers at once. It turns every outcome into one of the exit codes.
  */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { CLAIM_MODES } from '../api/rest/job-dto.js';
 import { MillraceError } from '../core/errors.js';
 import { ENGINE_VERSION } from '../core/version.js';
 import { wholeNumber } from '../process/whole-number.js';
@@ -49,6 +50,10 @@ function withParams(command: Command): Command {
         .default({}, 'none'),
     )
     .option('--parallelism <n>', 'subtasks of each operator', wholeNumber(1, 32_768));
+}
+
+interface SavepointOptions extends ListingOptions {
+  readonly dispose?: string;
 }
 
 /** Takes how a command ended; undefined where the process goes on and sets its own exit code. */
@@ -160,6 +165,12 @@ function addJobCommands(program: Command, context: CliContext, ends: Ends): void
   withCluster(withParams(program.command('submit')))
     .description('bundle a job, run it on the cluster and follow it to its end')
     .option('--from-savepoint <id>', 'restore state from a savepoint or a retained checkpoint')
+    .addOption(
+      new Option(
+        '--claim-mode <mode>',
+        'whose that is from now on: "claim": the job\'s, which deletes it when it can',
+      ).choices(CLAIM_MODES),
+    )
     .option('--allow-non-restored-state', 'drop state of operators that the job no longer has')
     .option('--exact-parallelism', 'run at the parallelism asked for or not at all')
     .option('--detached', 'return once the job is accepted')
@@ -175,11 +186,23 @@ function addJobCommands(program: Command, context: CliContext, ends: Ends): void
       const { planJob } = await import('./commands/plan.js');
       await planJob(context, file, options);
     });
-  withJob(program.command('savepoint'))
-    .description('take a savepoint and wait until it is complete')
-    .action(async (job: string, options: ListingOptions) => {
-      const { takeSavepoint } = await import('./commands/job-requests.js');
-      ends(await takeSavepoint(context, job, options));
+  withCluster(program.command('savepoint'))
+    .argument('[job]', 'id of a job, or its name while only one bears it')
+    .description('take a savepoint and wait until it is complete, or delete one')
+    .option('--dispose <id>', 'delete this savepoint; refused while a job needs it')
+    .action(async (job: string | undefined, options: SavepointOptions) => {
+      const { disposeSavepoint, takeSavepoint } = await import('./commands/job-requests.js');
+      const { dispose } = options;
+      if (job !== undefined && dispose === undefined) {
+        return ends(await takeSavepoint(context, job, options));
+      }
+      if (job === undefined && dispose !== undefined) {
+        return ends(await disposeSavepoint(context, dispose, options));
+      }
+      throw new MillraceError(
+        'USAGE',
+        'savepoint takes either a job, or --dispose with the id of a savepoint',
+      );
     });
   withJob(program.command('stop'))
     .description('end a job with a savepoint, after all of its output is committed')

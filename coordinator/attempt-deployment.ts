@@ -116,6 +116,7 @@ export class AttemptDeployment {
     const { jobId, bundleId } = record();
     const planned = services.scheduler.plan(jobId, count, this.#workersBySlice());
     this.#preparing = new Set(planned);
+    if (planned.length === 0) this.#options.emit({ kind: 'slotsPrepared' });
     for (const workerId of this.#preparing) {
       const slots = planned.filter((other) => other === workerId).length;
       const value = { attempt, bundleId, slots };
@@ -202,9 +203,10 @@ export class AttemptDeployment {
     checkpointId: number;
     manifest: string;
     allowNonRestoredState: boolean;
+    owned: boolean;
   } {
-    const { checkpointId, allowNonRestoredState, prefix } = source;
+    const { checkpointId, allowNonRestoredState, owned, prefix } = source;
     invariant(this.#restored?.source.prefix === prefix, 'what is restored from was verified');
-    return { checkpointId, manifest: this.#restored.text, allowNonRestoredState };
+    return { checkpointId, manifest: this.#restored.text, allowNonRestoredState, owned };
   }
 }

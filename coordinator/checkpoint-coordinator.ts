@@ -17,14 +17,19 @@ import { CheckpointIdCounter } from './checkpoint-id-counter.js';
 import type { CompletedCheckpointStore, StoredCheckpoint } from './completed-checkpoint-store.js';
 import type { JobServices } from './job-services.js';
 import { COORDINATOR_LIMITS } from './limits.js';
-import { listSavepoints, type SavepointRecord } from './savepoint-record.js';
+import type { SavepointRecord } from './savepoint-record.js';
 import type { ToWorker } from './worker-registry.js';
 
 type EffectOf<K extends JobEffect['kind']> = Extract<JobEffect, { kind: K }>;
 
 /** Outcomes, without their stamp. */
 export type CheckpointOutcome =
-  | { readonly kind: 'idAllocated'; readonly attempt: number; readonly checkpointId: number }
+  | {
+      readonly kind: 'idAllocated';
+      readonly attempt: number;
+      readonly checkpointId: number;
+      readonly savepointId?: string;
+    }
   | {
       readonly kind: 'idFailed';
       readonly attempt: number;
@@ -42,6 +47,8 @@ export type CheckpointOutcome =
 export interface CheckpointCoordinatorOptions {
   readonly jobId: string;
   readonly jobName: string;
+  /** Blob key prefixes beside its own that the job has to clean up. */
+  readonly claimed: readonly string[];
   readonly completed: CompletedCheckpointStore;
   readonly services: JobServices;
   readonly emit: (outcome: CheckpointOutcome) => void;
@@ -54,6 +61,11 @@ export class CheckpointCoordinator {
   readonly #counter: CheckpointIdCounter;
   /** Of checkpoints whose manifest is written and that aren't completed yet. */
   readonly #manifests = new Map<number, BlobHandle>();
+  /** Manifests that are being written. */
+  readonly #writing = new Set<Promise<void>>();
+  /** Deletions, one after the other: a sweep and a discard of the same files would only collide. */
+  #deleting: Promise<void> = Promise.resolve();
+  #deletions = 0;
   #closed = false;
 
   constructor(options: CheckpointCoordinatorOptions) {
@@ -67,9 +79,17 @@ export class CheckpointCoordinator {
     this.#closed = true;
   }
 
-  async allocateId({ attempt }: EffectOf<'allocateCheckpointId'>): Promise<void> {
+  /** Resolves when no manifest is being written any more and all that was to be deleted is. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#writing);
+    await this.#deleting;
+  }
+
+  async allocateId({ attempt, savepointId }: EffectOf<'allocateCheckpointId'>): Promise<void> {
     try {
-      this.#emit({ kind: 'idAllocated', attempt, checkpointId: await this.#counter.next() });
+      const checkpointId = await this.#counter.next(savepointId);
+      const asked = savepointId === undefined ? {} : { savepointId };
+      this.#emit({ kind: 'idAllocated', attempt, checkpointId, ...asked });
     } catch (error) {
       this.#failed(error, (failure) => ({ kind: 'idFailed', attempt, failure }));
     }
@@ -94,7 +114,12 @@ export class CheckpointCoordinator {
     this.#options.broadcast({ $case: 'notifyCheckpointAborted', value });
   }
 
-  async writeManifest(effect: EffectOf<'writeManifest'>): Promise<void> {
+  writeManifest(effect: EffectOf<'writeManifest'>): void {
+    const written = this.#write(effect).finally(() => this.#writing.delete(written));
+    this.#writing.add(written);
+  }
+
+  async #write(effect: EffectOf<'writeManifest'>): Promise<void> {
     const { checkpointId, manifest, prefix } = effect;
     try {
       const handle = await this.#options.services.writer.write(manifest, prefix);
@@ -125,28 +150,33 @@ export class CheckpointCoordinator {
     }
   }
 
-  /** Failing to delete costs space until the next collection, nothing else. */
-  async discard({ checkpointId, prefix }: EffectOf<'discardCheckpoint'>): Promise<void> {
-    const { jobId, services } = this.#options;
+  discard({ checkpointId, prefix, files, keep }: EffectOf<'discardCheckpoint'>): void {
     this.#manifests.delete(checkpointId);
-    try {
-      await services.writer.discard(prefix);
-    } catch (error) {
-      services.log.warn({ jobId, checkpointId, err: toMillraceError(error) }, 'discarding');
-    }
+    this.#delete(() => this.#options.services.collector.discard(prefix, files, keep));
   }
 
-  async collectOrphans({ keep }: EffectOf<'collectOrphans'>): Promise<void> {
+  collectOrphans({ keep, upTo }: EffectOf<'collectOrphans'>): void {
+    const { jobId, claimed, services } = this.#options;
+    this.#delete(() => services.collector.collectOrphans({ jobId, claimed }, keep, upTo));
+  }
+
+  /** Failing to delete costs space until the next sweep, nothing else. */
+  #delete(act: () => Promise<void>): void {
     const { jobId, services } = this.#options;
-    try {
-      const savepoints = (await listSavepoints(services.meta)).filter(
-        (savepoint) => savepoint.jobId === jobId,
-      );
-      const kept = new Set([...keep, ...savepoints.map(({ checkpointId }) => checkpointId)]);
-      await services.writer.collectOrphans(jobId, kept);
-    } catch (error) {
-      services.log.warn({ jobId, err: toMillraceError(error) }, 'collecting orphans');
+    if (this.#deletions >= COORDINATOR_LIMITS.discardsMax) {
+      services.log.warn({ jobId }, 'too many deletions wait; the next sweep finds the files');
+      return;
     }
+    this.#deletions++;
+    this.#deleting = this.#deleting.then(act).then(
+      () => {
+        this.#deletions--;
+      },
+      (error: unknown) => {
+        this.#deletions--;
+        services.log.warn({ jobId, err: toMillraceError(error) }, 'deleting checkpoint files');
+      },
+    );
   }
 
   #stored(checkpoint: CompletedCheckpoint): StoredCheckpoint {

@@ -2,22 +2,28 @@
 import type {
   CheckpointDetails,
   JobCheckpoints,
+  RetainedCheckpoint,
   TaskCheckpointTimings,
 } from '../api/rest/checkpoint-dto.js';
 import type { CheckpointHistoryEntry } from '../core/checkpoint-history.js';
+import type { CompletedCheckpoint } from '../core/checkpoint-protocol.js';
 import type { JobDeciderState } from '../core/job-decider.js';
 import {
-  acknowledgedBytes,
+  acknowledgedSize,
   inFlightBytesOf,
   inFlightOf,
+  sizeOf,
   type PendingCheckpoint,
 } from '../core/pending-checkpoint.js';
 import type { JobRecord } from './job-record.js';
 
+/** What the decider of a running job knows; which ones are retained is the pointer's to say. */
+export type CheckpointStatistics = Omit<JobCheckpoints, 'retained'>;
+
 export function describeCheckpoints(
   { jobId, jobName }: JobRecord,
   { checkpoints, restoredCount }: JobDeciderState,
-): JobCheckpoints {
+): CheckpointStatistics {
   const { history: counted, pending } = checkpoints;
   const history = counted.entries.map((entry) => describeEntry(entry, pending)).reverse();
   return {
@@ -35,10 +41,19 @@ export function describeCheckpoints(
   };
 }
 
-/** A job of an earlier coordinator: nothing is known of its checkpoints here. */
-export function describeNoCheckpoints({ jobId, jobName }: JobRecord): JobCheckpoints {
+/** A job of an earlier coordinator: nothing but what it retains is known of its checkpoints here. */
+export function describeNoCheckpoints({ jobId, jobName }: JobRecord): CheckpointStatistics {
   const counts = { triggered: 0, inProgress: 0, completed: 0, failed: 0, restored: 0 };
   return { jobId, jobName, counts, latestCompleted: null, history: [] };
+}
+
+export function describeRetained({
+  checkpointId,
+  savepointId,
+  bytes,
+  completedAtMs,
+}: CompletedCheckpoint): RetainedCheckpoint {
+  return { checkpointId, savepointId: savepointId ?? null, bytes, completedAtMs };
 }
 
 function describeEntry(
@@ -47,6 +62,7 @@ function describeEntry(
 ): CheckpointDetails {
   const current = pending?.checkpointId === entry.checkpointId ? pending : undefined;
   const acknowledged = current?.acknowledged ?? entry.acknowledged;
+  const { bytes, checkpointedBytes, prefix } = entry;
   return {
     checkpointId: entry.checkpointId,
     kind: entry.savepointId === undefined ? 'checkpoint' : 'savepoint',
@@ -55,7 +71,7 @@ function describeEntry(
     attempt: entry.attempt,
     triggeredAtMs: entry.triggeredAtMs,
     durationMs: entry.durationMs ?? null,
-    bytes: current === undefined ? entry.bytes : acknowledgedBytes(current),
+    ...(current === undefined ? { bytes, checkpointedBytes } : acknowledgedSize(current)),
     ...inFlightOf(acknowledged),
     acknowledged: acknowledged.size,
     tasks: entry.tasks,
@@ -64,7 +80,7 @@ function describeEntry(
       ({ task, timings, files }): TaskCheckpointTimings => ({
         ...task,
         ...timings,
-        bytes: files.reduce((sum, file) => sum + file.lengthBytes, 0),
+        ...sizeOf([{ files }], prefix),
         inFlightBytes: inFlightBytesOf(files),
       }),
     ),

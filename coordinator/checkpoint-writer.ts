@@ -1,8 +1,7 @@
 /**
- * Manifests and files of checkpoints in the blob store. The manifest is written last, when all files
- * it names are durable; on the way back it is verified, and so is that its files are there. Orphans
- * (files of checkpoints that never completed or are no longer retained) go. It must never delete
- * what a retained checkpoint or a savepoint names.
+ * Manifests of checkpoints in the blob store. A manifest is written last, when all files it names are
+ * durable; on the way back it is verified, and so is that its files are there. It must never replace
+ * a manifest that a pointer names.
  */
 import {
   MANIFEST_NAME,
@@ -11,7 +10,9 @@ import {
   type CheckpointManifest,
 } from '../core/checkpoint-manifest.js';
 import { isMillraceError, MillraceError } from '../core/errors.js';
-import type { BlobHandle, BlobListing, BlobStore } from '../storage/blob-store.js';
+import { keysOf } from '../core/file-references.js';
+import type { StateFile } from '../core/state-file.js';
+import type { BlobHandle, BlobStore } from '../storage/blob-store.js';
 
 export interface ReadManifest {
   readonly manifest: CheckpointManifest;
@@ -27,13 +28,16 @@ export class CheckpointWriter {
   }
 
   /**
-   * Writes the manifest of a checkpoint whose files are all durable.
+   * Writes the manifest of a checkpoint whose files are all durable. Files of other checkpoints that
+   * it names are taken on trust: the decider has found them in a manifest that is retained.
    * @param prefix of the checkpoint's blobs, with a slash at the end
    * @throws MillraceError CHECKPOINT_FAILED when a file isn't where its task says; STORAGE_CONFLICT
    *   when there is one, of another cluster that uses the same storage; STORAGE_UNAVAILABLE
    */
   async write(manifest: CheckpointManifest, prefix: string): Promise<BlobHandle> {
-    const missing = await this.#missing(manifest);
+    const missing = await this.#missing(
+      filesOf(manifest).filter(({ key }) => key.startsWith(prefix)),
+    );
     if (missing !== undefined) {
       throw new MillraceError(
         'CHECKPOINT_FAILED',
@@ -50,6 +54,23 @@ export class CheckpointWriter {
    * @throws MillraceError CHECKPOINT_CORRUPT naming the damage; STORAGE_UNAVAILABLE
    */
   async read(handle: BlobHandle): Promise<ReadManifest> {
+    const { manifest, text } = await this.#parse(handle);
+    const missing = await this.#missing(filesOf(manifest));
+    if (missing !== undefined) throw corrupt(`it names ${missing}`);
+    return { manifest, text };
+  }
+
+  /**
+   * The blob keys that a retained checkpoint keeps from being deleted: its manifest's own, and all
+   * that it names.
+   * @throws MillraceError CHECKPOINT_CORRUPT, STORAGE_UNAVAILABLE
+   */
+  async references(handle: BlobHandle): Promise<ReadonlySet<string>> {
+    const { manifest } = await this.#parse(handle);
+    return keysOf(manifest.vertices.flatMap(({ tasks }) => tasks)).add(handle.key);
+  }
+
+  async #parse(handle: BlobHandle): Promise<ReadManifest> {
     let text: string;
     try {
       text = Buffer.from(await this.#blobs.get(handle.key, handle)).toString('utf8');
@@ -57,33 +78,11 @@ export class CheckpointWriter {
       if (!isMillraceError(error) || error.code === 'STORAGE_UNAVAILABLE') throw error;
       throw corrupt(error.message, error);
     }
-    const manifest = parseManifest(text, handle.key);
-    const missing = await this.#missing(manifest);
-    if (missing !== undefined) throw corrupt(`it names ${missing}`);
-    return { manifest, text };
-  }
-
-  /** Deletes everything under the prefix; what is still being written there has nowhere to go. */
-  async discard(prefix: string): Promise<void> {
-    await this.#blobs.removeUnfinished(prefix);
-    await this.#blobs.deleteAll(keysOf(this.#blobs.list(prefix)));
-  }
-
-  /**
-   * Deletes the files of all of a job's checkpoints that nothing refers to; none may be under way.
-   * @param kept ids of retained checkpoints and of savepoints
-   */
-  async collectOrphans(jobId: string, kept: ReadonlySet<number>): Promise<void> {
-    const prefix = `${jobPrefix(jobId)}/chk-`;
-    const isOrphan = (key: string): boolean =>
-      !kept.has(Number.parseInt(key.slice(prefix.length), 10));
-    await this.#blobs.removeUnfinished(prefix);
-    await this.#blobs.deleteAll(keysOf(this.#blobs.list(prefix), isOrphan));
+    return { manifest: parseManifest(text, handle.key), text };
   }
 
   /** Says which file isn't there as the manifest describes it. */
-  async #missing(manifest: CheckpointManifest): Promise<string | undefined> {
-    const files = manifest.vertices.flatMap(({ tasks }) => tasks.flatMap((task) => task.files));
+  async #missing(files: readonly StateFile[]): Promise<string | undefined> {
     const lengths = new Map<string, number>();
     const folders = new Set(files.map(({ key }) => key.slice(0, key.lastIndexOf('/') + 1)));
     for (const folder of folders) {
@@ -101,16 +100,8 @@ export class CheckpointWriter {
   }
 }
 
-async function* keysOf(
-  listings: AsyncIterable<BlobListing>,
-  choose: (key: string) => boolean = () => true,
-): AsyncGenerator<string, void, undefined> {
-  for await (const { key } of listings) if (choose(key)) yield key;
-}
-
-/** Under which all checkpoints of a job lie (`chk-N/`), without a slash at the end. */
-export function jobPrefix(jobId: string): string {
-  return `jobs/${jobId}`;
+function filesOf({ vertices }: CheckpointManifest): readonly StateFile[] {
+  return vertices.flatMap(({ tasks }) => tasks.flatMap(({ files }) => files));
 }
 
 function corrupt(what: string, cause?: unknown): MillraceError {

@@ -5,6 +5,7 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { CheckpointKind } from '../api/rest/checkpoint-dto.js';
 import type { ClusterOverview } from '../api/rest/cluster-dto.js';
+import type { CheckpointSize } from '../core/pending-checkpoint.js';
 import type { MetricsSource } from './rest-server.js';
 
 const DURATION_BUCKETS_SECONDS = [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300];
@@ -50,7 +51,13 @@ export class CoordinatorMetrics implements MetricsSource {
   });
   readonly #size = new Gauge({
     name: 'millrace_last_checkpoint_size_bytes',
-    help: 'Bytes of all files of the last completed checkpoint.',
+    help: 'Bytes of all files that the last completed checkpoint names.',
+    labelNames: ['job'],
+    registers: [this.#registry],
+  });
+  readonly #checkpointed = new Gauge({
+    name: 'millrace_last_checkpoint_checkpointed_bytes',
+    help: 'Bytes of the files that were written for the last completed checkpoint.',
     labelNames: ['job'],
     registers: [this.#registry],
   });
@@ -114,10 +121,16 @@ export class CoordinatorMetrics implements MetricsSource {
     this.#failures.inc({ job, code });
   }
 
-  checkpointCompleted(job: string, kind: CheckpointKind, durationMs: number, bytes: number): void {
+  checkpointCompleted(
+    job: string,
+    kind: CheckpointKind,
+    durationMs: number,
+    { bytes, checkpointedBytes }: CheckpointSize,
+  ): void {
     this.#checkpoints.inc({ job, kind, outcome: 'completed' });
     this.#duration.observe({ job }, durationMs / 1000);
     this.#size.set({ job }, bytes);
+    this.#checkpointed.set({ job }, checkpointedBytes);
   }
 
   checkpointInFlight(job: string, unaligned: boolean, inFlightBytes: number): void {

@@ -12,6 +12,7 @@ import { LeaderEpoch } from '../storage/leader-epoch.js';
 import type { MetaStore } from '../storage/meta-store.js';
 import { checkBindAddress, type BindAddress } from './bind-address.js';
 import { BundleStore } from './bundle-store.js';
+import { CheckpointCollector } from './checkpoint-collector.js';
 import { CheckpointWriter } from './checkpoint-writer.js';
 import { CoordinatorMetrics } from './coordinator-metrics.js';
 import { removeDiscovery, writeDiscovery } from './discovery-file.js';
@@ -138,6 +139,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Run
         leader,
         jobs: new JobStore(metaStore, leader),
         writer: new CheckpointWriter(blobStore),
+        collector: new CheckpointCollector(blobStore, metaStore, leader),
         scheduler,
         registry,
         metrics,

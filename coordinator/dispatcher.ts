@@ -7,20 +7,22 @@ import type { Logger } from 'pino';
 import type { JobSummary, SubmitJobRequest } from '../api/rest/job-dto.js';
 import { TERMINAL_STATUSES } from '../api/rest/job-dto.js';
 import type { Random } from '../core/clock.js';
-import { checkRestorable } from '../core/checkpoint-restore.js';
+import type { KnownCheckpoints } from '../core/checkpoint-protocol.js';
+import { isOwned } from '../core/checkpoint-retention.js';
 import { MillraceError, serializeError, toMillraceError } from '../core/errors.js';
 import { createJobGraph } from '../core/job-graph.js';
 import type { StreamGraph } from '../core/stream-graph.js';
 import type { BundleStore, StoredBundle } from './bundle-store.js';
-import { jobPrefix } from './checkpoint-writer.js';
+import { CheckpointIdCounter } from './checkpoint-id-counter.js';
 import { CompletedCheckpointStore } from './completed-checkpoint-store.js';
-import { forgetJob } from './job-removal.js';
-import { findRestorePoint } from './restore-point.js';
+import { cleanUpEnded, forgetJob } from './job-cleanup.js';
 import { JobMaster } from './job-master.js';
-import type { JobRecord, RestoreReference } from './job-record.js';
+import type { JobRecord } from './job-record.js';
 import type { JobServices } from './job-services.js';
 import { summarize } from './job-view.js';
 import { COORDINATOR_LIMITS } from './limits.js';
+import { RestoreOrigins } from './restore-origins.js';
+import { listPendingSavepoints } from './savepoint-record.js';
 import type { FromWorker, WorkerDescription, WorkerListener } from './worker-registry.js';
 
 /** A job as the dispatcher knows it; the master is missing once an earlier coordinator ended it. */
@@ -42,6 +44,7 @@ export class Dispatcher implements WorkerListener {
   readonly #random: Random;
   readonly #log: Logger;
   readonly #endedJobsMax: number;
+  readonly #origins: RestoreOrigins;
   readonly #masters = new Map<string, JobMaster>();
   /** Jobs that an earlier coordinator ended, oldest first. */
   readonly #ended = new Map<string, JobRecord>();
@@ -49,6 +52,8 @@ export class Dispatcher implements WorkerListener {
   readonly #submitting = new Set<SubmitJobRequest>();
   /** Workers that leave and were told that nothing more will be moved away from them. */
   readonly #released = new Set<string>();
+  /** One at a time: whoever starts from a savepoint or checkpoint, or takes one away. */
+  #snapshots: Promise<unknown> = Promise.resolve();
 
   constructor({ services, bundles, random, endedJobsMax }: DispatcherOptions) {
     this.#services = services;
@@ -57,6 +62,10 @@ export class Dispatcher implements WorkerListener {
     this.#endedJobsMax = endedJobsMax;
     this.#log = services.log;
     services.scheduler.onChange(() => this.#resourcesChanged());
+    this.#origins = new RestoreOrigins(services, {
+      masters: () => this.#masters.values(),
+      find: (jobId) => this.find(jobId),
+    });
   }
 
   get jobsRunning(): number {
@@ -74,6 +83,9 @@ export class Dispatcher implements WorkerListener {
       await this.#recoverJob(record);
     }
     await this.#forgetOldJobs();
+    const pending = await listPendingSavepoints(this.#services.meta);
+    const left = pending.filter(({ jobId }) => !this.#masters.has(jobId));
+    void this.#cleanUp(new Set(left.map(({ savepointId }) => savepointId)));
   }
 
   /** @throws MillraceError those of the bundle, the graph and the restore point; STORAGE_* */
@@ -86,10 +98,20 @@ export class Dispatcher implements WorkerListener {
     }
     this.#submitting.add(request);
     try {
-      return await this.#submit(request);
+      if (request.fromSavepoint === undefined) return await this.#submit(request);
+      return await this.#exclusively(() => this.#submit(request));
     } finally {
       this.#submitting.delete(request);
     }
+  }
+
+  /**
+   * Deletes a savepoint.
+   * @throws MillraceError CHECKPOINT_NOT_FOUND, JOB_STATE_CONFLICT naming the job that needs or owns
+   *   it, STORAGE_*
+   */
+  disposeSavepoint(savepointId: string): Promise<void> {
+    return this.#exclusively(() => this.#origins.dispose(savepointId));
   }
 
   /** Newest first. */
@@ -202,8 +224,8 @@ export class Dispatcher implements WorkerListener {
     const desiredParallelism = desiredParallelismOf(request, bundle);
     // What the job can't be run at is told before it is taken in.
     createJobGraph(streamGraph, desiredParallelism);
-    const restore = await this.#restoreOf(request, streamGraph);
     const jobId = this.#random.id();
+    const origin = await this.#origins.resolve(request, streamGraph, jobId);
     const record: JobRecord = {
       jobId,
       jobName: streamGraph.jobName,
@@ -212,15 +234,17 @@ export class Dispatcher implements WorkerListener {
       exactParallelism: request.exactParallelism ?? false,
       parallelism: desiredParallelism,
       submittedAtMs: services.clock.now(),
-      restore,
+      restore: origin?.reference ?? null,
+      claimed: origin?.claim?.prefixes ?? [],
       status: 'CREATED',
       attempt: 0,
       rescales: 0,
       canceling: false,
       finishedAtMs: null,
       failure: null,
+      cleanup: null,
     };
-    await services.jobs.put(record);
+    await services.jobs.put(record, origin?.claim?.txn);
     this.#bundles.claimed(record.bundleId);
     const master = await this.#startMaster(record, streamGraph);
     this.#log.info({ jobId, job: streamGraph.jobName, desiredParallelism }, 'job accepted');
@@ -229,22 +253,6 @@ export class Dispatcher implements WorkerListener {
       this.#log.warn({ err: toMillraceError(error) }, 'forgetting old jobs');
     });
     return summarize(master.record);
-  }
-
-  async #restoreOf(
-    request: SubmitJobRequest,
-    streamGraph: StreamGraph,
-  ): Promise<RestoreReference | null> {
-    if (request.fromSavepoint === undefined) return null;
-    const { meta, leader, writer } = this.#services;
-    const reference: RestoreReference = {
-      name: request.fromSavepoint,
-      ...(await findRestorePoint(meta, leader, request.fromSavepoint)),
-      allowNonRestoredState: request.allowNonRestoredState ?? false,
-    };
-    const { manifest } = await writer.read(reference.manifest);
-    checkRestorable(manifest, streamGraph, reference.allowNonRestoredState);
-    return reference;
   }
 
   async #recoverJob(record: JobRecord): Promise<void> {
@@ -260,6 +268,7 @@ export class Dispatcher implements WorkerListener {
         status: 'FAILED',
         finishedAtMs: this.#services.clock.now(),
         failure: serializeError(described),
+        cleanup: 'retain',
       };
       await this.#services.jobs.put(failed);
       this.#ended.set(record.jobId, failed);
@@ -269,9 +278,60 @@ export class Dispatcher implements WorkerListener {
   async #startMaster(record: JobRecord, streamGraph: StreamGraph): Promise<JobMaster> {
     const { meta, leader } = this.#services;
     const completed = await CompletedCheckpointStore.open(meta, leader, record.jobId);
-    const master = new JobMaster(record, streamGraph, completed, this.#services);
+    const known = await this.#knownOf(completed, record.jobId);
+    const master = new JobMaster(record, streamGraph, completed, known, this.#services);
     this.#masters.set(record.jobId, master);
     return master;
+  }
+
+  /** What a manifest names that can't be read stays unknown: then nothing is deleted meanwhile. */
+  async #knownOf(
+    { checkpoints }: CompletedCheckpointStore,
+    jobId: string,
+  ): Promise<KnownCheckpoints> {
+    const { meta, leader, writer } = this.#services;
+    const references = new Map<number, ReadonlySet<string>>();
+    for (const { checkpointId, manifest } of checkpoints.filter(isOwned)) {
+      try {
+        references.set(checkpointId, await writer.references(manifest));
+      } catch (error) {
+        const described = toMillraceError(error);
+        if (described.code === 'STORAGE_UNAVAILABLE') throw described;
+        this.#log.error({ jobId, checkpointId, err: described }, 'a checkpoint is damaged');
+      }
+    }
+    const allocatedId = await new CheckpointIdCounter(meta, leader, jobId).last();
+    return { completed: checkpoints, references, allocatedId };
+  }
+
+  /**
+   * What earlier coordinators have left to be deleted.
+   * @param savepoints that never came to be, or were disposed of, of jobs that don't run
+   */
+  async #cleanUp(savepoints: ReadonlySet<string>): Promise<void> {
+    try {
+      await this.#services.collector.collectPendingSavepoints(({ savepointId }) =>
+        savepoints.has(savepointId),
+      );
+      for (const record of [...this.#ended.values()]) {
+        if (record.cleanup !== null) await this.#exclusively(() => this.#cleanUpEnded(record));
+      }
+    } catch (error) {
+      this.#log.warn({ err: toMillraceError(error) }, 'cleaning up');
+    }
+  }
+
+  async #cleanUpEnded(record: JobRecord): Promise<void> {
+    const { jobId } = record;
+    if (this.#ended.get(jobId) !== record) return;
+    try {
+      await cleanUpEnded(this.#services, record);
+      const cleaned = { ...record, cleanup: null };
+      await this.#services.jobs.put(cleaned);
+      this.#ended.set(jobId, cleaned);
+    } catch (error) {
+      this.#log.warn({ jobId, err: toMillraceError(error) }, 'cleaning up');
+    }
   }
 
   /** Ended jobs beyond the limit go, oldest first. */
@@ -282,13 +342,19 @@ export class Dispatcher implements WorkerListener {
     ].sort((left, right) => left.submittedAtMs - right.submittedAtMs);
     const surplus = ended.length - this.#endedJobsMax;
     for (const record of ended.slice(0, Math.max(0, surplus))) {
-      const { jobId, bundleId } = record;
-      if (this.#isRestoredFrom(jobId)) continue;
-      if (!this.#isBundleOfOthers(record)) await this.#bundles.discard(bundleId);
-      await forgetJob(this.#services, jobId);
-      this.#ended.delete(jobId);
-      this.#masters.delete(jobId);
+      await this.#masters.get(record.jobId)?.settled;
+      await this.#exclusively(() => this.#forget(record));
     }
+  }
+
+  async #forget(record: JobRecord): Promise<void> {
+    const { jobId, bundleId } = record;
+    if (!this.#ended.has(jobId) && !this.#masters.has(jobId)) return;
+    if (this.#origins.isNeeded(record)) return;
+    if (!this.#isBundleOfOthers(record)) await this.#bundles.discard(bundleId);
+    await forgetJob(this.#services, record);
+    this.#ended.delete(jobId);
+    this.#masters.delete(jobId);
   }
 
   /** Whether a job beside this one, or one that is being submitted, is made of the same bundle. */
@@ -303,12 +369,10 @@ export class Dispatcher implements WorkerListener {
     );
   }
 
-  /** Whether a job that runs may still have to start from a checkpoint of this one. */
-  #isRestoredFrom(jobId: string): boolean {
-    const prefix = `${jobPrefix(jobId)}/`;
-    return [...this.#masters.values()].some(
-      (master) => !master.isEnded && master.record.restore?.prefix.startsWith(prefix) === true,
-    );
+  #exclusively<T>(act: () => Promise<T>): Promise<T> {
+    const done = this.#snapshots.then(act);
+    this.#snapshots = done.catch(() => undefined);
+    return done;
   }
 }
 

@@ -4,13 +4,15 @@
  * anything itself, nor show an end of the job before that end is durable.
  */
 import { isDeepStrictEqual } from 'node:util';
-import type { JobCheckpoints, SavepointStatus } from '../api/rest/checkpoint-dto.js';
+import type { SavepointStatus } from '../api/rest/checkpoint-dto.js';
 import { TERMINAL_STATUSES, type JobDetails } from '../api/rest/job-dto.js';
+import { latestCompleted } from '../core/checkpoint-decider.js';
+import type { KnownCheckpoints } from '../core/checkpoint-protocol.js';
+import { retentionAtEnd } from '../core/checkpoint-retention.js';
 import {
   assertNever,
   deserializeError,
   invariant,
-  isMillraceError,
   toMillraceError,
   type SerializedError,
 } from '../core/errors.js';
@@ -30,8 +32,9 @@ import type { StreamGraph } from '../core/stream-graph.js';
 import { jobEventFromWire, type UnstampedJobEvent } from '../proto/job-event.js';
 import { AttemptDeployment } from './attempt-deployment.js';
 import { CheckpointCoordinator } from './checkpoint-coordinator.js';
-import { describeCheckpoints } from './checkpoint-view.js';
+import { describeCheckpoints, type CheckpointStatistics } from './checkpoint-view.js';
 import type { CompletedCheckpointStore } from './completed-checkpoint-store.js';
+import { cleanUpEnded } from './job-cleanup.js';
 import type { JobRecord } from './job-record.js';
 import type { JobServices } from './job-services.js';
 import { describeJob, shownStatus } from './job-view.js';
@@ -65,15 +68,18 @@ export class JobMaster {
   #stepping = false;
   #suspended = false;
   #saving: Promise<void> = Promise.resolve();
+  /** Resolves when nothing more is done about a job that has ended. */
+  #ended: Promise<void> = Promise.resolve();
   #cancelTimer: () => void = () => undefined;
 
   constructor(
     record: JobRecord,
     streamGraph: StreamGraph,
     completed: CompletedCheckpointStore,
+    known: KnownCheckpoints,
     services: JobServices,
   ) {
-    const { jobId, jobName, restore, desiredParallelism, rescales } = record;
+    const { jobId, jobName, restore, claimed, desiredParallelism, rescales } = record;
     const emit = (event: UnstampedJobEvent): void => this.#handle(event);
     this.#record = record;
     this.#services = services;
@@ -84,7 +90,7 @@ export class JobMaster {
       streamGraph,
       scaling: { desiredParallelism, exact: record.exactParallelism, config: services.scaling },
       rescales,
-      completed: completed.checkpoints,
+      known,
       ...(restore === null ? {} : { restoreFrom: restore }),
     });
     this.#metrics = new TaskMetricsStore(this.#state.execution.graph);
@@ -99,6 +105,7 @@ export class JobMaster {
     this.#checkpoints = new CheckpointCoordinator({
       jobId,
       jobName,
+      claimed,
       completed,
       services,
       emit,
@@ -123,6 +130,17 @@ export class JobMaster {
 
   get isEnded(): boolean {
     return this.#suspended || TERMINAL_STATUSES.has(this.#record.status);
+  }
+
+  /** Resolves once an ended job's files are as they are to stay: its record can be forgotten. */
+  get settled(): Promise<void> {
+    return this.#ended;
+  }
+
+  /** Blob key prefix of what a restart would start from; undefined: from nothing, or it has ended. */
+  get restoresFrom(): string | undefined {
+    if (this.isEnded) return undefined;
+    return latestCompleted(this.#state.checkpoints)?.prefix ?? this.#record.restore?.prefix;
   }
 
   /** The highest attempt that a worker which has just come can't be meant to run; 0: none. */
@@ -217,7 +235,7 @@ export class JobMaster {
     });
   }
 
-  checkpoints(): JobCheckpoints {
+  checkpoints(): CheckpointStatistics {
     return describeCheckpoints(this.#record, this.#state);
   }
 
@@ -285,7 +303,7 @@ export class JobMaster {
       case 'triggerCheckpoint':
         return this.#checkpoints.trigger(effect);
       case 'writeManifest':
-        return void this.#checkpoints.writeManifest(effect);
+        return this.#checkpoints.writeManifest(effect);
       case 'completeCheckpoint':
         return void this.#checkpoints.complete(effect);
       case 'notifyComplete':
@@ -293,9 +311,9 @@ export class JobMaster {
       case 'notifyAborted':
         return this.#checkpoints.notifyAborted(effect);
       case 'discardCheckpoint':
-        return void this.#checkpoints.discard(effect);
+        return this.#checkpoints.discard(effect);
       case 'collectOrphans':
-        return void this.#checkpoints.collectOrphans(effect);
+        return this.#checkpoints.collectOrphans(effect);
       case 'savepointCompleted':
         return this.#savepoints.completed(effect.savepointId);
       case 'savepointFailed':
@@ -310,12 +328,28 @@ export class JobMaster {
     this.#services.log.info({ jobId, job, status, failure: failure?.message }, 'job ended');
     // Suspended: the job is another coordinator's now, and so is its record.
     if (status === 'SUSPENDED') return void this.suspend();
-    void this.#saveUntilDone({
+    const change = {
       status: shownStatus(status),
       parallelism: this.#state.execution.graph.defaultParallelism,
       finishedAtMs: this.#services.clock.now(),
       failure: failure ?? null,
-    });
+      cleanup: retentionAtEnd(status, this.#state.execution.graph.streamGraph.checkpoint),
+    };
+    this.#ended = this.#saveUntilDone(change).then(() => this.#cleanUp());
+  }
+
+  /** What fails here is done by the next coordinator, or when the job is forgotten. */
+  async #cleanUp(): Promise<void> {
+    if (!TERMINAL_STATUSES.has(this.#record.status)) return;
+    await this.#checkpoints.settled();
+    if (this.#suspended) return;
+    try {
+      await cleanUpEnded(this.#services, this.#record);
+      await this.#save({ cleanup: null });
+    } catch (error) {
+      const { jobId } = this.#record;
+      this.#services.log.warn({ jobId, err: toMillraceError(error) }, 'cleaning up');
+    }
   }
 
   /** One at a time, in the order of asking. @throws as JobStore.put */
@@ -331,20 +365,23 @@ export class JobMaster {
     return saved;
   }
 
+  /** Ends with the record saved, the job another coordinator's, or this master suspended. */
   async #saveUntilDone(change: Partial<JobRecord>): Promise<void> {
-    try {
-      await this.#save(change);
-    } catch (error) {
-      const { log, clock } = this.#services;
-      log.warn({ jobId: this.#record.jobId, err: toMillraceError(error) }, 'job record');
-      if (isMillraceError(error) && error.code === 'STORAGE_UNAVAILABLE') {
-        if (this.#suspended) return;
-        const { storageRetryMs } = COORDINATOR_LIMITS;
-        clock.setTimer(storageRetryMs, () => void this.#saveUntilDone(change));
-        return;
+    const { log, clock } = this.#services;
+    while (!this.#suspended) {
+      try {
+        return await this.#save(change);
+      } catch (error) {
+        const described = toMillraceError(error);
+        log.warn({ jobId: this.#record.jobId, err: described }, 'job record');
+        if (described.code !== 'STORAGE_UNAVAILABLE') {
+          this.#handle({ kind: 'superseded' });
+          return this.#services.superseded(described.message);
+        }
       }
-      this.#handle({ kind: 'superseded' });
-      this.#services.superseded(toMillraceError(error).message);
+      await new Promise<void>((resolve) => {
+        clock.setTimer(COORDINATOR_LIMITS.storageRetryMs, () => resolve());
+      });
     }
   }
 
@@ -394,7 +431,7 @@ export class JobMaster {
       log.info({ jobId, job, ...figures }, entry.status);
       if (entry.status === 'FAILED') metrics.checkpointFailed(job, kind);
       else {
-        metrics.checkpointCompleted(job, kind, durationMs, bytes);
+        metrics.checkpointCompleted(job, kind, durationMs, entry);
         metrics.checkpointInFlight(job, unaligned, inFlightBytes);
       }
     }

@@ -9,6 +9,9 @@ import type { JsonReader } from '../core/json-reader.js';
 import type { BlobHandle } from '../storage/blob-store.js';
 import { readStoredDocument } from './stored-document.js';
 
+/** One for every job in the chain of claims that still has files; they go with the old checkpoints. */
+const CLAIMED_MAX = 1_000;
+
 /** A checkpoint or savepoint that a job starts from. */
 export interface RestoreReference {
   /** As the user named it. */
@@ -19,6 +22,9 @@ export interface RestoreReference {
   readonly manifest: BlobHandle;
   readonly allowNonRestoredState: boolean;
 }
+
+/** What is still to be done about the files of a job that has ended. */
+export type PendingCleanup = 'retain' | 'delete';
 
 export interface JobRecord {
   readonly jobId: string;
@@ -32,6 +38,8 @@ export interface JobRecord {
   readonly parallelism: number;
   readonly submittedAtMs: number;
   readonly restore: RestoreReference | null;
+  /** Blob key prefixes that it took over when it claimed what it was started from. */
+  readonly claimed: readonly string[];
   readonly status: JobStatus;
   /** The highest attempt that may ever have been deployed. */
   readonly attempt: number;
@@ -41,6 +49,11 @@ export interface JobRecord {
   readonly canceling: boolean;
   readonly finishedAtMs: number | null;
   readonly failure: SerializedError | null;
+  /**
+   * Once it has ended: `delete`, that all of its checkpoints go; `retain`, that what they don't name
+   * goes; null, that this is done.
+   */
+  readonly cleanup: PendingCleanup | null;
 }
 
 /** @throws MillraceError STORAGE_CORRUPT */
@@ -56,8 +69,9 @@ export function readBlobHandle(reader: JsonReader): BlobHandle {
   };
 }
 
+/** Absent counts as null: records of an earlier version lack what came later. */
 function orNull<T>(reader: JsonReader, read: (reader: JsonReader) => T): T | null {
-  return reader.value === null ? null : read(reader);
+  return reader.value === null || reader.value === undefined ? null : read(reader);
 }
 
 function readRecord(reader: JsonReader): JobRecord {
@@ -76,13 +90,19 @@ function readRecord(reader: JsonReader): JobRecord {
       manifest: readBlobHandle(restore.field('manifest')),
       allowNonRestoredState: restore.field('allowNonRestoredState').boolean(),
     })),
+    claimed: orNull(reader.field('claimed'), readPrefixes) ?? [],
     status: reader.field('status').oneOf(JOB_STATUSES),
     attempt: reader.field('attempt').count(),
     rescales: reader.field('rescales').count(),
     canceling: reader.field('canceling').boolean(),
     finishedAtMs: orNull(reader.field('finishedAtMs'), (at) => at.number()),
     failure: orNull(reader.field('failure'), readFailure),
+    cleanup: orNull(reader.field('cleanup'), (cleanup) => cleanup.oneOf(['retain', 'delete'])),
   };
+}
+
+function readPrefixes(reader: JsonReader): readonly string[] {
+  return reader.items(CLAIMED_MAX).map((prefix) => prefix.string());
 }
 
 function readFailure(reader: JsonReader): SerializedError {

@@ -4,6 +4,7 @@ import type { Clock, Random } from '../core/clock.js';
 import type { ScalingConfig } from '../core/scaling-protocol.js';
 import type { LeaderEpoch } from '../storage/leader-epoch.js';
 import type { MetaStore } from '../storage/meta-store.js';
+import type { CheckpointCollector } from './checkpoint-collector.js';
 import type { CheckpointWriter } from './checkpoint-writer.js';
 import type { CoordinatorMetrics } from './coordinator-metrics.js';
 import type { JobStore } from './job-store.js';
@@ -18,6 +19,7 @@ export interface JobServices {
   readonly leader: LeaderEpoch;
   readonly jobs: JobStore;
   readonly writer: CheckpointWriter;
+  readonly collector: CheckpointCollector;
   readonly scheduler: Scheduler;
   readonly registry: WorkerRegistry;
   readonly metrics: CoordinatorMetrics;

@@ -4,10 +4,11 @@
  */
 import { MillraceError } from '../core/errors.js';
 import type { LeaderEpoch } from '../storage/leader-epoch.js';
-import type { MetaStore } from '../storage/meta-store.js';
+import type { MetaStore, MetaTxn } from '../storage/meta-store.js';
 import { parseJobRecord, type JobRecord } from './job-record.js';
 
 const PREFIX = 'job-records/';
+const NOTHING_ELSE: MetaTxn = { guards: [], writes: [] };
 
 export class JobStore {
   readonly #meta: MetaStore;
@@ -36,17 +37,17 @@ export class JobStore {
 
   /**
    * Writes a record, new or changed. Calls for one job must not overlap.
+   * @param also happens in the same transaction, or nothing does
    * @throws MillraceError STALE_EPOCH, STORAGE_UNAVAILABLE, STORAGE_CONFLICT when someone else wrote it
    */
-  async put(record: JobRecord): Promise<void> {
+  async put(record: JobRecord, also: MetaTxn = NOTHING_ELSE): Promise<void> {
     const key = PREFIX + record.jobId;
-    const ifRevision = this.#revisions.get(record.jobId);
-    const result = await this.#leader.put(
-      key,
-      JSON.stringify(record),
-      ifRevision === undefined ? { ifAbsent: true } : { ifRevision },
-    );
-    if (!result.committed) throw conflict(key);
+    const revision = this.#revisions.get(record.jobId);
+    const result = await this.#leader.txn({
+      guards: [revision === undefined ? { key, absent: true } : { key, revision }, ...also.guards],
+      writes: [{ type: 'put', key, value: JSON.stringify(record) }, ...also.writes],
+    });
+    if (!result.committed) throw conflict(result.conflicts.join(', '));
     this.#revisions.set(record.jobId, result.revision);
   }
 
@@ -60,9 +61,9 @@ export class JobStore {
   }
 }
 
-function conflict(key: string): MillraceError {
+function conflict(keys: string): MillraceError {
   return new MillraceError(
     'STORAGE_CONFLICT',
-    `${key} was changed by someone else; give each cluster a meta store (or prefix) of its own`,
+    `${keys} was changed by someone else; give each cluster a meta store (or prefix) of its own`,
   );
 }

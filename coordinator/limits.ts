@@ -28,6 +28,8 @@ export const COORDINATOR_LIMITS = {
    * starts; those below a checkpoint go with it. Far above the time that any file takes to be written.
    */
   unfinishedPutAgeMs: 24 * 3_600_000,
+  /** Discards that wait for their turn per job; beyond it, the next sweep finds the files. */
+  discardsMax: 1_000,
   /** Jobs that have not ended. */
   jobsMax: 200,
   slotRequestsMax: 1_000,

@@ -8,6 +8,7 @@ import { Command, CommanderError, Option } from 'commander';
 import { join, resolve } from 'node:path';
 import pino from 'pino';
 import { isMillraceError, MillraceError, serializeError, toMillraceError } from '../core/errors.js';
+import { LogDestination } from '../process/log-destination.js';
 import { systemClock, systemRandom } from '../process/system-clock.js';
 import { wholeNumber } from '../process/whole-number.js';
 import { formatBlobLocation, parseBlobLocation } from '../storage/blob-location.js';
@@ -108,7 +109,10 @@ function readFlags(): Flags {
 }
 
 async function start(flags: Flags): Promise<RunningCoordinator> {
-  const log = pino({ level: flags.logLevel, base: { role: 'coordinator' } }, pino.destination(2));
+  const log = pino(
+    { level: flags.logLevel, base: { role: 'coordinator' } },
+    new LogDestination(2, systemClock),
+  );
   const dataFolder = resolve(flags.data);
   const checkpointStorage = formatBlobLocation(
     parseBlobLocation(flags.checkpointStorage ?? join(dataFolder, 'blobs')),

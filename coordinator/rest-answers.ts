@@ -7,7 +7,8 @@ import { MillraceError } from '../core/errors.js';
 import { ENGINE_VERSION } from '../core/version.js';
 import type { MetaStore } from '../storage/meta-store.js';
 import type { BundleStore } from './bundle-store.js';
-import { describeNoCheckpoints } from './checkpoint-view.js';
+import { describeNoCheckpoints, describeRetained } from './checkpoint-view.js';
+import { readCompleted } from './completed-checkpoint-store.js';
 import { findSavepoint, listSavepoints } from './savepoint-record.js';
 import type { Dispatcher } from './dispatcher.js';
 import type { JobMaster } from './job-master.js';
@@ -65,15 +66,20 @@ export function createRestAnswers(options: RestAnswersOptions): RestBackend {
       }),
     savepoints: async () => ({
       savepoints: (await listSavepoints(meta)).map(
-        ({ savepointId, jobId, jobName, createdAtMs, bytes }) => ({
+        ({ savepointId, jobId, jobName, createdAtMs, bytes, claimedBy = null }) => ({
           savepointId,
           jobId,
           jobName,
           createdAtMs,
           bytes,
+          claimedBy,
         }),
       ),
     }),
+    disposeSavepoint: async ({ savepointId }) => {
+      await dispatcher.disposeSavepoint(savepointId);
+      return { savepointId };
+    },
     uploadBundle: async (_params, archive) => {
       const { bundleId, manifest } = await bundles.put(archive);
       return { bundleId, jobName: manifest.jobName };
@@ -89,7 +95,8 @@ export function createRestAnswers(options: RestAnswersOptions): RestBackend {
     },
     checkpoints: async ({ id }) => {
       const { record, master } = dispatcher.find(id);
-      return Promise.resolve(master?.checkpoints() ?? describeNoCheckpoints(record));
+      const retained = (await readCompleted(meta, record.jobId)).map(describeRetained);
+      return { ...(master?.checkpoints() ?? describeNoCheckpoints(record)), retained };
     },
     triggerSavepoint: async ({ id }) =>
       Promise.resolve(runningJob(dispatcher, id).triggerSavepoint(false)),
@@ -98,7 +105,7 @@ export function createRestAnswers(options: RestAnswersOptions): RestBackend {
       const { record, master } = dispatcher.find(id);
       const known = master?.savepoint(savepointId);
       if (known !== undefined) return known;
-      if ((await findSavepoint(meta, savepointId))?.jobId === record.jobId) {
+      if ((await findSavepoint(meta, savepointId))?.value.jobId === record.jobId) {
         return { savepointId, jobId: record.jobId, status: 'COMPLETED', failure: null };
       }
       throw new MillraceError(

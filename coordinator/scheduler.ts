@@ -5,7 +5,7 @@
  * must never hand a slot out twice.
  */
 import type { Clock } from '../core/clock.js';
-import { MillraceError } from '../core/errors.js';
+import { invariant, MillraceError } from '../core/errors.js';
 import type { JobResources } from '../core/scaling-protocol.js';
 import { COORDINATOR_LIMITS } from './limits.js';
 import { placeSlices, type Placement } from './slot-placement.js';
@@ -29,16 +29,10 @@ export interface SlotRequest {
   readonly failed: (error: MillraceError) => void;
 }
 
-interface TakenSlot {
-  readonly jobId: string;
-  readonly attempt: number;
-  readonly slice: number;
-}
-
 interface WorkerSlots {
   readonly worker: WorkerDescription;
-  /** What we have placed there. */
-  readonly taken: Map<string, TakenSlot>;
+  /** `jobId/attempt/slice` of what we have placed there. */
+  readonly taken: Set<string>;
   /** Slots that attempts of an earlier time still hold. */
   foreign: number;
   /** It is about to go: it keeps what it has and gets nothing more. */
@@ -54,6 +48,8 @@ export class Scheduler {
   readonly #clock: Clock;
   readonly #placement: Placement;
   readonly #workers = new Map<string, WorkerSlots>();
+  /** Slots that each job holds, by worker: what a job could have is asked after every change. */
+  readonly #held = new Map<string, Map<string, number>>();
   #waiting: Waiting[] = [];
   /** Monotonic time at which a worker came or went, or a slot was given back, last. */
   #changedAtMs: number;
@@ -89,22 +85,18 @@ export class Scheduler {
     return this.#workers.get(workerId)?.leaving === true;
   }
 
-  /** Jobs that hold a slot of the worker. */
-  jobsOn(workerId: string): ReadonlySet<string> {
-    const taken = this.#workers.get(workerId)?.taken.values() ?? [];
-    return new Set([...taken].map(({ jobId }) => jobId));
-  }
-
   /** What a job could have: what it holds and what nobody else waits for, on workers that stay. */
   resourcesOf(jobId: string): JobResources {
     const claimed = this.#waiting.reduce(
       (sum, { request }) => sum + (request.jobId === jobId ? 0 : request.count),
       0,
     );
-    const held = [...this.#freeFor(jobId).values()].reduce((sum, slots) => sum + slots, 0);
-    const free = this.slotsFree;
+    let held = 0;
+    for (const [workerId, slots] of this.#held.get(jobId) ?? []) {
+      if (!this.isLeaving(workerId)) held += slots;
+    }
     return {
-      slots: held - Math.min(free, claimed),
+      slots: held + Math.max(0, this.slotsFree - claimed),
       slotsTotal: this.slotsTotal,
       leaving: [...this.#workers.values()]
         .filter(({ leaving }) => leaving)
@@ -123,7 +115,7 @@ export class Scheduler {
   addWorker(worker: WorkerDescription, freeSlots: number): void {
     this.#workers.set(worker.workerId, {
       worker,
-      taken: new Map(),
+      taken: new Set(),
       foreign: worker.slots - freeSlots,
       leaving: false,
     });
@@ -131,7 +123,12 @@ export class Scheduler {
   }
 
   removeWorker(workerId: string): void {
-    if (this.#workers.delete(workerId)) this.#slotsCameOrWent();
+    if (!this.#workers.delete(workerId)) return;
+    for (const [jobId, held] of this.#held) {
+      held.delete(workerId);
+      if (held.size === 0) this.#held.delete(jobId);
+    }
+    this.#slotsCameOrWent();
   }
 
   /** The worker goes soon: nothing more is placed there. */
@@ -170,7 +167,9 @@ export class Scheduler {
   release(workerId: string, jobId: string, attempt: number, slice: number): void {
     const slots = this.#workers.get(workerId);
     if (slots === undefined) return;
-    if (!slots.taken.delete(keyOf({ jobId, attempt, slice }))) {
+    if (slots.taken.delete(keyOf(jobId, attempt, slice))) {
+      this.#hold(jobId, workerId, -1);
+    } else {
       if (slots.foreign === 0) return;
       slots.foreign--;
     }
@@ -224,21 +223,28 @@ export class Scheduler {
     const free = new Map([...this.#workers].map(([id, slots]) => [id, freeOf(slots)]));
     const placed = placeSlices(free, count, preferred, this.#placement);
     return placed.map((workerId, slice) => {
-      const slot = { jobId, attempt, slice };
-      this.#workers.get(workerId)?.taken.set(keyOf(slot), slot);
-      return { workerId, dataAddress: this.#workers.get(workerId)?.worker.dataAddress ?? '' };
+      const slots = this.#workers.get(workerId);
+      invariant(slots !== undefined, 'slices are placed on workers that are here');
+      slots.taken.add(keyOf(jobId, attempt, slice));
+      this.#hold(jobId, workerId, 1);
+      return { workerId, dataAddress: slots.worker.dataAddress };
     });
+  }
+
+  #hold(jobId: string, workerId: string, change: 1 | -1): void {
+    const held = this.#held.get(jobId) ?? new Map<string, number>();
+    const slots = (held.get(workerId) ?? 0) + change;
+    if (slots > 0) held.set(workerId, slots);
+    else held.delete(workerId);
+    if (held.size > 0) this.#held.set(jobId, held);
+    else this.#held.delete(jobId);
   }
 
   /** Slots by worker that are free or the job's own. */
   #freeFor(jobId: string): ReadonlyMap<string, number> {
     const staying = [...this.#workers].filter(([, { leaving }]) => !leaving);
-    return new Map(
-      staying.map(([id, slots]) => {
-        const own = [...slots.taken.values()].filter((slot) => slot.jobId === jobId).length;
-        return [id, freeOf(slots) + own];
-      }),
-    );
+    const held = this.#held.get(jobId);
+    return new Map(staying.map(([id, slots]) => [id, freeOf(slots) + (held?.get(id) ?? 0)]));
   }
 
   #notEnough(request: SlotRequest, why: string): MillraceError {
@@ -255,6 +261,6 @@ function freeOf({ worker, taken, foreign, leaving }: WorkerSlots): number {
   return leaving ? 0 : Math.max(0, worker.slots - taken.size - foreign);
 }
 
-function keyOf({ jobId, attempt, slice }: TakenSlot): string {
+function keyOf(jobId: string, attempt: number, slice: number): string {
   return `${jobId}/${attempt}/${slice}`;
 }

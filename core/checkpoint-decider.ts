@@ -5,20 +5,37 @@
  * word "complete" only after the compare-and-set; no file goes before the pointer that names it.
  */
 import { assertNever, invariant, type SerializedError } from './errors.js';
+import {
+  collectAbortedWrite,
+  discardAborted,
+  discardOf,
+  mayName,
+  settleReferences,
+  sweep,
+  sweepAfterCompletion,
+  ABORTED_MAX,
+} from './checkpoint-cleanup.js';
+import {
+  blameOfManifest,
+  blameOfTimeout,
+  timeoutOf,
+  type CheckpointBlame,
+} from './checkpoint-failure.js';
 import { EMPTY_CHECKPOINT_HISTORY, historyEnded, historyTriggered } from './checkpoint-history.js';
 import { ignoreReport, notify, onCommitted } from './checkpoint-notification.js';
 import type {
-  AbortedCheckpoint,
   CheckpointDeciderState,
   CheckpointDraft,
   CheckpointEffect,
   CheckpointEvent,
   CompletedCheckpoint,
+  KnownCheckpoints,
 } from './checkpoint-protocol.js';
+import { retainedWith } from './checkpoint-retention.js';
 import { isSameAttempt, taskKey, type Attempt, type Stamp } from './execution-state.js';
 import {
   acknowledge,
-  acknowledgedBytes,
+  acknowledgedSize,
   alignmentTimeoutOf,
   createPending,
   movePending,
@@ -36,19 +53,16 @@ import type { CheckpointConfig } from './stream-graph.js';
 
 /** Pause after a failed checkpoint, if the job's minPauseMs is shorter. */
 export const FAILED_PAUSE_MS = 200;
-/** Aborted checkpoints of one attempt whose files are discarded once more at its end. */
-export const ABORTED_MAX = 1_000;
 
 export interface CheckpointStep {
   readonly state: CheckpointDeciderState;
   readonly effects: readonly CheckpointEffect[];
 }
 
-/** @param completed what the job's pointer names, oldest first */
 export function createCheckpointDecider(
   jobId: string,
   config: CheckpointConfig,
-  completed: readonly CompletedCheckpoint[],
+  { completed, references, allocatedId }: KnownCheckpoints,
 ): CheckpointDeciderState {
   return {
     jobId,
@@ -60,6 +74,10 @@ export function createCheckpointDecider(
     pending: undefined,
     savepoints: [],
     completed,
+    references,
+    triggeredId: allocatedId,
+    sweepDue: completed.length > 0,
+    resweepDue: false,
     committing: undefined,
     lastCheckpointId: undefined,
     stopping: undefined,
@@ -93,11 +111,16 @@ export function checkpointWakeAtMs(state: CheckpointDeciderState): number | unde
     if (state.lastCheckpointId === undefined) {
       due.push(state.running.drained ? state.finalAtMs : state.nextTriggerAtMs);
     }
-  } else if (pending.state === 'TRIGGERED') {
+  } else if (isTimed(pending)) {
     due.push(pending.requestedAtMs + state.config.timeoutMs);
   }
   if (committing !== undefined) due.push(committing.repeatAtMs);
   return due.length === 0 ? undefined : Math.min(...due);
+}
+
+/** Whatever does not end by itself; a compare-and-set is asked for until its outcome is known. */
+function isTimed({ state }: PendingCheckpoint): boolean {
+  return state === 'ALLOCATING' || state === 'TRIGGERED' || state === 'WRITING';
 }
 
 export function stepCheckpoint(
@@ -122,7 +145,7 @@ function handle(draft: CheckpointDraft, event: CheckpointEvent): void {
         finalAtMs: event.nowMs,
         consecutiveFailures: 0,
       };
-      return;
+      return sweep(draft);
     case 'checkpointWanted':
       draft.state = { ...state, nextTriggerAtMs: event.nowMs };
       return;
@@ -133,16 +156,11 @@ function handle(draft: CheckpointDraft, event: CheckpointEvent): void {
     case 'attemptEnded':
       return endAttempt(draft, event);
     case 'attemptReleased':
-      for (const aborted of state.aborted) {
-        if (!state.abortedWrites.includes(aborted)) draft.effects.push(discardOf(aborted));
-      }
-      draft.state = { ...state, aborted: [] };
-      return;
+      draft.state = { ...state, aborted: [], sweepDue: true, resweepDue: true };
+      return sweep(draft);
     case 'recovered':
-      draft.effects.push({
-        kind: 'collectOrphans',
-        keep: state.completed.map(({ checkpointId }) => checkpointId),
-      });
+      // Tasks of the coordinator before may still be uploading: swept up once new ones run.
+      draft.state = { ...state, sweepDue: true, resweepDue: true };
       return;
     case 'jobEnded':
       return refuseSavepoints(draft, 'the job has ended');
@@ -152,15 +170,15 @@ function handle(draft: CheckpointDraft, event: CheckpointEvent): void {
     case 'savepointRequested':
       return requestSavepoint(draft, event.request);
     case 'idAllocated':
-      return trigger(draft, event.attempt, event.checkpointId, event);
+      return trigger(draft, event);
     case 'idFailed':
       if (state.pending?.state !== 'ALLOCATING') return;
-      if (event.attempt === state.running?.attempt.attempt) abort(draft, event.failure, event);
-      return;
+      if (event.attempt !== state.running?.attempt.attempt) return;
+      return abort(draft, event.failure, 'coordinator', event);
     case 'acknowledged':
       return onAcknowledged(draft, event);
     case 'declined':
-      if (isReportOfPending(draft, event)) abort(draft, event.failure, event);
+      if (isReportOfPending(draft, event)) abort(draft, event.failure, 'tasks', event);
       return;
     case 'committed':
       return onCommitted(draft, event);
@@ -169,14 +187,15 @@ function handle(draft: CheckpointDraft, event: CheckpointEvent): void {
       return complete(draft, event.checkpointId, event);
     case 'manifestFailed':
       if (collectAbortedWrite(draft, event.checkpointId)) return;
-      if (state.pending?.checkpointId === event.checkpointId) abort(draft, event.failure, event);
-      return;
+      if (state.pending?.checkpointId !== event.checkpointId) return;
+      return abort(draft, event.failure, blameOfManifest(event.failure), event);
     case 'completed':
       return onCompleted(draft, event.checkpointId, event);
     case 'completionFailed':
       if (state.pending?.state !== 'COMPLETING') return;
-      if (state.pending.checkpointId === event.checkpointId) abort(draft, event.failure, event);
-      return;
+      if (state.pending.checkpointId !== event.checkpointId) return;
+      abort(draft, event.failure, 'coordinator', event);
+      return sweep(draft);
     case 'timerElapsed':
       return onTimer(draft, event);
     default:
@@ -195,41 +214,45 @@ function startNext(draft: CheckpointDraft, stamp: Stamp): void {
   const due = final ? state.finalAtMs : state.nextTriggerAtMs;
   if (savepoint === undefined && stamp.nowMs < due) return;
   draft.state = { ...state, savepoints, pending: createPending(stamp, final, savepoint) };
-  draft.effects.push({ kind: 'allocateCheckpointId', attempt: running.attempt.attempt });
+  draft.effects.push({
+    kind: 'allocateCheckpointId',
+    attempt: running.attempt.attempt,
+    ...(savepoint === undefined ? {} : { savepointId: savepoint.savepointId }),
+  });
 }
 
 function trigger(
   draft: CheckpointDraft,
-  attempt: number,
-  checkpointId: number,
-  stamp: Stamp,
+  event: Extract<CheckpointEvent, { kind: 'idAllocated' }>,
 ): void {
-  const { pending, running, completed, config } = draft.state;
+  const { attempt, checkpointId } = event;
+  const { pending, running, completed, config, jobId } = draft.state;
   if (pending?.state !== 'ALLOCATING' || running?.attempt.attempt !== attempt) return;
+  if (pending.savepoint?.savepointId !== event.savepointId) return;
   const latest = completed.at(-1)?.checkpointId ?? 0;
   invariant(checkpointId > latest, `checkpoint id ${checkpointId} follows ${latest}`);
   const triggered = {
     ...movePending(pending, 'TRIGGERED'),
     checkpointId,
-    requestedAtMs: stamp.nowMs,
+    prefix:
+      pending.savepoint === undefined
+        ? checkpointPrefix(jobId, checkpointId)
+        : savepointPrefix(pending.savepoint.savepointId),
+    requestedAtMs: event.nowMs,
   };
+  const { history, tasks } = draft.state;
   draft.state = {
     ...draft.state,
     pending: triggered,
-    nextTriggerAtMs: stamp.nowMs + config.intervalMs,
-    history: historyTriggered(
-      draft.state.history,
-      triggered,
-      attempt,
-      draft.state.tasks.length,
-      stamp,
-    ),
+    triggeredId: checkpointId,
+    nextTriggerAtMs: event.nowMs + config.intervalMs,
+    history: historyTriggered(history, triggered, attempt, tasks.length, event),
   };
   draft.effects.push({
     kind: 'triggerCheckpoint',
     attempt: running.attempt,
     checkpointId,
-    prefix: prefixOf(draft.state, triggered),
+    prefix: triggered.prefix,
     stopAfter: pending.savepoint?.stopAfter === true,
     alignmentTimeoutMs: alignmentTimeoutOf(pending, config),
   });
@@ -259,6 +282,14 @@ function onAcknowledged(
   invariant(pending !== undefined && running !== undefined, 'a pending checkpoint was reported on');
   if (!tasks.some((task) => taskKey(task) === taskKey(event.task))) return ignoreReport(draft);
   const { task, files, timings } = event;
+  const stray = files.find(({ key }) => !mayName(draft.state, pending, key));
+  if (stray !== undefined) {
+    const message =
+      `CHECKPOINT_FAILED: ${taskKey(task)} named ${stray.key} in checkpoint ` +
+      `${pending.checkpointId}, which neither was written for it nor belongs to a retained ` +
+      "checkpoint of the job; see its worker's log, and report it";
+    return abort(draft, { code: 'CHECKPOINT_FAILED', message }, 'tasks', event);
+  }
   const next = acknowledge(pending, { task, files, timings });
   draft.state = { ...draft.state, pending: next };
   if (next.acknowledged.size < tasks.length) return;
@@ -268,65 +299,51 @@ function onAcknowledged(
     kind: 'writeManifest',
     attempt: running.attempt,
     checkpointId: writing.checkpointId,
-    prefix: prefixOf(draft.state, writing),
+    prefix: writing.prefix,
     ...(writing.savepoint === undefined ? {} : { savepointId: writing.savepoint.savepointId }),
     acknowledged: writing.acknowledged,
   });
 }
 
 function complete(draft: CheckpointDraft, checkpointId: number, stamp: Stamp): void {
-  const { pending } = draft.state;
+  const { pending, completed, config } = draft.state;
   if (pending?.state !== 'WRITING' || pending.checkpointId !== checkpointId) return;
   draft.state = { ...draft.state, pending: movePending(pending, 'COMPLETING') };
   draft.effects.push({
     kind: 'completeCheckpoint',
     checkpointId,
-    completed: retainedWith(draft.state, pending, stamp),
+    completed: retainedWith(completed, completedOf(pending, stamp), config),
   });
 }
 
-/**
- * What the pointer names once `pending` is complete: the last N checkpoints, and a savepoint only
- * while it is the latest. (A savepoint is restored from like a checkpoint, since sinks commit on it.)
- */
-function retainedWith(
-  state: CheckpointDeciderState,
-  pending: PendingCheckpoint,
-  stamp: Stamp,
-): readonly CompletedCheckpoint[] {
-  const added: CompletedCheckpoint = {
+function completedOf(pending: PendingCheckpoint, stamp: Stamp): CompletedCheckpoint {
+  return {
     checkpointId: pending.checkpointId,
     ...(pending.savepoint === undefined ? {} : { savepointId: pending.savepoint.savepointId }),
-    prefix: prefixOf(state, pending),
-    bytes: acknowledgedBytes(pending),
+    prefix: pending.prefix,
+    bytes: acknowledgedSize(pending).bytes,
     completedAtMs: stamp.wallMs,
   };
-  const checkpoints = state.completed.filter(({ savepointId }) => savepointId === undefined);
-  if (added.savepointId !== undefined) return [...checkpoints, added];
-  return [...checkpoints, added].slice(-state.config.retained);
 }
 
 function onCompleted(draft: CheckpointDraft, checkpointId: number, stamp: Stamp): void {
-  const { pending, running, tasks, config } = draft.state;
+  const { pending, running, tasks, config, history } = draft.state;
   if (pending?.state !== 'COMPLETING' || pending.checkpointId !== checkpointId) return;
-  const completed = retainedWith(draft.state, pending, stamp);
-  const kept = new Set(completed.map((checkpoint) => checkpoint.checkpointId));
-  const subsumed = draft.state.completed.filter((checkpoint) => !kept.has(checkpoint.checkpointId));
+  const added = completedOf(pending, stamp);
+  settleReferences(draft, pending, retainedWith(draft.state.completed, added, config));
   draft.state = {
     ...draft.state,
     pending: undefined,
-    completed,
     consecutiveFailures: 0,
     nextTriggerAtMs: Math.max(draft.state.nextTriggerAtMs, stamp.nowMs + config.minPauseMs),
-    history: historyEnded(draft.state.history, movePending(pending, 'COMPLETED'), undefined, stamp),
+    history: historyEnded(history, movePending(pending, 'COMPLETED'), undefined, stamp),
   };
-  for (const checkpoint of subsumed) {
-    if (checkpoint.savepointId === undefined) draft.effects.push(discardOf(checkpoint));
-  }
+  discardAborted(draft, checkpointId);
+  sweepAfterCompletion(draft);
   if (pending.savepoint?.stopAfter === true) {
-    draft.state = { ...draft.state, stopping: completed.at(-1) };
+    draft.state = { ...draft.state, stopping: added };
     if (running === undefined) refuseStop(draft);
-  } else if (pending.savepoint !== undefined) answerSavepoint(draft, completed.at(-1));
+  } else answerSavepoint(draft, added);
   if (running === undefined) return;
   const last = pending.final || pending.savepoint?.stopAfter === true;
   const waiting = new Map(tasks.map((task) => [taskKey(task), task]));
@@ -342,19 +359,18 @@ function onCompleted(draft: CheckpointDraft, checkpointId: number, stamp: Stamp)
 function onTimer(draft: CheckpointDraft, stamp: Stamp): void {
   const { pending, committing, config } = draft.state;
   if (committing !== undefined && stamp.nowMs >= committing.repeatAtMs) notify(draft, stamp);
-  if (pending?.state !== 'TRIGGERED') return;
+  if (pending === undefined || !isTimed(pending)) return;
   if (stamp.nowMs < pending.requestedAtMs + config.timeoutMs) return;
-  const missing = draft.state.tasks.map(taskKey).filter((key) => !pending.acknowledged.has(key));
-  const message =
-    `CHECKPOINT_TIMEOUT: checkpoint ${pending.checkpointId} was not acknowledged within ` +
-    `${config.timeoutMs} ms by ${missing.slice(0, 5).join(', ')}` +
-    `${missing.length > 5 ? ` and ${missing.length - 5} more` : ''}; ` +
-    'look for back pressure there, or raise checkpoint.timeoutMs';
-  abort(draft, { code: 'CHECKPOINT_TIMEOUT', message }, stamp);
+  abort(draft, timeoutOf(draft.state, pending), blameOfTimeout(pending), stamp);
 }
 
 /** Gives the pending checkpoint up because something failed while its attempt goes on. */
-function abort(draft: CheckpointDraft, failure: SerializedError, stamp: Stamp): void {
+function abort(
+  draft: CheckpointDraft,
+  failure: SerializedError,
+  blamed: CheckpointBlame,
+  stamp: Stamp,
+): void {
   const { pending, running, config } = draft.state;
   if (pending === undefined) return;
   dropPending(draft, failure, stamp);
@@ -372,6 +388,7 @@ function abort(draft: CheckpointDraft, failure: SerializedError, stamp: Stamp): 
     }
     return;
   }
+  if (blamed === 'coordinator') return;
   const consecutiveFailures = draft.state.consecutiveFailures + 1;
   draft.state = { ...draft.state, consecutiveFailures };
   if (consecutiveFailures > config.tolerableFailures) {
@@ -390,7 +407,7 @@ function dropPending(draft: CheckpointDraft, failure: SerializedError, stamp: St
     draft.effects.push({ kind: 'savepointFailed', savepointId: savepoint.savepointId, failure });
   }
   if (checkpointId === 0) return;
-  const files = { checkpointId, prefix: prefixOf(draft.state, pending) };
+  const files = { checkpointId, prefix: pending.prefix };
   draft.state = {
     ...draft.state,
     history: historyEnded(draft.state.history, aborted, failure.message, stamp),
@@ -418,26 +435,4 @@ function endAttempt(draft: CheckpointDraft, stamp: Stamp): void {
     committing: undefined,
     lastCheckpointId: undefined,
   };
-}
-
-/** The manifest of an aborted checkpoint has been written, or not: now its files can go. */
-function collectAbortedWrite(draft: CheckpointDraft, checkpointId: number): boolean {
-  const files = draft.state.abortedWrites.find((aborted) => aborted.checkpointId === checkpointId);
-  if (files === undefined) return false;
-  draft.state = {
-    ...draft.state,
-    abortedWrites: draft.state.abortedWrites.filter((aborted) => aborted !== files),
-  };
-  draft.effects.push(discardOf(files));
-  return true;
-}
-
-function discardOf({ checkpointId, prefix }: AbortedCheckpoint): CheckpointEffect {
-  return { kind: 'discardCheckpoint', checkpointId, prefix };
-}
-
-function prefixOf(state: CheckpointDeciderState, pending: PendingCheckpoint): string {
-  return pending.savepoint === undefined
-    ? checkpointPrefix(state.jobId, pending.checkpointId)
-    : savepointPrefix(pending.savepoint.savepointId);
 }

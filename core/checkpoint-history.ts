@@ -3,13 +3,18 @@
  * and counts. Data kept by the checkpoint decider; nothing is ever decided from it.
  */
 import type { Stamp } from './execution-state.js';
-import { acknowledgedBytes, type PendingCheckpoint } from './pending-checkpoint.js';
+import {
+  acknowledgedSize,
+  type CheckpointSize,
+  type PendingCheckpoint,
+} from './pending-checkpoint.js';
 
 /** Checkpoints kept for showing; older ones are dropped. */
 export const CHECKPOINT_HISTORY_MAX = 50;
 
-export interface CheckpointHistoryEntry {
+export interface CheckpointHistoryEntry extends CheckpointSize {
   readonly checkpointId: number;
+  readonly prefix: string;
   /** Absent for a checkpoint. */
   readonly savepointId?: string;
   readonly status: 'IN_PROGRESS' | 'COMPLETED' | 'FAILED';
@@ -18,7 +23,6 @@ export interface CheckpointHistoryEntry {
   readonly triggeredAtMs: number;
   /** Ms from the trigger to completion or failure. */
   readonly durationMs?: number;
-  readonly bytes: number;
   readonly tasks: number;
   readonly acknowledged: PendingCheckpoint['acknowledged'];
   readonly failure?: string;
@@ -51,11 +55,13 @@ export function historyTriggered(
 ): CheckpointHistory {
   const entry: CheckpointHistoryEntry = {
     checkpointId: pending.checkpointId,
+    prefix: pending.prefix,
     ...(pending.savepoint === undefined ? {} : { savepointId: pending.savepoint.savepointId }),
     status: 'IN_PROGRESS',
     attempt,
     triggeredAtMs: stamp.wallMs,
     bytes: 0,
+    checkpointedBytes: 0,
     tasks,
     acknowledged: new Map(),
   };
@@ -79,7 +85,7 @@ export function historyEnded(
       ...entry,
       status: failure === undefined ? 'COMPLETED' : 'FAILED',
       durationMs: stamp.nowMs - pending.requestedAtMs,
-      bytes: acknowledgedBytes(pending),
+      ...acknowledgedSize(pending),
       acknowledged: pending.acknowledged,
       ...(failure === undefined ? {} : { failure }),
     };

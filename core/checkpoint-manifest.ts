@@ -5,7 +5,13 @@
  */
 import { isMillraceError, MillraceError } from './errors.js';
 import { JsonReader, JsonShapeError } from './json-reader.js';
-import { STATE_FILE_KINDS, type StateFile } from './state-file.js';
+import { findManifestFault } from './manifest-check.js';
+import {
+  STATE_FILE_KINDS,
+  type StateFile,
+  type TaskFiles,
+  type VertexFiles,
+} from './state-file.js';
 import { readStreamGraph } from './stream-graph-json.js';
 import type { StreamGraph } from './stream-graph.js';
 import { ENGINE_VERSION } from './version.js';
@@ -18,18 +24,6 @@ export const MANIFEST_NAME = 'manifest.json';
 const VERTICES_MAX = 1_000;
 const TASKS_MAX = 32_768;
 const FILES_MAX = 10_000;
-
-export interface TaskFiles {
-  readonly subtask: number;
-  readonly files: readonly StateFile[];
-}
-
-export interface VertexFiles {
-  readonly vertex: string;
-  readonly parallelism: number;
-  /** One entry for each subtask, in order. */
-  readonly tasks: readonly TaskFiles[];
-}
 
 export interface CheckpointManifest {
   readonly formatVersion: number;
@@ -119,6 +113,8 @@ function readManifest(reader: JsonReader, formatVersion: number): CheckpointMani
       `the stream graph's, ${streamGraph.maxParallelism}`,
     );
   }
+  const fault = findManifestFault(manifest);
+  if (fault !== undefined) throw new JsonShapeError('manifest', `consistent, but ${fault}`);
   return manifest;
 }
 

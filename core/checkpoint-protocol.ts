@@ -5,6 +5,7 @@
 import type { CheckpointHistory } from './checkpoint-history.js';
 import type { SerializedError } from './errors.js';
 import type { Attempt, Stamp, TaskId } from './execution-state.js';
+import type { FileReferences } from './file-references.js';
 import type {
   PendingCheckpoint,
   SavepointRequest,
@@ -15,13 +16,26 @@ import type { CheckpointConfig } from './stream-graph.js';
 /** What the pointer in the meta store names. */
 export interface CompletedCheckpoint {
   readonly checkpointId: number;
-  /** Present for a savepoint, whose files are the user's: they are never discarded. */
+  /** Present for a savepoint, whose files are the user's, unless the job has claimed it. */
   readonly savepointId?: string;
+  /** The job was started from this savepoint and owns it: it goes as a checkpoint does. */
+  readonly claimed?: true;
   /** Blob key prefix of its files and manifest. */
   readonly prefix: string;
+  /** Of all files that it names, also those that an earlier checkpoint wrote. */
   readonly bytes: number;
   /** Wall clock, ms since the epoch. */
   readonly completedAtMs: number;
+}
+
+/** What is known of a job's checkpoints when its decider is made. */
+export interface KnownCheckpoints {
+  /** What the job's pointer names, oldest first. */
+  readonly completed: readonly CompletedCheckpoint[];
+  /** What the manifests of those name that the job owns. */
+  readonly references: FileReferences;
+  /** The last id that was taken, by whomever; 0: none. */
+  readonly allocatedId: number;
 }
 
 /** Files that no pointer will ever name. */
@@ -56,6 +70,14 @@ export interface CheckpointDeciderState {
   readonly savepoints: readonly SavepointRequest[];
   /** Oldest first; the last one is what a restart restores from. */
   readonly completed: readonly CompletedCheckpoint[];
+  /** Of the completed checkpoints that the job owns; one whose manifest can't be read is missing. */
+  readonly references: FileReferences;
+  /** Highest id under which there may be files; later checkpoints have higher ones. */
+  readonly triggeredId: number;
+  /** There may be files that nothing names, left by an attempt or coordinator before. */
+  readonly sweepDue: boolean;
+  /** Whoever was lost may still have been writing: swept once more after the next completion. */
+  readonly resweepDue: boolean;
   readonly committing: Committing | undefined;
   /** The checkpoint after whose commits the attempt has nothing left to do. */
   readonly lastCheckpointId: number | undefined;
@@ -64,7 +86,7 @@ export interface CheckpointDeciderState {
   readonly consecutiveFailures: number;
   /** Aborted while their manifest was being written: their files go when that has ended. */
   readonly abortedWrites: readonly AbortedCheckpoint[];
-  /** Aborted in this attempt: tasks may still be uploading, so they are discarded again at its end. */
+  /** Aborted in this attempt: tasks may still have been uploading, so they are discarded once more. */
   readonly aborted: readonly AbortedCheckpoint[];
   readonly history: CheckpointHistory;
 }
@@ -86,7 +108,13 @@ export type CheckpointEvent = Stamp &
     /** Another coordinator owns the job: everything here is forgotten, nothing is deleted. */
     | { readonly kind: 'superseded' }
     | { readonly kind: 'savepointRequested'; readonly request: SavepointRequest }
-    | { readonly kind: 'idAllocated'; readonly attempt: number; readonly checkpointId: number }
+    | {
+        readonly kind: 'idAllocated';
+        readonly attempt: number;
+        readonly checkpointId: number;
+        /** The savepoint that it was asked for. */
+        readonly savepointId?: string;
+      }
     | {
         readonly kind: 'idFailed';
         readonly attempt: number;
@@ -128,7 +156,12 @@ export type CheckpointEvent = Stamp &
   );
 
 export type CheckpointEffect =
-  | { readonly kind: 'allocateCheckpointId'; readonly attempt: number }
+  /** Take the next id; of a savepoint, note durably that there will be files under its prefix. */
+  | {
+      readonly kind: 'allocateCheckpointId';
+      readonly attempt: number;
+      readonly savepointId?: string;
+    }
   | {
       readonly kind: 'triggerCheckpoint';
       readonly attempt: Attempt;
@@ -164,14 +197,20 @@ export type CheckpointEffect =
       readonly attempt: Attempt;
       readonly checkpointId: number;
     }
-  /** Delete everything under the prefix; no pointer names it. */
+  /** Delete everything under the prefix but `keep`, and `files` besides; no pointer names it. */
   | {
       readonly kind: 'discardCheckpoint';
       readonly checkpointId: number;
       readonly prefix: string;
+      readonly files: readonly string[];
+      readonly keep: readonly string[];
     }
-  /** Delete every checkpoint of the job whose id is not in `keep`: nobody is writing one now. */
-  | { readonly kind: 'collectOrphans'; readonly keep: readonly number[] }
+  /** Delete what the job's checkpoints up to this one have left and `keep` does not name. */
+  | {
+      readonly kind: 'collectOrphans';
+      readonly upTo: number;
+      readonly keep: readonly string[];
+    }
   | {
       readonly kind: 'savepointCompleted';
       readonly savepointId: string;

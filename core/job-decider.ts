@@ -16,13 +16,15 @@ import type {
   CheckpointDeciderState,
   CheckpointEffect,
   CheckpointEvent,
-  CompletedCheckpoint,
+  KnownCheckpoints,
 } from './checkpoint-protocol.js';
+import { isOwned } from './checkpoint-retention.js';
 import { assertNever, type SerializedError } from './errors.js';
 import { createExecutionGraph, executionWakeAtMs, stepExecution } from './execution-graph.js';
 import type { ExecutionEffect, ExecutionEvent, ExecutionGraphState } from './execution-protocol.js';
 import { isTerminalJobStatus, taskKey, type Attempt, type Stamp } from './execution-state.js';
 import { createJobGraph, type JobGraph } from './job-graph.js';
+import { findManifestFault } from './manifest-check.js';
 import { mayBeRescaled, refuseRescale } from './rescale-request.js';
 import {
   createScaling,
@@ -40,6 +42,8 @@ export interface RestoreSource {
   readonly prefix: string;
   /** Only for what the user named at submission; a job's own checkpoints fit always. */
   readonly allowNonRestoredState: boolean;
+  /** Whether later checkpoints may name its files: it is the job's own, or was claimed. */
+  readonly owned: boolean;
 }
 
 export interface JobDeciderOptions {
@@ -49,14 +53,14 @@ export interface JobDeciderOptions {
   readonly scaling: ScalingOptions;
   /** Rescales under earlier coordinators. */
   readonly rescales?: number;
-  /** What the job's pointer names, oldest first; empty for a new job. */
-  readonly completed: readonly CompletedCheckpoint[];
-  /** The savepoint or checkpoint that the user asked to start from; used until there is an own one. */
-  readonly restoreFrom?: RestoreSource;
+  /** Nothing, for a new job. */
+  readonly known?: KnownCheckpoints;
+  /** The savepoint or checkpoint that the user asked to start from; used until there is a later one. */
+  readonly restoreFrom?: Omit<RestoreSource, 'owned'>;
 }
 
 export interface JobDeciderState {
-  readonly restoreFrom: RestoreSource | undefined;
+  readonly restoreFrom: Omit<RestoreSource, 'owned'> | undefined;
   readonly execution: ExecutionGraphState;
   readonly scaling: ScalingState;
   readonly checkpoints: CheckpointDeciderState;
@@ -118,14 +122,28 @@ interface Draft {
   readonly effects: JobEffect[];
 }
 
+const NOTHING_KNOWN: KnownCheckpoints = {
+  completed: [],
+  references: new Map(),
+  allocatedId: 0,
+};
+
 export function createJobDecider(options: JobDeciderOptions): JobDeciderState {
-  const { jobId, epoch, streamGraph, scaling, rescales, completed, restoreFrom } = options;
+  const {
+    jobId,
+    epoch,
+    streamGraph,
+    scaling,
+    rescales,
+    known = NOTHING_KNOWN,
+    restoreFrom,
+  } = options;
   const graph = createJobGraph(streamGraph, scaling.desiredParallelism);
   return {
     restoreFrom,
     execution: createExecutionGraph(jobId, epoch, graph, rescales),
     scaling: createScaling(streamGraph, scaling),
-    checkpoints: createCheckpointDecider(jobId, streamGraph.checkpoint, completed),
+    checkpoints: createCheckpointDecider(jobId, streamGraph.checkpoint, known),
     held: [],
     restored: undefined,
     restoredCount: 0,
@@ -298,17 +316,36 @@ function toCheckpoints(draft: Draft, event: CheckpointEvent): void {
         toExecution(draft, { kind: 'attemptCommitted', nowMs, wallMs });
         break;
       case 'writeManifest':
-        draft.effects.push({
-          kind: 'writeManifest',
-          checkpointId: effect.checkpointId,
-          prefix: effect.prefix,
-          manifest: manifestOf(draft.state.execution.graph, effect, wallMs),
-        });
+        writeManifest(draft, effect, event);
         break;
       default:
         draft.effects.push(effect);
     }
   }
+}
+
+/** Has it written, unless what the tasks have acknowledged makes no sense as a whole. */
+function writeManifest(
+  draft: Draft,
+  effect: Extract<CheckpointEffect, { kind: 'writeManifest' }>,
+  { nowMs, wallMs }: Stamp,
+): void {
+  const { checkpointId, prefix } = effect;
+  const manifest = manifestOf(draft.state.execution.graph, effect, wallMs);
+  const fault = findManifestFault(manifest);
+  if (fault === undefined) {
+    draft.effects.push({ kind: 'writeManifest', checkpointId, prefix, manifest });
+    return;
+  }
+  const code = 'CHECKPOINT_FAILED';
+  const message = `${code}: tasks acknowledged files that don't fit together: ${fault}; report it`;
+  toCheckpoints(draft, {
+    kind: 'manifestFailed',
+    checkpointId,
+    failure: { code, message },
+    nowMs,
+    wallMs,
+  });
 }
 
 /** Performs what waited for the latest completed checkpoint to be known, if it still applies. */
@@ -335,10 +372,15 @@ function releaseHeld(draft: Draft, stamp: Stamp): void {
 }
 
 function restoreOf(state: JobDeciderState): RestoreSource | undefined {
-  const latest = latestCompleted(state.checkpoints);
-  if (latest === undefined) return state.restoreFrom;
+  const { restoreFrom, checkpoints } = state;
+  const latest = latestCompleted(checkpoints);
+  if (latest === undefined) {
+    return restoreFrom === undefined ? undefined : { ...restoreFrom, owned: false };
+  }
   const { checkpointId, prefix } = latest;
-  return { checkpointId, prefix, allowNonRestoredState: false };
+  // What was claimed is the job's own from the start, and still what the user named.
+  const isNamed = restoreFrom?.prefix === prefix && restoreFrom.allowNonRestoredState;
+  return { checkpointId, prefix, allowNonRestoredState: isNamed, owned: isOwned(latest) };
 }
 
 function manifestOf(

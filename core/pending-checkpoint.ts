@@ -39,6 +39,8 @@ export interface PendingCheckpoint {
   readonly state: PendingCheckpointState;
   /** 0 while ALLOCATING. */
   readonly checkpointId: number;
+  /** Blob key prefix of what is written for it, with a slash at the end; empty while ALLOCATING. */
+  readonly prefix: string;
   readonly savepoint?: SavepointRequest;
   /** Every task was DRAINED before it began: nothing comes after it. */
   readonly final: boolean;
@@ -54,6 +56,7 @@ export function createPending(
   return {
     state: 'ALLOCATING',
     checkpointId: 0,
+    prefix: '',
     ...(savepoint === undefined ? {} : { savepoint }),
     final,
     requestedAtMs: stamp.nowMs,
@@ -115,11 +118,34 @@ export function inFlightBytesOf(files: readonly StateFile[]): number {
   return bytes;
 }
 
-/** Bytes of the files that have been acknowledged so far. */
-export function acknowledgedBytes(pending: PendingCheckpoint): number {
+/** How large a checkpoint, or a task's part in it, is. */
+export interface CheckpointSize {
+  /** Of all files that it names: what a restore reads. Flink's full checkpoint data size. */
+  readonly bytes: number;
+  /** Of those that were written for it. Flink's checkpointed data size. */
+  readonly checkpointedBytes: number;
+}
+
+/** @param prefix of the checkpoint; a file that several tasks name counts once */
+export function sizeOf(
+  tasks: Iterable<{ readonly files: readonly StateFile[] }>,
+  prefix: string,
+): CheckpointSize {
+  const counted = new Set<string>();
   let bytes = 0;
-  for (const { files } of pending.acknowledged.values()) {
-    for (const file of files) bytes += file.lengthBytes;
+  let checkpointedBytes = 0;
+  for (const { files } of tasks) {
+    for (const { key, lengthBytes } of files) {
+      if (counted.has(key)) continue;
+      counted.add(key);
+      bytes += lengthBytes;
+      if (key.startsWith(prefix)) checkpointedBytes += lengthBytes;
+    }
   }
-  return bytes;
+  return { bytes, checkpointedBytes };
+}
+
+/** Of what has been acknowledged so far. */
+export function acknowledgedSize({ acknowledged, prefix }: PendingCheckpoint): CheckpointSize {
+  return sizeOf(acknowledged.values(), prefix);
 }

@@ -67,7 +67,7 @@ export interface CodecRuntime {
   readonly corrupt: (what: string) => never;
 }
 
-/** Compiles a fresh codec for records of `schema`; takes about a millisecond, so keep it. */
+/** A fresh codec for records of `schema`; each half takes about a millisecond when it is first used, so keep it. */
 export function compileRecordCodec<T>(schema: Schema<T>): RecordCodec<T> {
   const layout = layoutOf(schema);
   const stamp = Number.parseInt(schemaFingerprint(schema).slice(0, 8), 16);
@@ -81,12 +81,20 @@ export function compileRecordCodec<T>(schema: Schema<T>): RecordCodec<T> {
       throw corruptChunk(what);
     },
   };
-  const create = link(generateEncoder(layout, stamp), runtime) as CreateBuilder<T>;
-  const decode = link(generateDecoder(layout, stamp), runtime) as Decode<T>;
+  // Most codecs only ever write or only ever read, and compiling is what costs.
+  let encoder: CreateBuilder<T> | undefined;
+  let decoder: Decode<T> | undefined;
+  const create: CreateBuilder<T> = (capacity) => {
+    encoder ??= link(generateEncoder(layout, stamp), runtime) as CreateBuilder<T>;
+    return encoder(capacity);
+  };
   return {
     builder: (capacity = CHUNK_RECORDS_DEFAULT) => create(Math.max(1, capacity)),
-    encode: encodeWith((capacity) => create(capacity)),
-    decode,
+    encode: encodeWith(create),
+    decode: (bytes, into) => {
+      decoder ??= link(generateDecoder(layout, stamp), runtime) as Decode<T>;
+      return decoder(bytes, into);
+    },
   };
 }
 

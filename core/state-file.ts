@@ -1,4 +1,4 @@
-/** One file of a checkpoint as its task reports it and as the manifest names it. Data only. */
+/** One file of a checkpoint as its task reports it and as the manifest lists it. Data only. */
 
 /** 'channel': in-flight data, which belongs to the vertex that consumes it; `operator` is that vertex' head. */
 export const STATE_FILE_KINDS = ['keyed', 'operator', 'channel'] as const;
@@ -24,4 +24,16 @@ export interface CheckpointTimings {
   readonly alignmentMs: number;
   readonly syncMs: number;
   readonly asyncMs: number;
+}
+
+export interface TaskFiles {
+  readonly subtask: number;
+  readonly files: readonly StateFile[];
+}
+
+export interface VertexFiles {
+  readonly vertex: string;
+  readonly parallelism: number;
+  /** One entry for each subtask, in order. */
+  readonly tasks: readonly TaskFiles[];
 }

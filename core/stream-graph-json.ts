@@ -91,6 +91,7 @@ function readCheckpoint(reader: JsonReader): CheckpointConfig {
     minPauseMs: reader.field('minPauseMs').count(),
     tolerableFailures: reader.field('tolerableFailures').count(),
     alignmentTimeoutMs: readAlignmentTimeout(reader.field('alignmentTimeoutMs')),
+    ...reader.optional('onCancel', (choice) => choice.oneOf(['retain', 'delete'])),
   };
 }
 

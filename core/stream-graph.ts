@@ -66,6 +66,8 @@ export interface CheckpointConfig {
    * once. null: never, all checkpoints are aligned, as savepoints are in any case.
    */
   readonly alignmentTimeoutMs: number | null;
+  /** What becomes of the retained checkpoints when the job is canceled; 'retain' unless told. */
+  readonly onCancel?: 'retain' | 'delete';
 }
 
 export type RestartStrategyConfig =

@@ -10,6 +10,7 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { pino } from 'pino';
 import { serializeError, toMillraceError, type ErrorCode } from '../core/errors.js';
 import { ENGINE_VERSION } from '../core/version.js';
+import { LogDestination } from '../process/log-destination.js';
 import { systemClock } from '../process/system-clock.js';
 import { wholeNumber } from '../process/whole-number.js';
 import { FULL_YOUNG_GENERATION } from './slot-heap.js';
@@ -65,7 +66,7 @@ async function main(): Promise<void> {
     .option('--host <host>', 'address to listen on, and for peers to reach', '127.0.0.1')
     .option('--data-port <port>', 'port of the exchange; 0: any', wholeNumber(0, 65_535), 0)
     .option('--http-port <port>', 'port of /metrics; 0: any', wholeNumber(0, 65_535), 0)
-    .option('--data <folder>', 'folder for bundles', '.millrace/worker')
+    .option('--data <folder>', 'folder for bundles and working state', '.millrace/worker')
     .option('--worker-id <id>', 'name of this worker', `worker-${randomBytes(4).toString('hex')}`)
     .option('--slot-heap-mb <mb>', 'heap limit of a slot', wholeNumber(32, 1_048_576))
     .option(
@@ -102,7 +103,7 @@ async function main(): Promise<void> {
     .option('--exit-with-stdin', 'end when standard input closes: for whoever starts it as a child')
     .parse()
     .opts<Flags>();
-  const log = pino({ level: flags.logLevel }, pino.destination(2));
+  const log = pino({ level: flags.logLevel }, new LogDestination(2, systemClock));
   setFlagsFromString(FULL_YOUNG_GENERATION);
   const worker = await startWorker({
     workerId: flags.workerId,
@@ -112,6 +113,7 @@ async function main(): Promise<void> {
     dataPort: flags.dataPort,
     httpPort: flags.httpPort,
     bundleFolder: path.resolve(flags.data, 'bundles'),
+    stateFolder: path.resolve(flags.data, 'state'),
     slotHeapMb: flags.slotHeapMb,
     scoringThreads: flags.scoringThreads,
     connectTimeoutMs: flags.connectTimeoutMs,

@@ -4,33 +4,38 @@
  * nothing comes for, or that fails, is ended and forgotten, since nobody relies on it.
  */
 import type { Clock } from '../core/clock.js';
-import type { SlotRunner, SlotListener } from './slot-runner.js';
+import type { SlotListener } from './slot-runner.js';
 
 /** A checkpoint and the end of an attempt take less as a rule; if not, slots start as they always do. */
 const KEPT_MS = 60_000;
 
-interface PreparedSlot {
+/** What is kept: a slot runner. */
+export interface StartedSlot {
+  terminate(): Promise<void>;
+}
+
+interface PreparedSlot<S> {
   readonly jobId: string;
   readonly bundleId: string;
-  readonly slot: SlotRunner;
+  readonly slot: S;
   /** Resolves once the bundle is loaded, or never will be. */
   readonly settled: Promise<void>;
   readonly settle: () => void;
   readonly cancelTimer: () => void;
 }
 
-export interface PreparedSlotsOptions {
+export interface PreparedSlotsOptions<S extends StartedSlot> {
   readonly clock: Clock;
   /** No more are kept at once. */
   readonly slotsMax: number;
-  readonly start: (bundleFolder: string, listener: SlotListener) => SlotRunner;
+  readonly start: (bundleFolder: string, listener: SlotListener) => S;
 }
 
-export class PreparedSlots {
-  readonly #options: PreparedSlotsOptions;
-  readonly #slots = new Set<PreparedSlot>();
+export class PreparedSlots<S extends StartedSlot> {
+  readonly #options: PreparedSlotsOptions<S>;
+  readonly #slots = new Set<PreparedSlot<S>>();
 
-  constructor(options: PreparedSlotsOptions) {
+  constructor(options: PreparedSlotsOptions<S>) {
     this.#options = options;
   }
 
@@ -44,7 +49,7 @@ export class PreparedSlots {
   }
 
   /** One that is ready, or about to be; it is the caller's from here on. */
-  take(jobId: string, bundleId: string): SlotRunner | undefined {
+  take(jobId: string, bundleId: string): S | undefined {
     for (const prepared of this.#slots) {
       if (!isOf(prepared, jobId, bundleId)) continue;
       this.#slots.delete(prepared);
@@ -59,7 +64,7 @@ export class PreparedSlots {
     await Promise.all([...this.#slots].map((prepared) => this.#discard(prepared)));
   }
 
-  #start(jobId: string, bundleId: string, folder: string): PreparedSlot {
+  #start(jobId: string, bundleId: string, folder: string): PreparedSlot<S> {
     const { clock, start } = this.#options;
     const discard = (): void => void this.#discard(prepared);
     let settle = (): void => undefined;
@@ -74,7 +79,7 @@ export class PreparedSlots {
     return prepared;
   }
 
-  async #discard(prepared: PreparedSlot): Promise<void> {
+  async #discard(prepared: PreparedSlot<S>): Promise<void> {
     if (!this.#slots.delete(prepared)) return;
     prepared.cancelTimer();
     prepared.settle();
@@ -82,6 +87,6 @@ export class PreparedSlots {
   }
 }
 
-function isOf(prepared: PreparedSlot, jobId: string, bundleId: string): boolean {
+function isOf(prepared: PreparedSlot<unknown>, jobId: string, bundleId: string): boolean {
   return prepared.jobId === jobId && prepared.bundleId === bundleId;
 }

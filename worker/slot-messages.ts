@@ -5,6 +5,8 @@
 import type { SerializedError } from '../core/errors.js';
 import type { CheckpointTimings, StateFile } from '../core/state-file.js';
 import type { Buffer as ChannelBuffer, CheckpointBarrier } from './network/buffer.js';
+import type { MergeReply } from './merge-task.js';
+import type { MergeRequest } from './state/run-services.js';
 import type { OperatorCounts } from './task/operator-chain.js';
 import type { TaskId } from './task/task-environment.js';
 
@@ -19,6 +21,8 @@ export interface SlotDeployment {
   /** State in the checkpoint that the job no longer declares is left out instead of refused. */
   readonly allowNonRestoredState: boolean;
   readonly checkpointStorage: string;
+  /** Folder for the slot's runs; its thread makes it. */
+  readonly stateFolder: string;
   /** How often metrics are reported, ms. */
   readonly metricsIntervalMs: number;
 }
@@ -31,6 +35,7 @@ export type ToSlot =
   | { readonly kind: 'trigger'; readonly barrier: CheckpointBarrier }
   | { readonly kind: 'complete'; readonly checkpointId: number }
   | { readonly kind: 'aborted'; readonly checkpointId: number }
+  | { readonly kind: 'merged'; readonly id: number; readonly reply: MergeReply }
   /** Close all tasks in order and end the thread. */
   | { readonly kind: 'finish' }
   /** Close all tasks, whatever they were doing, and say when that is done. */
@@ -73,6 +78,7 @@ export type FromSlot =
       /** ms that the reports cover, since the last ones. */
       readonly intervalMs: number;
     }
+  | { readonly kind: 'merge'; readonly id: number; readonly request: MergeRequest }
   | { readonly kind: 'finished'; readonly tasks: readonly TaskId[] }
   | { readonly kind: 'closed' };
 

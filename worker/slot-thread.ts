@@ -15,6 +15,8 @@ import { createJobGraph } from '../core/job-graph.js';
 import { openBlobStore } from '../storage/open-blob-store.js';
 import { readFile } from 'node:fs/promises';
 import { CheckpointFiles } from './checkpoint-files.js';
+import { FileRunStorage } from './file-run-storage.js';
+import { SlotMerger } from './slot-merger.js';
 import { connectScoring } from './compute/scoring-pool-port.js';
 import type { Buffer as ChannelBuffer } from './network/buffer.js';
 import {
@@ -85,6 +87,8 @@ const reports: TaskReports = {
   committed: (task, checkpointId) => send({ kind: 'committed', task, checkpointId }),
 };
 
+const merger = new SlotMerger((id, request) => send({ kind: 'merge', id, request }));
+
 /** Runs the bundle's builder and checks that it declares what the coordinator was shown. */
 async function loadJob(folder: string): Promise<BuiltJob> {
   const manifest = parseBundleManifest(await readFile(path.join(folder, BUNDLE_MANIFEST), 'utf8'));
@@ -142,6 +146,9 @@ function receive(slot: TaskSlot, message: ToSlot): void {
       break;
     case 'aborted':
       slot.notifyCheckpointAborted(message.checkpointId);
+      break;
+    case 'merged':
+      merger.onReply(message.id, message.reply);
       break;
     case 'finish': {
       const tasks = slot.tasks.map((task) => task.id);
@@ -213,6 +220,11 @@ async function run(): Promise<void> {
         ...options,
         allowNonRestoredState: deployment.allowNonRestoredState,
       }),
+    runs: {
+      storage: await FileRunStorage.open(deployment.stateFolder),
+      merger,
+      nextTurn: () => new Promise((resolve) => setImmediate(resolve)),
+    },
     defer: setImmediate,
   });
   await slot.build();

@@ -23,10 +23,12 @@ import type { ScoringService } from './compute/scoring-service.js';
 import { AttemptExchange } from './network/attempt-exchange.js';
 import { subscribeToExchange } from './network/exchange-client.js';
 import type { ExchangeServer } from './network/exchange-server.js';
+import type { MergePool } from './merge-pool.js';
 import type { Command, Report } from './session-client.js';
 import type { SlotDeployment, SlotReport } from './slot-messages.js';
 import { PreparedSlots } from './prepared-slots.js';
 import { SlotRunner, type SlotListener } from './slot-runner.js';
+import type { StateFolder } from './state-folder.js';
 import type { WorkerMetrics } from './worker-metrics.js';
 
 export interface TaskExecutorOptions {
@@ -37,6 +39,8 @@ export interface TaskExecutorOptions {
   readonly bundles: BundleLoader;
   readonly exchange: ExchangeServer;
   readonly scoring: ScoringService;
+  readonly state: Pick<StateFolder, 'nextSlot' | 'removeSlot'>;
+  readonly merges: Pick<MergePool, 'merge'>;
   readonly metrics: WorkerMetrics;
   readonly metricsIntervalMs: number;
   readonly slotHeapMb: number | undefined;
@@ -56,7 +60,7 @@ interface RunningAttempt {
 export class TaskExecutor {
   readonly #options: TaskExecutorOptions;
   readonly #attempts = new Map<string, RunningAttempt>();
-  readonly #prepared: PreparedSlots;
+  readonly #prepared: PreparedSlots<SlotRunner>;
   /** Deployments that are being prepared, so that a cancel in the meantime is not missed. */
   readonly #canceled = new Map<string, number>();
   #epoch = 0;
@@ -229,13 +233,20 @@ export class TaskExecutor {
   #startSlot(running: RunningAttempt, deploy: DeploySlot, bundleFolder: string): void {
     const { attempt, slots, exchange } = running;
     const { slice } = deploy;
+    const { state } = this.#options;
+    const stateFolder = state.nextSlot();
     const listener: SlotListener = {
-      onMessage: (message) => this.#receive(running, slice, message),
+      onMessage: (message) => {
+        if (message.kind === 'merge') void this.#merge(slot, stateFolder, message);
+        else this.#receive(running, slice, message);
+      },
       onReleased: () => {
         slots.delete(slice);
         this.#used--;
         const key = attemptKey(attempt);
         if (slots.size === 0 && this.#attempts.get(key) === running) this.#detach(key, running);
+        // What can't be removed now goes with the worker's folder.
+        state.removeSlot(stateFolder).catch(() => undefined);
         this.#released(attempt, slice);
       },
     };
@@ -250,6 +261,7 @@ export class TaskExecutor {
       restoreManifest: deploy.restore?.manifest,
       allowNonRestoredState: deploy.restore?.allowNonRestoredState ?? false,
       checkpointStorage: deploy.checkpointStorage,
+      stateFolder,
       metricsIntervalMs: this.#options.metricsIntervalMs,
     };
     slot.deploy(deployment, listener);
@@ -268,6 +280,16 @@ export class TaskExecutor {
     if (attempt === undefined || attempt.epoch < this.#epoch) return;
     const running = this.#attempts.get(attemptKey(attempt));
     for (const slot of running?.slots.values() ?? []) slot.send(message);
+  }
+
+  async #merge(
+    slot: SlotRunner,
+    folder: string,
+    { id, request }: Extract<SlotReport, { kind: 'merge' }>,
+  ): Promise<void> {
+    const reply = await this.#options.merges.merge({ folder, request });
+    // A slot that has ended meanwhile drops it.
+    slot.send({ kind: 'merged', id, reply });
   }
 
   #detach(key: string, running: RunningAttempt): void {
@@ -293,7 +315,11 @@ export class TaskExecutor {
     });
   }
 
-  #receive(running: RunningAttempt, slice: number, message: SlotReport): void {
+  #receive(
+    running: RunningAttempt,
+    slice: number,
+    message: Exclude<SlotReport, { kind: 'merge' }>,
+  ): void {
     const { attempt, exchange } = running;
     const { report, metrics, workerId } = this.#options;
     const taskState = (

@@ -9,8 +9,10 @@ import { MillraceError, toMillraceError } from '../core/errors.js';
 import { CONTROL_PROTOCOL_VERSION, ENGINE_VERSION } from '../core/version.js';
 import { BundleLoader } from './bundle-loader.js';
 import { ScoringPool } from './compute/scoring-pool.js';
+import { MergePool } from './merge-pool.js';
 import { ExchangeServer } from './network/exchange-server.js';
 import { SessionClient } from './session-client.js';
+import { StateFolder } from './state-folder.js';
 import { TaskExecutor } from './task-executor.js';
 import { WorkerMetrics } from './worker-metrics.js';
 
@@ -25,6 +27,8 @@ export interface WorkerOptions {
   readonly dataPort: number;
   readonly httpPort: number;
   readonly bundleFolder: string;
+  /** Scratch space for state; other workers may use the same. */
+  readonly stateFolder: string;
   readonly slotHeapMb: number | undefined;
   readonly scoringThreads: number;
   /** How long to try to register before giving up, ms. */
@@ -52,10 +56,11 @@ export interface Worker {
 
 /**
  * Starts a worker; resolves once it is registered.
- * @throws MillraceError PORT_IN_USE, VERSION_MISMATCH or CLUSTER_UNREACHABLE
+ * @throws MillraceError PORT_IN_USE, STORAGE_UNAVAILABLE, VERSION_MISMATCH or CLUSTER_UNREACHABLE
  */
 export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const { clock, log, host, workerId } = options;
+  const state = await StateFolder.open(options.stateFolder);
   const exchange = new ExchangeServer(clock);
   const dataPort = await exchange.listen(host, options.dataPort);
   const metrics = new WorkerMetrics(() => clock.now());
@@ -66,6 +71,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     threadsMax: options.scoringThreads,
     onThreadError: (error) => log.error(toMillraceError(error, 'SCORE_FAILED').message),
   });
+  const merges = new MergePool();
   let cancelLost: (() => void) | undefined;
   let lastReason = 'no answer';
   let leaving = false;
@@ -124,6 +130,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       bundles: new BundleLoader(options.bundleFolder, (id) => session.fetchBundle(id)),
       exchange,
       scoring,
+      state,
+      merges,
       metrics,
       metricsIntervalMs: options.metricsIntervalMs,
       slotHeapMb: options.slotHeapMb,
@@ -156,6 +164,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
         session.close();
         await executor.cancelAll();
         await scoring.close();
+        await merges.close();
+        await state.close();
         exchange.close();
         await http.close();
       },

@@ -11,11 +11,13 @@ export const TaskCheckpointTimings = Type.Object({
   alignmentMs: Type.Number(),
   syncMs: Type.Number(),
   asyncMs: Type.Number(),
+  /** As of the checkpoint as a whole. */
   bytes: Type.Number(),
   /** Whether the barrier overtook queued records in this task. */
   unaligned: Type.Boolean(),
   /** Of the bytes, those of in-flight data. */
   inFlightBytes: Type.Number(),
+  checkpointedBytes: Type.Number(),
 });
 export type TaskCheckpointTimings = Static<typeof TaskCheckpointTimings>;
 
@@ -34,17 +36,29 @@ export const CheckpointDetails = Type.Object({
   triggeredAtMs: Type.Number(),
   /** From the trigger to completion or failure; null while in progress. */
   durationMs: Type.Union([Type.Number(), Type.Null()]),
+  /** Of all files that it names: what a restore from it reads. */
   bytes: Type.Number(),
   /** Whether a barrier overtook queued records in any task. */
   unaligned: Type.Boolean(),
   /** Of the bytes, those of in-flight data. */
   inFlightBytes: Type.Number(),
+  /** Of the files that were written for it; the others are those of earlier checkpoints. */
+  checkpointedBytes: Type.Number(),
   acknowledged: Type.Integer(),
   tasks: Type.Integer(),
   failure: Type.Union([Type.String(), Type.Null()]),
   taskTimings: Type.Array(TaskCheckpointTimings),
 });
 export type CheckpointDetails = Static<typeof CheckpointDetails>;
+
+/** One that the job can be started from again, as `--from-savepoint JOB/CHECKPOINT`. */
+export const RetainedCheckpoint = Type.Object({
+  checkpointId: Type.Integer(),
+  savepointId: Type.Union([Type.String(), Type.Null()]),
+  bytes: Type.Number(),
+  completedAtMs: Type.Number(),
+});
+export type RetainedCheckpoint = Static<typeof RetainedCheckpoint>;
 
 export const JobCheckpoints = Type.Object({
   jobId: Type.String(),
@@ -57,10 +71,15 @@ export const JobCheckpoints = Type.Object({
     restored: Type.Integer(),
   }),
   latestCompleted: Type.Union([CheckpointDetails, Type.Null()]),
+  /** Oldest first; the last one is what a restart starts from. */
+  retained: Type.Array(RetainedCheckpoint),
   /** The latest ones, newest first. */
   history: Type.Array(CheckpointDetails),
 });
 export type JobCheckpoints = Static<typeof JobCheckpoints>;
+
+export const DisposedSavepoint = Type.Object({ savepointId: Type.String() });
+export type DisposedSavepoint = Static<typeof DisposedSavepoint>;
 
 export const SavepointStatus = Type.Object({
   savepointId: Type.String(),

@@ -6,7 +6,7 @@
 import type { Static } from '@sinclair/typebox';
 import { Value } from '@sinclair/typebox/value';
 import { deserializeError, ERROR_CODES, MillraceError, type ErrorCode } from '../../core/errors.js';
-import type { JobCheckpoints, SavepointStatus } from './checkpoint-dto.js';
+import type { DisposedSavepoint, JobCheckpoints, SavepointStatus } from './checkpoint-dto.js';
 import {
   ErrorBody,
   type ClusterOverview,
@@ -62,6 +62,11 @@ export class RestClient {
 
   savepoints(): Promise<SavepointList> {
     return this.#call('savepoints');
+  }
+
+  /** Deletes a savepoint; refused while a job needs or owns it. */
+  disposeSavepoint(savepointId: string): Promise<DisposedSavepoint> {
+    return this.#call('disposeSavepoint', { params: { savepointId } });
   }
 
   /** Uploading the same bytes again is no error and gives the same id. */

@@ -60,6 +60,8 @@ export const SavepointSummary = Type.Object({
   jobName: Type.String(),
   createdAtMs: Type.Number(),
   bytes: Type.Number(),
+  /** Id of the job that owns it since it was started from it with claim mode `claim`, or null. */
+  claimedBy: Type.Union([Type.String(), Type.Null()]),
 });
 export type SavepointSummary = Static<typeof SavepointSummary>;
 

@@ -4,7 +4,7 @@
  * anything of either side.
  */
 import { Type, type TSchema } from '@sinclair/typebox';
-import { JobCheckpoints, SavepointStatus } from './checkpoint-dto.js';
+import { DisposedSavepoint, JobCheckpoints, SavepointStatus } from './checkpoint-dto.js';
 import {
   ClusterOverview,
   Health,
@@ -41,6 +41,7 @@ export interface Route {
 const Name = Type.String({ minLength: 1, maxLength: 128 });
 /** `:id` is a job's id, or its name where only one job that has not ended bears it. */
 const JobParams = Type.Object({ id: Name });
+const DisposalParams = Type.Object({ savepointId: Name });
 const SavepointParams = Type.Object({ id: Name, savepointId: Name });
 
 export const ROUTES = {
@@ -48,6 +49,13 @@ export const ROUTES = {
   cluster: { method: 'GET', path: '/v1/cluster', response: ClusterOverview, status: 200 },
   workers: { method: 'GET', path: '/v1/workers', response: WorkerList, status: 200 },
   savepoints: { method: 'GET', path: '/v1/savepoints', response: SavepointList, status: 200 },
+  disposeSavepoint: {
+    method: 'POST',
+    path: '/v1/savepoints/:savepointId/dispose',
+    params: DisposalParams,
+    response: DisposedSavepoint,
+    status: 200,
+  },
   uploadBundle: {
     method: 'POST',
     path: '/v1/bundles',

@@ -26,6 +26,13 @@ export const TERMINAL_STATUSES: ReadonlySet<JobStatus> = new Set<JobStatus>([
   'FAILED',
 ]);
 
+/**
+ * Whose the savepoint or checkpoint is that a job starts from. `no-claim`: it stays what it was, the
+ * job never refers to its files. `claim`: it is the job's, which deletes it when it needs it no more.
+ */
+export const CLAIM_MODES = ['no-claim', 'claim'] as const;
+export type ClaimMode = (typeof CLAIM_MODES)[number];
+
 export const SubmitJobRequest = Type.Object(
   {
     bundleId: Type.String({ pattern: '^[0-9a-f]{64}$' }),
@@ -35,6 +42,10 @@ export const SubmitJobRequest = Type.Object(
     exactParallelism: Type.Optional(Type.Boolean()),
     /** Id of a savepoint, or `JOB/CHECKPOINT` for a retained checkpoint of another job. */
     fromSavepoint: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
+    /** With `fromSavepoint`; default no-claim. */
+    claimMode: Type.Optional(
+      Type.Unsafe<ClaimMode>(Type.Union(CLAIM_MODES.map((mode) => Type.Literal(mode)))),
+    ),
     /** Drop state of operators that the new graph doesn't have. */
     allowNonRestoredState: Type.Optional(Type.Boolean()),
   },

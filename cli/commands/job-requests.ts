@@ -1,4 +1,7 @@
-/** `millrace savepoint`, `stop` and `cancel`: requests about a running job, followed until they are done. */
+/**
+ * `millrace savepoint`, `stop` and `cancel`: requests about a running job, followed until they are
+ * done; and the end of a savepoint.
+ */
 import type { RestClient } from '../../api/rest/client.js';
 import type { SavepointStatus } from '../../api/rest/checkpoint-dto.js';
 import { TERMINAL_STATUSES, type JobStatus } from '../../api/rest/job-dto.js';
@@ -71,6 +74,16 @@ export async function takeSavepoint(
   const savepoint = await awaitSavepoint(context, client, await client.triggerSavepoint(job));
   if (savepoint === undefined) return EXIT.interrupted;
   answer(context, options, savepoint, savepoint.savepointId);
+  return EXIT.done;
+}
+
+export async function disposeSavepoint(
+  context: CliContext,
+  savepointId: string,
+  options: ListingOptions,
+): Promise<ExitCode> {
+  const disposed = await (await connect(context, options)).disposeSavepoint(savepointId);
+  answer(context, options, disposed, `savepoint ${disposed.savepointId} deleted`);
   return EXIT.done;
 }
 

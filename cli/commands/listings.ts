@@ -86,6 +86,7 @@ export async function listSavepoints(context: CliContext, options: ListingOption
       { title: 'NAME', value: (savepoint) => savepoint.jobName },
       { title: 'CREATED', value: (savepoint) => formatMoment(savepoint.createdAtMs) },
       { title: 'SIZE', value: (savepoint) => formatBytes(savepoint.bytes), align: 'right' },
+      { title: 'CLAIMED BY', value: (savepoint) => savepoint.claimedBy ?? '-' },
     ],
     'no savepoints',
   );

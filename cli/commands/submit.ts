@@ -2,7 +2,7 @@
  * `millrace submit FILE`: bundles the job, hands it to the cluster and follows it to its end. Ctrl-C
  * stops the following only: the job goes on, and how to end it is said.
  */
-import type { JobDetails } from '../../api/rest/job-dto.js';
+import type { ClaimMode, JobDetails } from '../../api/rest/job-dto.js';
 import { createBundle } from '../bundler.js';
 import type { CliContext } from '../cli-context.js';
 import { connect, type ClusterOptions } from '../cluster-connection.js';
@@ -15,6 +15,7 @@ export interface SubmitOptions extends ClusterOptions {
   readonly parallelism?: number;
   readonly exactParallelism?: boolean;
   readonly fromSavepoint?: string;
+  readonly claimMode?: ClaimMode;
   readonly allowNonRestoredState?: boolean;
   readonly detached?: boolean;
   readonly json?: boolean;
@@ -53,6 +54,7 @@ export async function submitJob(
     ...(options.parallelism === undefined ? {} : { parallelism: options.parallelism }),
     ...(options.exactParallelism === true ? { exactParallelism: true } : {}),
     ...(options.fromSavepoint === undefined ? {} : { fromSavepoint: options.fromSavepoint }),
+    ...(options.claimMode === undefined ? {} : { claimMode: options.claimMode }),
     ...(options.allowNonRestoredState === true ? { allowNonRestoredState: true } : {}),
   });
   if (options.detached === true) {

@@ -8,6 +8,7 @@ import type {
   JobCheckpoints,
   SavepointStatus,
 } from '../../api/rest/checkpoint-dto.js';
+import type { SavepointSummary } from '../../api/rest/cluster-dto.js';
 import type { JobDetails, JobStatus } from '../../api/rest/job-dto.js';
 
 const SUBMITTED_AT_MS = Date.UTC(2026, 0, 1);
@@ -22,11 +23,21 @@ const checkpoint: CheckpointDetails = {
   durationMs: 12,
   bytes: 2048,
   unaligned: true,
-  inFlightBytes: 512,
+  inFlightBytes: 256,
+  checkpointedBytes: 512,
   acknowledged: 2,
   tasks: 2,
   failure: null,
   taskTimings: [],
+};
+
+const savepointSummary: SavepointSummary = {
+  savepointId: 'sp-1',
+  jobId: 'job-1',
+  jobName: 'clicks',
+  createdAtMs: SUBMITTED_AT_MS,
+  bytes: 2048,
+  claimedBy: 'job-3',
 };
 
 const checkpoints: JobCheckpoints = {
@@ -34,6 +45,10 @@ const checkpoints: JobCheckpoints = {
   jobName: 'clicks',
   counts: { triggered: 1, inProgress: 0, completed: 1, failed: 0, restored: 0 },
   latestCompleted: checkpoint,
+  retained: [
+    { checkpointId: 0, savepointId: null, bytes: 1024, completedAtMs: SUBMITTED_AT_MS },
+    { checkpointId: 1, savepointId: null, bytes: 2048, completedAtMs: SUBMITTED_AT_MS },
+  ],
   history: [checkpoint],
 };
 
@@ -120,6 +135,8 @@ export async function serveCluster(
     'GET /v1/jobs/job-1/checkpoints': [200, checkpoints],
     'POST /v1/jobs/job-1/savepoints': [202, savepoint],
     'GET /v1/jobs/job-1/savepoints/sp-1': [200, { ...savepoint, status: 'COMPLETED' }],
+    'GET /v1/savepoints': [200, { savepoints: [savepointSummary] }],
+    'POST /v1/savepoints/sp-1/dispose': [200, { savepointId: 'sp-1' }],
     'POST /v1/jobs/job-1/stop': [202, savepoint],
     'POST /v1/jobs/job-1/rescale': [202, { jobId: 'job-1' }],
     'POST /v1/jobs/job-1/cancel': [202, { jobId: 'job-1' }],

@@ -157,6 +157,32 @@ test('savepoint, stop and cancel wait until they are done', async (t) => {
   t.is(cancel.exitCode, 1, 'it had finished already');
 });
 
+test('checkpoints show what was written, what they name in all, and which are retained', async (t) => {
+  const { address } = await serveCluster(t);
+  const { stdout } = await runMillrace(['checkpoints', 'job-1', '--cluster', address]);
+  const [titles = '', row = '', besides = ''] = stdout.split('\n');
+  t.regex(titles, /WRITTEN +FULL SIZE +IN FLIGHT +RETAINED/);
+  t.regex(row, /^ *1 .* 512 B +2\.0 KB +256 B +yes/);
+  t.is(besides, 'retained besides, of an earlier coordinator: 0');
+});
+
+test('savepoints say who has claimed them, and are disposed of by id', async (t) => {
+  const { address } = await serveCluster(t);
+  const list = await runMillrace(['savepoints', '--cluster', address]);
+  t.regex(list.stdout, /CLAIMED BY\nsp-1 .* job-3\n$/);
+  const disposed = await runMillrace(['savepoint', '--dispose', 'sp-1', '--cluster', address]);
+  t.is(disposed.stdout, 'savepoint sp-1 deleted\n');
+  t.is((await runMillrace(['savepoint', '--dispose', 'sp-2', '--cluster', address])).exitCode, 1);
+  for (const args of [[], ['job-1', '--dispose', 'sp-1']]) {
+    const { exitCode, stderr } = await runMillrace(['savepoint', ...args, '--cluster', address]);
+    t.is(exitCode, 2);
+    t.regex(stderr, /USAGE: savepoint takes either a job, or --dispose/);
+  }
+  const mode = await runMillrace(['submit', 'job.ts', '--claim-mode', 'steal'], { cwd: CLICKS });
+  t.is(mode.exitCode, 2);
+  t.regex(mode.stderr, /no-claim, claim/);
+});
+
 test('what answers at the address but is no cluster is told apart', async (t) => {
   const { address } = await serveCluster(t, { foreign: true });
   const { exitCode, stderr } = await runMillrace(['jobs', '--cluster', address]);

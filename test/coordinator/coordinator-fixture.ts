@@ -12,6 +12,7 @@ import {
 } from '../../coordinator/coordinator.js';
 import { systemClock, systemRandom } from '../../process/system-clock.js';
 import type { StreamGraph } from '../../core/stream-graph.js';
+import type { BlobStore } from '../../storage/blob-store.js';
 import { FileBlobStore } from '../../storage/file-blob-store.js';
 import { FileMetaStore } from '../../storage/file-meta-store.js';
 import { exampleArchive, exampleGraph } from '../bundle-fixture.js';
@@ -21,11 +22,16 @@ import { ScriptedWorker } from './scripted-worker.js';
 /** Between two looks at what the cluster says; what is waited for has no event over REST. */
 const POLL_MS = 10;
 
+export interface FixtureOptions extends Partial<CoordinatorOptions> {
+  /** What the coordinator gets in place of the folder's blob store. */
+  readonly wrapBlobs?: (blobs: BlobStore) => BlobStore;
+}
+
 export class CoordinatorFixture {
   readonly #t: ExecutionContext;
   readonly folder: string;
   readonly blobs: FileBlobStore;
-  readonly #overrides: Partial<CoordinatorOptions>;
+  readonly #overrides: FixtureOptions;
   #coordinator: RunningCoordinator | undefined;
   #closeStores: () => Promise<void> = () => Promise.resolve();
 
@@ -33,7 +39,7 @@ export class CoordinatorFixture {
     t: ExecutionContext,
     folder: string,
     blobs: FileBlobStore,
-    overrides: Partial<CoordinatorOptions>,
+    overrides: FixtureOptions,
   ) {
     this.#t = t;
     this.folder = folder;
@@ -43,7 +49,7 @@ export class CoordinatorFixture {
 
   static async start(
     t: ExecutionContext,
-    overrides: Partial<CoordinatorOptions> = {},
+    overrides: FixtureOptions = {},
   ): Promise<CoordinatorFixture> {
     const folder = await temporaryFolder(t);
     const blobs = await FileBlobStore.open(join(folder, 'blobs'));
@@ -75,11 +81,12 @@ export class CoordinatorFixture {
     const metaStore = await FileMetaStore.open(join(this.folder, 'meta'), { clock: systemClock });
     this.#closeStores = () => metaStore.close();
     const address = { host: '127.0.0.1', port: 0 };
+    const { wrapBlobs = (blobs) => blobs, ...overrides } = this.#overrides;
     this.#coordinator = await startCoordinator({
       clock: systemClock,
       random: systemRandom,
       metaStore,
-      blobStore: this.blobs,
+      blobStore: wrapBlobs(this.blobs),
       checkpointStorage: `file:${join(this.folder, 'blobs')}`,
       log: pino({ enabled: false }),
       dataFolder: this.folder,
@@ -88,7 +95,7 @@ export class CoordinatorFixture {
       rpcAddress: address,
       exposeWithoutAuthentication: false,
       ...COORDINATOR_DEFAULTS,
-      ...this.#overrides,
+      ...overrides,
     });
   }
 

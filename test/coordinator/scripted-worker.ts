@@ -20,7 +20,8 @@ export interface Script {
   acknowledges: boolean;
   commits: boolean;
   releases: boolean;
-  files: (task: TaskId, checkpointId: number) => Promise<StateFile[]>;
+  /** @param prefix of the checkpoint or savepoint */
+  files: (task: TaskId, checkpointId: number, prefix: string) => Promise<StateFile[]>;
 }
 
 export class ScriptedWorker extends FakeWorker {
@@ -69,10 +70,10 @@ export class ScriptedWorker extends FakeWorker {
     }
   }
 
-  async acknowledge(attempt: Attempt, checkpointId: number): Promise<void> {
+  async acknowledge(attempt: Attempt, checkpointId: number, prefix = ''): Promise<void> {
     for (const slice of this.deployed.keys()) {
       for (const task of this.#tasksOf(slice)) {
-        const files = await this.script.files(task, checkpointId);
+        const files = await this.script.files(task, checkpointId, prefix);
         const timings = {
           unaligned: false,
           startDelayMs: 1,
@@ -112,10 +113,10 @@ export class ScriptedWorker extends FakeWorker {
         if (script.runs) this.report(message.value.slice, TaskState.TASK_STATE_RUNNING);
         break;
       case 'triggerCheckpoint': {
-        const { attempt, checkpointId } = message.value;
+        const { attempt, checkpointId, prefix } = message.value;
         if (script.acknowledges && attempt !== undefined) {
           this.#uploading = this.#uploading
-            .then(() => this.acknowledge(attempt, checkpointId))
+            .then(() => this.acknowledge(attempt, checkpointId, prefix))
             .catch((error: unknown) => {
               // The folder goes with the test, whatever a killed worker was writing there.
               if (!this.#killed) throw error;

@@ -3,22 +3,33 @@ import { DEFAULT_CHECKPOINT } from '../../api/job.js';
 import { createCheckpointDecider, stepCheckpoint } from '../../core/checkpoint-decider.js';
 import type { CheckpointEvent } from '../../core/checkpoint-protocol.js';
 import type { Stamp } from '../../core/execution-state.js';
-import { stampAt, TASKS, TIMINGS } from './job-fixture.js';
+import type { SerializedError } from '../../core/errors.js';
+import { fileOf, stampAt, TASKS, TIMINGS } from './job-fixture.js';
 
 type Told<E> = E extends Stamp ? Omit<E, keyof Stamp> : never;
+
+const NOTHING = { completed: [], references: new Map(), allocatedId: 0 };
 
 const failure = {
   code: 'CHECKPOINT_FAILED',
   message: 'CHECKPOINT_FAILED: the disk is full; free some',
 } as const;
 
+const unavailable = {
+  code: 'STORAGE_UNAVAILABLE',
+  message: 'STORAGE_UNAVAILABLE: no answer; try again',
+} as const;
+
+const [FIRST = { vertex: '', subtask: 0 }] = TASKS;
+
 /** A running attempt of a job with the default settings, whose checkpoints end as a test says. */
 class Checkpoints {
-  #state = createCheckpointDecider('j1', DEFAULT_CHECKPOINT, []);
+  #state = createCheckpointDecider('j1', DEFAULT_CHECKPOINT, NOTHING);
   #nowMs = 0;
   #lastId = 0;
   #attempt = 0;
   restartsAskedFor = 0;
+  readonly discarded: { prefix: string; files: readonly string[]; keep: readonly string[] }[] = [];
 
   constructor() {
     this.run();
@@ -48,19 +59,55 @@ class Checkpoints {
     this.fail();
   }
 
-  complete(): void {
+  get pending(): unknown {
+    return this.#state.pending;
+  }
+
+  get lastFailure(): string {
+    return this.#state.history.entries.at(-1)?.failure ?? '';
+  }
+
+  hangWhileAllocating(): void {
+    this.#wait(DEFAULT_CHECKPOINT.intervalMs);
+    this.#wait(DEFAULT_CHECKPOINT.timeoutMs);
+  }
+
+  allocateLate(): void {
+    this.#tell({ kind: 'idAllocated', attempt: this.#attempt, checkpointId: ++this.#lastId });
+  }
+
+  failToWrite(reason: SerializedError): void {
+    const checkpointId = this.acknowledge();
+    this.#tell({ kind: 'manifestFailed', checkpointId, failure: reason });
+  }
+
+  hangWhileWriting(): number {
+    const checkpointId = this.acknowledge();
+    this.#wait(DEFAULT_CHECKPOINT.timeoutMs);
+    return checkpointId;
+  }
+
+  /** @returns the prefixes that are discarded then */
+  writeLate(checkpointId: number): readonly string[] {
+    const before = this.discarded.length;
+    this.#tell({ kind: 'manifestWritten', checkpointId });
+    return this.discarded.slice(before).map(({ prefix }) => prefix);
+  }
+
+  /** @param keys what each task names */
+  acknowledge(keys: readonly string[] = []): number {
     const checkpointId = this.#begin();
     const attempt = this.#stamp();
+    const files = keys.map((key) => ({ ...fileOf(FIRST, checkpointId), key }));
     for (const task of TASKS) {
-      this.#tell({
-        kind: 'acknowledged',
-        attempt,
-        checkpointId,
-        task,
-        files: [],
-        timings: TIMINGS,
-      });
+      this.#tell({ kind: 'acknowledged', attempt, checkpointId, task, files, timings: TIMINGS });
     }
+    return checkpointId;
+  }
+
+  complete(keys: readonly string[] = []): void {
+    const checkpointId = this.acknowledge(keys);
+    const attempt = this.#stamp();
     this.#tell({ kind: 'manifestWritten', checkpointId });
     this.#tell({ kind: 'completed', checkpointId });
     for (const task of TASKS) this.#tell({ kind: 'committed', attempt, checkpointId, task });
@@ -71,16 +118,25 @@ class Checkpoints {
   }
 
   #begin(): number {
-    this.#nowMs += DEFAULT_CHECKPOINT.intervalMs;
-    this.#tell({ kind: 'timerElapsed' });
+    this.#wait(DEFAULT_CHECKPOINT.intervalMs);
     this.#lastId += 1;
     this.#tell({ kind: 'idAllocated', attempt: this.#attempt, checkpointId: this.#lastId });
     return this.#lastId;
   }
 
+  #wait(ms: number): void {
+    this.#nowMs += ms;
+    this.#tell({ kind: 'timerElapsed' });
+  }
+
   #tell(event: Told<CheckpointEvent>): void {
     const { state, effects } = stepCheckpoint(this.#state, { ...event, ...stampAt(this.#nowMs) });
     this.#state = state;
+    for (const effect of effects) {
+      if (effect.kind !== 'discardCheckpoint' || !effect.prefix.startsWith('jobs/')) continue;
+      const { prefix, files, keep } = effect;
+      this.discarded.push({ prefix, files, keep });
+    }
     this.restartsAskedFor += effects.filter(({ kind }) => kind === 'failAttempt').length;
   }
 }
@@ -110,10 +166,49 @@ test('so does a new attempt', (t) => {
   t.is(checkpoints.restartsAskedFor, 0);
 });
 
-test('savepoints do not count, checkpoints that get no id do', (t) => {
+test('savepoints do not count, nor what only the coordinator could not do', (t) => {
   const checkpoints = new Checkpoints();
   for (let failed = 0; failed < 4; failed++) checkpoints.failSavepoint();
-  t.is(checkpoints.restartsAskedFor, 0);
   for (let failed = 0; failed < 4; failed++) checkpoints.failToAllocate();
-  t.is(checkpoints.restartsAskedFor, 1);
+  for (let failed = 0; failed < 4; failed++) checkpoints.failToWrite(unavailable);
+  for (let failed = 0; failed < 4; failed++) checkpoints.hangWhileWriting();
+  t.is(checkpoints.restartsAskedFor, 0);
+  for (let failed = 0; failed < 4; failed++) checkpoints.failToWrite(failure);
+  t.is(checkpoints.restartsAskedFor, 1, 'a task acknowledged a file that is not there');
+});
+
+test('a manifest that is never written is given up in time, and collected when it comes after all', (t) => {
+  const checkpoints = new Checkpoints();
+  const checkpointId = checkpoints.hangWhileWriting();
+  t.is(checkpoints.pending, undefined);
+  t.regex(checkpoints.lastFailure, /^CHECKPOINT_TIMEOUT: all tasks acknowledged.*storage answers/);
+  checkpoints.complete();
+  t.deepEqual(checkpoints.writeLate(checkpointId), [`jobs/j1/chk-${checkpointId}/`]);
+});
+
+test('an id that never comes is given up in time, and changes nothing when it comes after all', (t) => {
+  const checkpoints = new Checkpoints();
+  checkpoints.hangWhileAllocating();
+  t.is(checkpoints.pending, undefined);
+  t.is(checkpoints.restartsAskedFor, 0);
+  checkpoints.allocateLate();
+  t.is(checkpoints.pending, undefined);
+  checkpoints.complete();
+});
+
+test('a task may name only what it wrote, and what a retained checkpoint of the job names', (t) => {
+  const checkpoints = new Checkpoints();
+  const shared = 'jobs/j1/chk-1/run';
+  checkpoints.complete([shared]);
+  checkpoints.complete([shared, 'jobs/j1/chk-2/run']);
+  t.deepEqual(checkpoints.discarded, [{ prefix: 'jobs/j1/chk-1/', files: [], keep: [shared] }]);
+  checkpoints.complete(['jobs/j1/chk-2/run']);
+  t.deepEqual(checkpoints.discarded.slice(1), [
+    { prefix: 'jobs/j1/chk-2/', files: [shared], keep: ['jobs/j1/chk-2/run'] },
+  ]);
+  for (const stray of [shared, 'jobs/other/chk-1/run', 'savepoints/sp/run']) {
+    checkpoints.acknowledge([stray]);
+    t.is(checkpoints.pending, undefined, stray);
+    t.true(checkpoints.lastFailure.includes(stray), checkpoints.lastFailure);
+  }
 });

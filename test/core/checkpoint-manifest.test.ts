@@ -92,16 +92,19 @@ test('what fits is restored, and state may be dropped or start empty on the word
 });
 
 test('in-flight data asks for the very input that it was on its way to', (t) => {
-  const inFlight: StateFile = {
+  const inFlight = (vertex: string, subtask: number): StateFile => ({
     ...fileOf({ vertex: 'count', subtask: 0 }, 3),
     kind: 'channel',
-    key: 'jobs/j1/chk-3/numbers-0-channels-0',
-  };
+    key: `jobs/j1/chk-3/${vertex}-${subtask}-channels-0`,
+  });
   const manifest = {
     ...MANIFEST,
     vertices: MANIFEST.vertices.map((vertex) => ({
       ...vertex,
-      tasks: vertex.tasks.map(({ subtask, files }) => ({ subtask, files: [...files, inFlight] })),
+      tasks: vertex.tasks.map(({ subtask, files }) => ({
+        subtask,
+        files: [...files, inFlight(vertex.vertex, subtask)],
+      })),
     })),
   };
   const read = parseManifest(stringifyManifest(manifest));

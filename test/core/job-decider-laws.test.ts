@@ -34,7 +34,6 @@ class World {
     epoch: 3,
     streamGraph: STREAM_GRAPH,
     scaling: { desiredParallelism: 3, exact: false, config: SCALING_CONFIG },
-    completed: [],
   });
   #nowMs = 0;
   #nextId = 1;
@@ -48,6 +47,10 @@ class World {
   /** Slices whose slots are held, by attempt. */
   readonly #held = new Map<number, Set<number>>();
   #location: readonly string[] = [];
+  /** Blob keys that are in the store, manifests left out. */
+  readonly #files = new Set<string>();
+  /** What the manifest of each checkpoint names. */
+  readonly #named = new Map<number, readonly string[]>();
   #canceled = false;
 
   run(commands: readonly JobCommand[]): void {
@@ -206,14 +209,26 @@ class World {
         (this.#acknowledged.get(checkpointId) ?? new Set()).add(key),
       );
     }
+    const { pending, references } = this.state.checkpoints;
+    const { prefix } = pending?.checkpointId === checkpointId ? pending : {};
+    const files = [fileOf(one, checkpointId, prefix)];
+    // Every other checkpoint shares the file of the one before, if it is retained.
+    const shared = fileOf(one, checkpointId - 1).key;
+    const isRetained = [...references.values()].some((keys) => keys.has(shared));
+    if (isRetained && checkpointId % 2 === 0 && pending?.savepoint === undefined) {
+      files.push(fileOf(one, checkpointId - 1));
+    }
+    for (const { key } of files.slice(0, 1)) this.#files.add(key);
+    const timings = TIMINGS;
+    const stamp = this.#stamp();
     this.#tell({
       kind: 'acknowledged',
       attempt,
       checkpointId,
       task: one,
-      files: [fileOf(one, checkpointId)],
-      timings: TIMINGS,
-      ...this.#stamp(),
+      files,
+      timings,
+      ...stamp,
     });
   }
 
@@ -244,9 +259,11 @@ class World {
         return;
       }
       case 'allocateCheckpointId': {
-        const { attempt } = effect;
+        const { attempt, savepointId } = effect;
         if (fails) return this.#tell({ kind: 'idFailed', attempt, failure, ...stamp });
-        return this.#tell({ kind: 'idAllocated', attempt, checkpointId: this.#nextId++, ...stamp });
+        const asked = savepointId === undefined ? {} : { savepointId };
+        const checkpointId = this.#nextId++;
+        return this.#tell({ kind: 'idAllocated', attempt, checkpointId, ...asked, ...stamp });
       }
       case 'writeManifest': {
         const { checkpointId } = effect;
@@ -274,12 +291,45 @@ class World {
     const before = this.state;
     const { state, effects } = stepJob(before, event);
     this.state = state;
-    for (const effect of effects) this.#check(effect);
+    for (const effect of effects) {
+      this.#check(effect);
+      this.#delete(effect);
+    }
+    for (const checkpointId of this.#pointer) {
+      assert(
+        (this.#named.get(checkpointId) ?? []).every((key) => this.#files.has(key)),
+        'whatever a retained checkpoint names is there',
+      );
+    }
     const wanted = wakeAtMs(state);
     assert(
       wanted === undefined || !isTerminalJobStatus(state.execution.status),
       'an ended job wants no timer',
     );
+  }
+
+  #delete(effect: JobEffect): void {
+    if (effect.kind === 'discardCheckpoint') {
+      const { prefix, files, keep } = effect;
+      for (const key of files) this.#files.delete(key);
+      for (const key of this.#files) {
+        if (key.startsWith(prefix) && !keep.includes(key)) this.#files.delete(key);
+      }
+    }
+    if (effect.kind === 'collectOrphans') {
+      for (const key of this.#files) {
+        const id = Number(/^jobs\/j1\/chk-(\d+)/.exec(key)?.[1] ?? Infinity);
+        if (id <= effect.upTo && !effect.keep.includes(key)) this.#files.delete(key);
+      }
+    }
+    if (effect.kind === 'writeManifest') {
+      const { checkpointId, manifest } = effect;
+      const tasks = manifest.vertices.flatMap((vertex) => vertex.tasks);
+      this.#named.set(
+        checkpointId,
+        tasks.flatMap(({ files }) => files.map(({ key }) => key)),
+      );
+    }
   }
 
   #check(effect: JobEffect): void {

@@ -17,7 +17,6 @@ test('a bounded job runs to its end', (t) => {
   job.commit(first);
   job.say('all input has ended: the final checkpoint, its commits, and only then the end');
   job.allTasks('DRAINED');
-  job.wake();
   const last = job.checkpoint();
   job.commit(last);
   job.allTasks('FINISHED');
@@ -154,8 +153,11 @@ test('a new coordinator takes the job over', (t) => {
   const completed = [
     { checkpointId: 7, prefix: 'jobs/j1/chk-7/', bytes: 300, completedAtMs: 1_700_000_000_000 },
   ];
-  const job = new JobTrace({ epoch: 2, completed });
-  job.say('attempt 4 of the old coordinator ends, orphans go, attempt 5 restores from 7');
+  const references = new Map([[7, new Set(['jobs/j1/chk-7/a', 'jobs/j1/chk-5/b'])]]);
+  const job = new JobTrace({ epoch: 2, known: { completed, references, allocatedId: 9 } });
+  job.say(
+    'attempt 4 of the old coordinator ends, attempt 5 restores from 7; once it runs, orphans go',
+  );
   job.tell({ kind: 'recovered', attempt: 4, canceling: false });
   job.say('reports under the old epoch change nothing');
   job.tell({

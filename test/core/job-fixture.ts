@@ -82,11 +82,16 @@ export function stampAt(nowMs: number): Stamp {
   return { nowMs, wallMs: 1_700_000_000_000 + nowMs };
 }
 
-export function fileOf(task: TaskId, checkpointId: number): StateFile {
+/** @param prefix of the checkpoint that writes it, or the savepoint's */
+export function fileOf(
+  task: TaskId,
+  checkpointId: number,
+  prefix = `jobs/j1/chk-${checkpointId}/`,
+): StateFile {
   return {
     operator: task.vertex,
     kind: 'operator',
-    key: `jobs/j1/chk-${checkpointId}/${task.vertex}-${task.subtask}`,
+    key: `${prefix}${task.vertex}-${task.subtask}`,
     lengthBytes: 100,
     sha256: 'ab'.repeat(32),
     keyGroupStart: 0,

@@ -38,10 +38,18 @@ function text(value: unknown): string {
   return describe(fields);
 }
 
+/** What tasks acknowledge is too much to show; blob keys are few. */
+function isFiles(value: unknown): boolean {
+  const [first] = Array.isArray(value) ? (value as readonly unknown[]) : [];
+  return typeof first === 'object' && first !== null && 'sha256' in first;
+}
+
 function describe(fields: Readonly<Record<string, unknown>>): string {
   const shown = Object.entries(fields).filter(
     ([name, value]) =>
-      value !== undefined && !['kind', 'nowMs', 'wallMs', 'files', 'timings'].includes(name),
+      value !== undefined &&
+      !['kind', 'nowMs', 'wallMs', 'timings'].includes(name) &&
+      !isFiles(value),
   );
   return shown.map(([name, value]) => `${name}=${text(value)}`).join(' ');
 }
@@ -58,10 +66,9 @@ export class JobTrace {
       epoch: 1,
       streamGraph: STREAM_GRAPH,
       scaling: EXACTLY_TWO,
-      completed: [],
       ...options,
     });
-    this.#checkpointId = this.state.checkpoints.completed.at(-1)?.checkpointId ?? 0;
+    this.#checkpointId = this.state.checkpoints.triggeredId;
   }
 
   /** Of the current attempt. */
@@ -132,7 +139,9 @@ export class JobTrace {
   /** Answers an id request with the next id. */
   allocate(): number {
     const { attempt } = this.state.execution;
-    this.tell({ kind: 'idAllocated', attempt, checkpointId: ++this.#checkpointId });
+    const { savepoint } = this.state.checkpoints.pending ?? {};
+    const asked = savepoint === undefined ? {} : { savepointId: savepoint.savepointId };
+    this.tell({ kind: 'idAllocated', attempt, checkpointId: ++this.#checkpointId, ...asked });
     return this.#checkpointId;
   }
 
@@ -143,7 +152,7 @@ export class JobTrace {
         attempt: attemptOf(this.state.execution),
         checkpointId,
         task,
-        files: [fileOf(task, checkpointId)],
+        files: [fileOf(task, checkpointId, this.state.checkpoints.pending?.prefix)],
         timings: TIMINGS,
       });
     }

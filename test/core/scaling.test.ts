@@ -82,7 +82,9 @@ test('a job is rescaled on request: slots first, then a checkpoint, then the nex
 });
 
 test('a job starts on fewer slots than desired, and goes up once others have come to stay', (t) => {
-  const job = adaptive(4);
+  // Loading may take as long as a checkpoint of the fixture may.
+  const checkpoint = { ...STREAM_GRAPH.checkpoint, timeoutMs: 60_000 };
+  const job = adaptive(4, { ...STREAM_GRAPH, checkpoint });
   job.slots(2);
   job.tell({ kind: 'submitted' });
   job.say('more slots may be about to come: a short wait');

@@ -171,7 +171,7 @@ const ENDLESS = `generatorSource({
       generate: (seq) => ({ seq, key: 'k' + (seq % 7), at: 1_700_000_000_000 + seq }),
     })`;
 
-interface Stopped {
+interface Canceled {
   readonly cluster: TestCluster;
   readonly folder: string;
   readonly savepointId: string;
@@ -183,7 +183,7 @@ interface Stopped {
   ) => Promise<CommandResult>;
 }
 
-async function stoppedJob(t: ExecutionContext): Promise<Stopped> {
+async function canceledJob(t: ExecutionContext): Promise<Canceled> {
   // Made before the cluster, so that it is removed after it: a job may still write to it.
   const folder = await jobFolder(t, {});
   const cluster = await TestCluster.start(t, { workers: 1, slots: 2 });
@@ -200,9 +200,18 @@ async function stoppedJob(t: ExecutionContext): Promise<Stopped> {
     'records and checkpoints',
     (seen) => seen.recordsRead > 100 && seen.checkpoints.counts.completed > 2,
   );
-  const stop = await command(cluster, 'stop', jobId, '--savepoint', '--json');
-  t.is(stop.exitCode, 0, stop.stderr);
-  const { savepointId } = JSON.parse(stop.stdout) as { readonly savepointId: string };
+  const taken = await command(cluster, 'savepoint', jobId, '--json');
+  t.is(taken.exitCode, 0, taken.stderr);
+  const { savepointId } = JSON.parse(taken.stdout) as { readonly savepointId: string };
+  // Another two of its own after it: a savepoint is not what it retains once it has ended.
+  const { counts } = await cluster.client.checkpoints(jobId);
+  await watch.until(
+    'later checkpoints',
+    (seen) => seen.checkpoints.counts.completed > counts.completed + 2,
+  );
+  // Canceled, it retains its checkpoints.
+  const canceled = await command(cluster, 'cancel', jobId);
+  t.is(canceled.exitCode, 0, canceled.stderr);
   return {
     cluster,
     folder,
@@ -218,7 +227,7 @@ async function stoppedJob(t: ExecutionContext): Promise<Stopped> {
 test.serial(
   'a savepoint that does not fit is refused by name, unless that is allowed',
   async (t) => {
-    const { cluster, resume, savepointId } = await stoppedJob(t);
+    const { cluster, resume, savepointId } = await canceledJob(t);
     for (const { version, message } of [
       {
         version: { name: 'other', keyed: counting('count', 'seen') },
@@ -281,13 +290,10 @@ async function flipBit(file: string): Promise<void> {
 test.serial(
   'a damaged savepoint or checkpoint is never restored from, and its file is named',
   async (t) => {
-    const { cluster, resume, savepointId, jobId } = await stoppedJob(t);
+    const { cluster, resume, savepointId, jobId } = await canceledJob(t);
     const blobs = path.join(cluster.folder, 'data', 'blobs');
-    const checkpoints = await cluster.client.checkpoints(jobId);
-    const retained = checkpoints.history.filter(
-      ({ kind, status }) => kind === 'checkpoint' && status === 'COMPLETED',
-    );
-    const newest = retained[0]?.checkpointId ?? 0;
+    const { retained } = await cluster.client.checkpoints(jobId);
+    const [older = 0, newest = 0] = retained.map(({ checkpointId }) => checkpointId);
     for (const { from, manifest } of [
       { from: savepointId, manifest: `savepoints/${savepointId}/manifest.json` },
       { from: `${jobId}/${newest}`, manifest: `jobs/${jobId}/chk-${newest}/manifest.json` },
@@ -307,5 +313,15 @@ test.serial(
     }
     const sound = await resume({ keyed: counting('count', 'seen') }, savepointId, '--detached');
     t.is(sound.exitCode, 0, sound.stderr);
+    // The newest stays damaged: an older one is used on the operator's word, and on nobody else's.
+    await truncate(path.join(blobs, `jobs/${jobId}/chk-${newest}/manifest.json`), 1);
+    const refused = await resume({ keyed: counting('count', 'seen') }, `${jobId}/${newest}`);
+    t.is(refused.exitCode, 1, refused.stderr);
+    const asked = await resume(
+      { keyed: counting('count', 'seen') },
+      `${jobId}/${older}`,
+      '--detached',
+    );
+    t.is(asked.exitCode, 0, asked.stderr);
   },
 );

@@ -137,12 +137,13 @@ function commitEarly(effects: readonly JobEffect[], state: JobDeciderState): rea
   });
 }
 
-/** Takes any acknowledgement of a task as one of the checkpoint that is open now. */
+/** Takes any acknowledgement of a task as one of the open checkpoint, for which it wrote nothing. */
 function acceptStale(event: JobEvent, state: JobDeciderState): JobEvent {
   const { running, pending } = state.checkpoints;
   if (event.kind !== 'acknowledged' || running === undefined) return event;
   if (pending?.state !== 'TRIGGERED') return event;
-  return { ...event, attempt: running.attempt, checkpointId: pending.checkpointId };
+  const files = event.files.filter(({ key }) => key.startsWith(pending.prefix));
+  return { ...event, attempt: running.attempt, checkpointId: pending.checkpointId, files };
 }
 
 /** Each makes a mutation for one run. */

@@ -67,7 +67,7 @@ export class SimulatedCoordinator implements Session {
         exact: cluster.exactParallelism,
         config: SCALING,
       },
-      completed: store.pointer,
+      known: store.known(),
     });
   }
 
@@ -216,10 +216,11 @@ export class SimulatedCoordinator implements Session {
           this.#send(id, { kind: 'finish', attempt: effect.attempt });
         return;
       case 'allocateCheckpointId': {
-        const { attempt } = effect;
+        const { attempt, savepointId } = effect;
+        const asked = savepointId === undefined ? {} : { savepointId };
         let checkpointId = 0;
         this.#write(() => (checkpointId = store.nextCheckpointId++)).then(
-          () => this.tell({ kind: 'idAllocated', attempt, checkpointId }),
+          () => this.tell({ kind: 'idAllocated', attempt, checkpointId, ...asked }),
           (error: unknown) =>
             this.#rejected(error, (failure) => ({ kind: 'idFailed', attempt, failure })),
         );
@@ -257,14 +258,19 @@ export class SimulatedCoordinator implements Session {
         const { attempt, checkpointId } = effect;
         return this.#toAttempt({ kind: 'aborted', attempt, checkpointId });
       }
-      case 'discardCheckpoint':
-        void store.perform(this.process, () => store.deletePrefix(effect.prefix));
+      case 'discardCheckpoint': {
+        const { prefix, files, keep } = effect;
+        void store.perform(this.process, () => {
+          store.deletePrefix(prefix, new Set(keep));
+          for (const key of files) store.files.delete(key);
+        });
         return;
+      }
       case 'collectOrphans': {
-        const keep = new Set(effect.keep);
-        for (let id = 1; id < store.nextCheckpointId; id++) {
-          if (!keep.has(id)) store.deletePrefix(`jobs/j/chk-${id}/`);
-        }
+        const { keep, upTo } = effect;
+        void store.perform(this.process, () => {
+          for (let id = 1; id <= upTo; id++) store.deletePrefix(`jobs/j/chk-${id}/`, new Set(keep));
+        });
         return;
       }
       case 'jobTerminal': {

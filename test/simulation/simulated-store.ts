@@ -4,9 +4,12 @@
  * still lives; the answer comes later still.
  */
 import { createHash } from 'node:crypto';
-import type { CompletedCheckpoint } from '../../core/checkpoint-protocol.js';
+import { parseManifest } from '../../core/checkpoint-manifest.js';
+import type { CompletedCheckpoint, KnownCheckpoints } from '../../core/checkpoint-protocol.js';
+import { isOwned } from '../../core/checkpoint-retention.js';
 import { MillraceError } from '../../core/errors.js';
 import type { JobStatus } from '../../core/execution-state.js';
+import { keysOf } from '../../core/file-references.js';
 import type { StateFile } from '../../core/state-file.js';
 import type { CheckpointStorage } from '../../worker/task/task-environment.js';
 import type { EventLoop, SimulatedProcess } from './event-loop.js';
@@ -49,8 +52,22 @@ export class SimulatedStore {
     });
   }
 
-  deletePrefix(prefix: string): void {
-    for (const key of this.files.keys()) if (key.startsWith(prefix)) this.files.delete(key);
+  deletePrefix(prefix: string, keep: ReadonlySet<string>): void {
+    for (const key of this.files.keys()) {
+      if (key.startsWith(prefix) && !keep.has(key)) this.files.delete(key);
+    }
+  }
+
+  /** As a coordinator finds it that takes the job over. */
+  known(): KnownCheckpoints {
+    const references = new Map<number, ReadonlySet<string>>();
+    for (const { checkpointId, prefix } of this.pointer.filter(isOwned)) {
+      const key = `${prefix}manifest.json`;
+      const text = Buffer.from(this.files.get(key) ?? []).toString();
+      const { vertices } = parseManifest(text, key);
+      references.set(checkpointId, keysOf(vertices.flatMap(({ tasks }) => tasks)).add(key));
+    }
+    return { completed: this.pointer, references, allocatedId: this.nextCheckpointId - 1 };
   }
 }
 

@@ -7,6 +7,7 @@ import { serializeError, toMillraceError } from '../../core/errors.js';
 import type { Attempt } from '../../core/execution-state.js';
 import { channelTable, createJobGraph } from '../../core/job-graph.js';
 import type { Buffer as ChannelBuffer } from '../../worker/network/buffer.js';
+import { memoryRuns } from '../../worker/state/memory-runs.js';
 import { MemoryStateBackend } from '../../worker/state/memory-state-backend.js';
 import { TaskSlot, type SlotExchange } from '../../worker/task/task-slot.js';
 import type { TaskReports } from '../../worker/task/task-environment.js';
@@ -127,6 +128,7 @@ export class SimulatedWorker implements Peer {
     const jobGraph = createJobGraph(graph, deployment.parallelism);
     const storage = new SimulatedCheckpointStorage(store, process);
     const restoredParallelism = deployment.restore?.vertices[0]?.parallelism;
+    const defer = (callback: () => void): void => loop.schedule(0.05, process, callback);
     const slot = new TaskSlot({
       jobId: attempt.jobId,
       attempt: attempt.attempt,
@@ -144,7 +146,8 @@ export class SimulatedWorker implements Peer {
         const backend = new MemoryStateBackend(options);
         return mutation.backend?.(backend, options, restoredParallelism) ?? backend;
       },
-      defer: (callback) => loop.schedule(0.05, process, callback),
+      runs: memoryRuns(defer),
+      defer,
       ...(mutation.align === undefined ? {} : { align: mutation.align }),
     });
     const early = this.#undeployed.get(slotKey(attempt, slice)) ?? [];

@@ -36,6 +36,8 @@ test('an attempt that is canceled while its bundle is being read never starts a 
     bundles: new LoadedBundles(folder, () => Promise.reject(new Error('nothing to fetch'))),
     exchange: new ExchangeServer(clock),
     scoring: { score: () => Promise.reject(new Error('nothing to score')) },
+    state: { nextSlot: () => folder, removeSlot: () => Promise.resolve() },
+    merges: { merge: () => Promise.reject(new Error('nothing to merge')) },
     metrics: new WorkerMetrics(() => clock.now()),
     metricsIntervalMs: 1000,
     slotHeapMb: undefined,

@@ -9,6 +9,7 @@ import type { Clock } from '../../core/clock.js';
 import { MillraceError } from '../../core/errors.js';
 import { channelTable, createJobGraph, type JobGraph } from '../../core/job-graph.js';
 import type { Buffer as ChannelBuffer } from '../network/buffer.js';
+import { memoryRuns } from '../state/memory-runs.js';
 import { MemoryStateBackend } from '../state/memory-state-backend.js';
 import { systemClock } from '../../process/system-clock.js';
 import type { OperatorCounts } from '../task/operator-chain.js';
@@ -170,6 +171,7 @@ function createSlots(
         scoring,
         modulePathOf: (module) => path.resolve(options.moduleFolder ?? '.', module),
         createBackend: (backend) => new MemoryStateBackend(backend),
+        runs: memoryRuns(setImmediate),
         defer: setImmediate,
       }),
     );

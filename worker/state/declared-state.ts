@@ -1,17 +1,23 @@
-/** A state as its backend knows it: declaration, contents, and the codec of its rows. */
+/** A state as its owner knows it: declaration, contents, and the codec of its rows. */
 import { compileRecordCodec, type RecordCodec } from '../../core/record-codec.js';
-import type { MemoryState } from './memory-state.js';
-import { stateRowSchema, type KeyColumn, type RowForm, type StateRow } from './snapshot-rows.js';
+import { schemaToJson } from '../../core/schema-json.js';
+import type { MemoryState, ReplayedState } from './memory-state.js';
+import type { StateForm } from './run-file.js';
+import { stateRowSchema, type KeyColumn, type RowForm, type StateRow } from './run-rows.js';
 
-export class DeclaredState {
+export class DeclaredState<S extends ReplayedState = MemoryState> {
+  readonly json: StateForm;
   readonly #codecs = new Map<KeyColumn, RecordCodec<StateRow>>();
 
   constructor(
     readonly name: string,
     readonly form: RowForm,
-    readonly ttlMs: number | undefined,
-    readonly state: MemoryState,
-  ) {}
+    ttlMs: number | undefined,
+    readonly state: S,
+  ) {
+    const { kind, schema } = form;
+    this.json = { name, kind, schema: schemaToJson(schema), ttlMs: ttlMs ?? null };
+  }
 
   /** Compiled when first needed, then kept. */
   codec(keys: KeyColumn): RecordCodec<StateRow> {

@@ -1,21 +1,40 @@
 /**
  * The keys of one memory backend. A key has one entry however many states, windows and timers it is
  * part of, so a record costs one hash lookup and each state after that is a slot of the entry. An
- * entry exists while something holds it: reading never creates one. It must never know what the
- * slots contain.
+ * entry exists while something holds it, or until the log says that nothing does: reading never
+ * creates one. The table also knows which entries changed since the last freeze; it must never know
+ * what the slots contain.
  */
 import { encodeKey, type Key } from '../../core/key-codec.js';
 import { invariant } from '../../core/errors.js';
 import { flatString } from './own-value.js';
 
 /** What a Map can find a key by: the key itself, or the text of a tuple's or record's bytes. */
-type KeyIdentity = string | number | bigint | boolean;
+export type KeyIdentity = string | number | bigint | boolean;
+
+/** Changed timers, beside the bits of the slots in `KeyEntry.changed`. */
+export const TIMERS_BIT = 1 << 30;
+/** The first slot that shares its bit with all later ones. */
+export const SHARED_SLOT = 29;
+/** Below this many, entries of keys that came and went are left among the changed ones. */
+const GONE_MAX = 1024;
+
+/** The bit of a slot in the masks of an entry. */
+export function slotBit(index: number): number {
+  return 1 << Math.min(index, SHARED_SLOT);
+}
 
 export class KeyEntry {
   /** Key group once it was asked for; most short-lived keys are never asked. */
   keyGroup = -1;
   /** Slots, windows and timers that still need this entry. */
   holds = 0;
+  /** Bits of what changed and is not in the log yet. */
+  changed = 0;
+  /** The epoch in which it changed, while `changed` is not 0. */
+  epoch = 0;
+  /** Bits of the slots that the log has rows of, so that clearing them has to be logged. */
+  logged = 0;
 
   constructor(
     readonly key: Key,
@@ -35,6 +54,23 @@ export class KeyTable {
   #ordinal = 0;
   #slotCount = 0;
   #holdCount = 0;
+  #epoch = 1;
+  #onlyText = true;
+  /** Entries that changed in this epoch, in order of their first change. */
+  #changed: KeyEntry[] = [];
+  /** How many of those are gone and were never logged. */
+  #gone = 0;
+  #saveFrozen: ((entry: KeyEntry) => void) | undefined;
+
+  /** Numbers the stretches between two freezes, from 1; what a restore brings is of epoch 0. */
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  /** Whether all keys so far are strings. */
+  get onlyText(): boolean {
+    return this.#onlyText;
+  }
 
   /** What holds entries, over all of them: filled slots, open windows and timers. */
   get holdCount(): number {
@@ -47,11 +83,14 @@ export class KeyTable {
   }
 
   setCurrentKey(key: Key): void {
-    this.current = this.#entries.get(typeof key === 'object' ? identityOf(key) : key);
+    const entry = this.#entries.get(typeof key === 'object' ? identityOf(key) : key);
+    if (entry !== undefined) this.touch(entry);
+    this.current = entry;
     this.#key = key;
   }
 
   setCurrentEntry(entry: KeyEntry): void {
+    this.touch(entry);
     this.current = entry;
     this.#key = entry.key;
   }
@@ -73,9 +112,69 @@ export class KeyTable {
 
   release(entry: KeyEntry): void {
     this.#holdCount--;
-    if (--entry.holds > 0) return;
-    this.#entries.delete(entry.identity);
-    if (this.current === entry) this.current = undefined;
+    if (--entry.holds > 0 || entry.logged !== 0) return;
+    this.#remove(entry);
+    if (entry.changed === 0 || ++this.#gone < GONE_MAX) return;
+    if (this.#gone * 2 < this.#changed.length) return;
+    this.#changed = this.#changed.filter(({ holds, logged }) => holds > 0 || logged !== 0);
+    this.#gone = 0;
+  }
+
+  /** What the bits stand for is about to change, or just did: the log has to hear of it. */
+  mark(entry: KeyEntry, bits: number): void {
+    if (entry.changed === 0) {
+      entry.epoch = this.#epoch;
+      this.#changed.push(entry);
+    }
+    entry.changed |= bits;
+  }
+
+  /** Before an entry is handed out: what it held at the last freeze is saved if it was not yet. */
+  touch(entry: KeyEntry): void {
+    if (this.#saveFrozen === undefined) return;
+    if (entry.changed !== 0 && entry.epoch !== this.#epoch) this.#saveFrozen(entry);
+  }
+
+  /**
+   * Begins a new epoch. What changed before it has to be written as it is now, whenever that happens.
+   * @param save is called with such an entry before anyone may change it; it calls `saved`
+   * @returns the entries that changed, some of which may be gone
+   */
+  freeze(save: (entry: KeyEntry) => void): readonly KeyEntry[] {
+    const changed = this.#changed;
+    this.#changed = [];
+    this.#gone = 0;
+    this.#epoch++;
+    this.#saveFrozen = save;
+    if (this.current !== undefined) this.touch(this.current);
+    return changed;
+  }
+
+  /** All that was frozen is saved. */
+  thaw(): void {
+    this.#saveFrozen = undefined;
+  }
+
+  /** The log holds this entry as it is. @param logged bits of the slots that it has rows of */
+  saved(entry: KeyEntry, logged: number): void {
+    const kept = entry.holds === 0 && entry.logged !== 0;
+    entry.changed = 0;
+    entry.logged = logged;
+    if (kept && logged === 0) this.#remove(entry);
+  }
+
+  /** The log has nothing of the entry in this slot any more. */
+  unlog(entry: KeyEntry, slot: number): void {
+    // A bit that others share stays, and the next save finds out what it stands for.
+    if (slot < SHARED_SLOT) entry.logged &= ~slotBit(slot);
+    else this.mark(entry, slotBit(slot));
+  }
+
+  /** A frozen entry could not be saved: it counts as changed in this epoch. */
+  markAgain(entry: KeyEntry): void {
+    const { changed } = entry;
+    entry.changed = 0;
+    this.mark(entry, changed);
   }
 
   /** Entries in order of creation; those created or dropped meanwhile are met or not met. */
@@ -83,8 +182,14 @@ export class KeyTable {
     return this.#entries.values();
   }
 
+  #remove(entry: KeyEntry): void {
+    this.#entries.delete(entry.identity);
+    if (this.current === entry) this.current = undefined;
+  }
+
   #create(key: Key): KeyEntry {
     const owned = ownKey(key);
+    this.#onlyText &&= typeof owned === 'string';
     const identity = typeof owned === 'object' ? identityOf(owned) : owned;
     const slots = new Array<unknown>(this.#slotCount).fill(undefined);
     const entry = new KeyEntry(owned, identity, this.#ordinal++, slots);
@@ -94,7 +199,7 @@ export class KeyTable {
 }
 
 /** Equal exactly for equal keys; a composite key never meets a string key in one backend. */
-function identityOf(key: Key & object): string {
+export function identityOf(key: Key & object): string {
   const bytes = encodeKey(key);
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
 }

@@ -7,6 +7,7 @@ import type { StateDescriptor } from '../../api/state.js';
 import type { Key } from '../../core/key-codec.js';
 import type { KeyGroupRange } from '../../core/key-group.js';
 import type { Schema } from '../../core/schema.js';
+import type { HeldRuns, Run, RunServices } from './run-services.js';
 
 export type TimeDomain = 'eventTime' | 'processingTime';
 
@@ -49,11 +50,15 @@ export interface WindowState<A> {
   drop(windowStart: number): void;
 }
 
-/** The synchronous part of a snapshot is over when this exists; `bytes` may be called later, once. */
+/** The synchronous part of a snapshot is over when this exists. */
 export interface KeyedStateSnapshot {
   readonly keyGroups: KeyGroupRange;
-  /** The snapshot as one file. */
-  bytes(): Uint8Array;
+  /**
+   * Writes what changed since the last snapshot, in slices between other work, and holds all runs that make the
+   * state as of this one. Called once.
+   * @throws MillraceError SCHEMA_MISMATCH naming the state whose value its schema does not describe
+   */
+  runs(): Promise<HeldRuns>;
 }
 
 export interface KeyedStateBackend {
@@ -67,11 +72,12 @@ export interface KeyedStateBackend {
   prefetch(keys: readonly Key[]): Promise<void> | undefined;
   snapshot(checkpointId: number): KeyedStateSnapshot;
   /**
-   * Takes the entries of its own key groups out of files that `KeyedStateSnapshot.bytes` wrote, whatever
-   * parallelism they were written at. Called once, after all states are declared and before any record.
+   * Takes the state of its own key groups out of runs, whatever parallelism they were written at; they belong to the
+   * backend from now on. Called once, after all states are declared and before any record.
+   * @param lists the runs of each subtask that wrote, oldest first
    * @throws MillraceError CHECKPOINT_CORRUPT or STATE_NOT_RESTORABLE naming the state
    */
-  restore(files: readonly Uint8Array[]): void;
+  restore(lists: readonly (readonly Run[])[]): void;
   /** Removes expired entries, at most `entriesMax`; called in idle moments. */
   cleanExpired(entriesMax: number): void;
   /** Number of entries over all states, for metrics. */
@@ -85,4 +91,5 @@ export interface KeyedStateBackendOptions {
   readonly maxParallelism: number;
   /** Processing time (ms since the epoch), for TTL. */
   readonly now: () => number;
+  readonly runs: RunServices;
 }

@@ -1,18 +1,19 @@
 /**
  * The `memory` backend: keyed state and timers of one operator and subtask as live objects on the
- * heap. Reading and updating the state of the current key allocates nothing. A snapshot is written
- * whole and synchronously; state that outgrows the heap belongs in another backend.
+ * heap. Reading and updating the state of the current key allocates nothing. A snapshot writes what
+ * changed; state that outgrows the heap belongs in another backend.
  */
 import type {
   AggregatingStateDescriptor,
   ReducingStateDescriptor,
   StateDescriptor,
 } from '../../api/state.js';
-import { assertNever, MillraceError } from '../../core/errors.js';
+import { isDeepStrictEqual } from 'node:util';
+import { assertNever, MillraceError, toMillraceError } from '../../core/errors.js';
 import type { Key } from '../../core/key-codec.js';
-import { compileRecordCodec, type RecordCodec } from '../../core/record-codec.js';
 import { schemaEquals } from '../../core/schema-json.js';
 import type { Schema } from '../../core/schema.js';
+import { ChangeLog } from './change-log.js';
 import { DeclaredState } from './declared-state.js';
 import { ExpiringMapState } from './expiring-map-state.js';
 import { KeyTable, type KeyEntry } from './key-table.js';
@@ -31,13 +32,20 @@ import type { MemoryState, MemoryStateOptions } from './memory-state.js';
 import { MemoryTimers } from './memory-timers.js';
 import { MemoryValueState } from './memory-value-state.js';
 import { MemoryWindowState } from './memory-window-state.js';
-import { restoreSnapshot } from './snapshot-reader.js';
-import { timerRowSchema, type KeyColumn, type StateKind, type TimerRow } from './snapshot-rows.js';
-import { writeSnapshot } from './snapshot-writer.js';
+import { intersect } from './key-group-buckets.js';
+import type { ReplayedRun, ReplayTarget } from './replay-target.js';
+import { openRunFile, type StateForm } from './run-file.js';
+import { RunLog, type RestoredRun } from './run-log.js';
+import type { Run } from './run-services.js';
+import { RunReplay } from './run-replay.js';
+import type { StateKind } from './run-rows.js';
+import type { RunBytes } from './run-storage.js';
 
 export interface MemoryStateBackendOptions extends KeyedStateBackendOptions {
   /** Skip states of a snapshot that are no longer declared, instead of refusing them. */
   readonly allowNonRestoredState?: boolean;
+  /** Rows that are written between two records while a snapshot is taken. */
+  readonly sliceChangesMax?: number;
 }
 
 export class MemoryStateBackend implements KeyedStateBackend {
@@ -45,7 +53,12 @@ export class MemoryStateBackend implements KeyedStateBackend {
   readonly #keys = new KeyTable();
   readonly #timers = new MemoryTimers(this.#keys);
   readonly #states = new Map<string, DeclaredState>();
-  readonly #timerCodecs = new Map<KeyColumn, RecordCodec<TimerRow>>();
+  /** The same states by the index of their slots. */
+  readonly #slots: DeclaredState[] = [];
+  readonly #changes: ChangeLog;
+  readonly #runs: RunLog;
+  /** Whether the next snapshot has to tell of states that were declared in another way. */
+  #redeclared = false;
   /** States with a time to live, in turn for the sweep. */
   readonly #expiring: MemoryState[] = [];
   /** Where the sweep stands; undefined between two rounds. */
@@ -53,6 +66,22 @@ export class MemoryStateBackend implements KeyedStateBackend {
 
   constructor(options: MemoryStateBackendOptions) {
     this.#options = options;
+    const { runs, operator, keyGroups, maxParallelism, now } = options;
+    this.#changes = new ChangeLog({
+      ...options,
+      keys: this.#keys,
+      timers: this.#timers,
+      states: this.#slots,
+    });
+    this.#runs = new RunLog({
+      ...runs,
+      operator,
+      keyGroups,
+      maxParallelism,
+      name: `${operator}-${String(keyGroups.start)}`,
+      states: () => this.#forms(),
+      now,
+    });
   }
 
   get timers(): InternalTimers {
@@ -86,28 +115,42 @@ export class MemoryStateBackend implements KeyedStateBackend {
     return undefined;
   }
 
-  /** @throws MillraceError SCHEMA_MISMATCH naming the state whose value its schema does not describe */
   snapshot(checkpointId: number): KeyedStateSnapshot {
-    return writeSnapshot({
-      ...this.#options,
-      checkpointId,
-      keys: this.#keys,
-      states: [...this.#states.values()],
-      timers: this.#timers,
-      timerCodec: (keys) => this.#timerCodec(keys),
-    });
+    const frozen = this.#changes.freeze(checkpointId, this.#redeclared, (run) =>
+      this.#runs.append(checkpointId, run),
+    );
+    this.#redeclared = false;
+    return {
+      keyGroups: this.#options.keyGroups,
+      runs: async () => {
+        while (frozen.proceed()) await this.#options.runs.nextTurn();
+        if (frozen.failure !== undefined) throw toMillraceError(frozen.failure);
+        return this.#runs.hold(checkpointId);
+      },
+    };
   }
 
-  restore(files: readonly Uint8Array[]): void {
-    for (const file of files) {
-      restoreSnapshot(file, {
-        allowNonRestoredState: false,
-        ...this.#options,
-        keys: this.#keys,
-        states: this.#states,
-        timers: this.#timers,
-        timerCodec: (keys) => this.#timerCodec(keys),
-      });
+  restore(lists: readonly (readonly Run[])[]): void {
+    const opened: OpenRun[][] = [];
+    try {
+      for (const list of lists) {
+        const runs: OpenRun[] = [];
+        opened.push(runs);
+        for (const run of list) {
+          const keyGroups = intersect(run.keyGroups, this.#options.keyGroups);
+          if (keyGroups.start < keyGroups.end) runs.push(this.#open({ ...run, keyGroups }));
+        }
+      }
+      const replay = new RunReplay(opened.flat(), this.#replayTarget());
+      const { start, end } = replay.buckets;
+      for (let bucket = start; bucket < end; bucket++) replay.replay(bucket);
+      this.#removeExpired();
+      this.#redeclared = opened.some(
+        (list) => !this.#isDeclaredAs(list.at(-1)?.file.header.states),
+      );
+      this.#runs.restore(opened.map((list) => list.map(restoredRun)));
+    } finally {
+      for (const { bytes } of opened.flat()) bytes.close();
     }
   }
 
@@ -124,6 +167,7 @@ export class MemoryStateBackend implements KeyedStateBackend {
         return;
       }
       let removed = 0;
+      this.#keys.touch(next.value);
       for (const state of this.#expiring) {
         removed += state.removeExpired(next.value, now, left - removed);
       }
@@ -137,7 +181,49 @@ export class MemoryStateBackend implements KeyedStateBackend {
   }
 
   close(): Promise<void> {
-    return Promise.resolve();
+    return this.#runs.close();
+  }
+
+  #open(run: Run): OpenRun {
+    const bytes = this.#options.runs.storage.open(run.name);
+    try {
+      return { ...run, bytes, file: openRunFile(bytes) };
+    } catch (error) {
+      bytes.close();
+      throw error;
+    }
+  }
+
+  #replayTarget(): ReplayTarget {
+    const { operator, keyGroups, maxParallelism, allowNonRestoredState = false } = this.#options;
+    const timers = this.#timers;
+    return {
+      operator,
+      keyGroups,
+      maxParallelism,
+      allowNonRestoredState,
+      states: this.#states,
+      setCurrentKey: (key) => this.#keys.setCurrentKey(key),
+      restoreTimer: (domain, timestamp, sequence) => timers.restore(domain, timestamp, sequence),
+      restoreRemovedTimer: (domain, timestamp) => timers.restoreRemoved(domain, timestamp),
+    };
+  }
+
+  /** Only now, since the last row of a list tells the age of all of it. */
+  #removeExpired(): void {
+    if (this.#expiring.length === 0) return;
+    const now = this.#options.now();
+    for (const entry of this.#keys.entries()) {
+      for (const state of this.#expiring) state.removeExpired(entry, now, Infinity);
+    }
+  }
+
+  #forms(): readonly StateForm[] {
+    return this.#slots.map(({ json }) => json);
+  }
+
+  #isDeclaredAs(written: readonly StateForm[] = this.#forms()): boolean {
+    return isDeepStrictEqual(formsByName(written), formsByName(this.#forms()));
   }
 
   #declare(
@@ -159,19 +245,27 @@ export class MemoryStateBackend implements KeyedStateBackend {
     }
     const state = create({ keys: this.#keys, schema, ttlMs, now: this.#options.now });
     const form = { kind, schema, ttl: ttlMs !== undefined };
-    this.#states.set(name, new DeclaredState(name, form, ttlMs, state));
+    const declared = new DeclaredState(name, form, ttlMs, state);
+    this.#states.set(name, declared);
+    this.#slots.push(declared);
     if (ttlMs !== undefined) this.#expiring.push(state);
     return state;
   }
+}
 
-  #timerCodec(keys: KeyColumn): RecordCodec<TimerRow> {
-    let codec = this.#timerCodecs.get(keys);
-    if (codec === undefined) {
-      codec = compileRecordCodec(timerRowSchema(keys));
-      this.#timerCodecs.set(keys, codec);
-    }
-    return codec;
-  }
+interface OpenRun extends ReplayedRun {
+  readonly name: string;
+  readonly bytes: RunBytes;
+}
+
+function restoredRun({ name, keyGroups, bytes, file }: OpenRun): RestoredRun {
+  return { name, keyGroups, lengthBytes: bytes.lengthBytes, changes: file.header.changes };
+}
+
+function formsByName(forms: readonly StateForm[]): ReadonlyMap<string, StateForm> {
+  return new Map(
+    forms.map(({ name, kind, schema, ttlMs }) => [name, { name, kind, schema, ttlMs }]),
+  );
 }
 
 function createState(options: MemoryStateOptions, descriptor: StateDescriptor): MemoryState {

@@ -1,19 +1,45 @@
 /**
- * What the memory backend asks of each of its states besides the handle that user code sees: its
- * contents as rows, for snapshots, and the removal of what has expired.
+ * What the memory backend asks of each of its states besides the handle that user code sees: what
+ * the log has to hear of a key, what it says of one when it is replayed, and the removal of what has
+ * expired.
  */
 import type { Schema } from '../../core/schema.js';
 import type { KeyEntry, KeyTable } from './key-table.js';
-import type { StateRow } from './snapshot-rows.js';
+import type { StateRow } from './run-rows.js';
 
-export interface MemoryState {
-  /** Fills `row` and calls `emit` for each thing that the entry has in this state. */
-  eachRow(entry: KeyEntry, row: StateRow, emit: () => void): void;
-  /** Takes one row into the current key; rows come in the order in which they were emitted. */
+/** Where a state writes what changed of the entry at hand. */
+export interface StateChanges {
+  /** Filled before each call; the key is set already. */
+  readonly row: StateRow;
+  put(): void;
+  /** Everything that the log has of the key in this state is gone; comes before any `put`. */
+  clear(): void;
+  /** The element `row.name` is gone. */
+  remove(): void;
+}
+
+/** What the log says of the current key, in its order. */
+export interface ReplayedState {
   restoreRow(row: StateRow): void;
+  restoreCleared(): void;
+  /** The element `row.name`. */
+  restoreRemoved(row: StateRow): void;
+}
+
+export interface MemoryState extends ReplayedState {
+  /**
+   * Writes what changed of an entry since it was last written; all of it when that is not known.
+   * @param logged whether the log may have rows of the entry in this state
+   * @returns whether the log has any now
+   */
+  save(entry: KeyEntry, logged: boolean, changes: StateChanges): boolean;
   /** @returns how many things were removed, at most `max` */
   removeExpired(entry: KeyEntry, now: number, max: number): number;
+  /** Windows that were dropped since the last call and that the log has rows of. */
+  takeDropped(): readonly number[];
 }
+
+export const NOTHING_DROPPED: readonly number[] = Object.freeze([]);
 
 export interface MemoryStateOptions {
   readonly keys: KeyTable;

@@ -3,7 +3,7 @@
  * Two forms behind one interface: plain, and with a time to live that is checked on each read and
  * by the sweep. It must never look into what it keeps.
  */
-import type { KeyEntry, KeyTable } from './key-table.js';
+import { slotBit, type KeyEntry, type KeyTable } from './key-table.js';
 
 export interface StateSlot {
   /** What the current key has here; undefined for nothing. */
@@ -11,11 +11,13 @@ export interface StateSlot {
   /** @param value not undefined */
   put(value: unknown): void;
   clear(): void;
-  /** Of any key, for snapshots. */
+  /** What the current key has here, expired or not. */
+  stored(): unknown;
+  /** Of any key, expired or not, for the log. */
   of(entry: KeyEntry): unknown;
   /** Processing time (ms) of the last write; undefined without a time to live. */
   writtenAt(entry: KeyEntry): number | undefined;
-  /** Puts what a snapshot holds for the current key, unless it is expired by now. */
+  /** Puts or, with undefined, clears what the log says of the current key: no change for the log. */
   restore(value: unknown, writtenAt: number | undefined): void;
   /** @returns how many things were removed, at most `max` */
   removeExpired(entry: KeyEntry, now: number, max: number): number;
@@ -35,10 +37,12 @@ export function stateSlot(options: StateSlotOptions): StateSlot {
 class PlainSlot implements StateSlot {
   readonly #keys: KeyTable;
   readonly #index: number;
+  readonly #bit: number;
 
   constructor(keys: KeyTable) {
     this.#keys = keys;
     this.#index = keys.addSlot();
+    this.#bit = slotBit(this.#index);
   }
 
   get(): unknown {
@@ -49,13 +53,19 @@ class PlainSlot implements StateSlot {
     const entry = this.#keys.demand();
     if (entry.slots[this.#index] === undefined) this.#keys.hold(entry);
     entry.slots[this.#index] = value;
+    this.#keys.mark(entry, this.#bit);
   }
 
   clear(): void {
     const entry = this.#keys.current;
     if (entry?.slots[this.#index] === undefined) return;
     entry.slots[this.#index] = undefined;
+    this.#keys.mark(entry, this.#bit);
     this.#keys.release(entry);
+  }
+
+  stored(): unknown {
+    return this.get();
   }
 
   of(entry: KeyEntry): unknown {
@@ -67,11 +77,26 @@ class PlainSlot implements StateSlot {
   }
 
   restore(value: unknown): void {
-    this.put(value);
+    restoreSlot(this.#keys, this.#index, this.#bit, value);
   }
 
   removeExpired(): number {
     return 0;
+  }
+}
+
+/** The log is where this comes from, so nothing is marked as changed. */
+function restoreSlot(keys: KeyTable, index: number, bit: number, value: unknown): void {
+  const entry = value === undefined ? keys.current : keys.demand();
+  if (entry === undefined) return;
+  const before = entry.slots[index];
+  entry.slots[index] = value;
+  if (value !== undefined) {
+    entry.logged |= bit;
+    if (before === undefined) keys.hold(entry);
+  } else if (before !== undefined) {
+    keys.unlog(entry, index);
+    keys.release(entry);
   }
 }
 
@@ -86,12 +111,14 @@ export class ExpiringCell {
 class ExpiringSlot implements StateSlot {
   readonly #keys: KeyTable;
   readonly #index: number;
+  readonly #bit: number;
   readonly #ttlMs: number;
   readonly #now: () => number;
 
   constructor(keys: KeyTable, ttlMs: number, now: () => number) {
     this.#keys = keys;
     this.#index = keys.addSlot();
+    this.#bit = slotBit(this.#index);
     this.#ttlMs = ttlMs;
     this.#now = now;
   }
@@ -115,6 +142,7 @@ class ExpiringSlot implements StateSlot {
       cell.value = value;
       cell.writtenAt = this.#now();
     }
+    this.#keys.mark(entry, this.#bit);
   }
 
   clear(): void {
@@ -122,9 +150,13 @@ class ExpiringSlot implements StateSlot {
     if (entry !== undefined && this.#cell(entry) !== undefined) this.#remove(entry);
   }
 
+  stored(): unknown {
+    const entry = this.#keys.current;
+    return entry === undefined ? undefined : this.#cell(entry)?.value;
+  }
+
   of(entry: KeyEntry): unknown {
-    const cell = this.#cell(entry);
-    return cell === undefined || isExpired(cell, this.#ttlMs, this.#now()) ? undefined : cell.value;
+    return this.#cell(entry)?.value;
   }
 
   writtenAt(entry: KeyEntry): number | undefined {
@@ -132,11 +164,9 @@ class ExpiringSlot implements StateSlot {
   }
 
   restore(value: unknown, writtenAt: number | undefined): void {
-    const cell = new ExpiringCell(value, writtenAt ?? this.#now());
-    if (isExpired(cell, this.#ttlMs, this.#now())) return;
-    this.put(value);
-    const restored = this.#cell(this.#keys.demand());
-    if (restored !== undefined) restored.writtenAt = cell.writtenAt;
+    const cell =
+      value === undefined ? undefined : new ExpiringCell(value, writtenAt ?? this.#now());
+    restoreSlot(this.#keys, this.#index, this.#bit, cell);
   }
 
   removeExpired(entry: KeyEntry, now: number, max: number): number {
@@ -152,6 +182,7 @@ class ExpiringSlot implements StateSlot {
 
   #remove(entry: KeyEntry): void {
     entry.slots[this.#index] = undefined;
+    this.#keys.mark(entry, this.#bit);
     this.#keys.release(entry);
   }
 }

@@ -11,11 +11,15 @@ export class Timer {
   index = -1;
   /** Next timer in the same bucket of the hash table. */
   next: Timer | undefined;
+  /** The epoch in which it fired or was deleted; 0 while it waits. */
+  goneIn = 0;
 
   constructor(
     readonly entry: KeyEntry,
     readonly timestamp: number,
     readonly sequence: number,
+    /** The epoch in which it was registered; the log has it from the next one on. */
+    readonly epoch: number,
   ) {}
 }
 
@@ -34,36 +38,35 @@ export class TimerQueue {
     return this.#heap[0];
   }
 
-  /** @returns false when the key has a timer of this timestamp already */
-  add(entry: KeyEntry, timestamp: number): boolean {
-    return this.restore(entry, timestamp, this.#sequence);
+  /** @returns undefined when the key has a timer of this timestamp already */
+  add(entry: KeyEntry, timestamp: number, epoch: number): Timer | undefined {
+    return this.restore(entry, timestamp, this.#sequence, epoch);
   }
 
   /** Adds a timer with the place it had among equal timestamps; later ones come after it. */
-  restore(entry: KeyEntry, timestamp: number, sequence: number): boolean {
+  restore(entry: KeyEntry, timestamp: number, sequence: number, epoch: number): Timer | undefined {
     const bucket = this.#bucketOf(entry, timestamp);
     for (let timer = this.#buckets[bucket]; timer !== undefined; timer = timer.next) {
-      if (timer.entry === entry && timer.timestamp === timestamp) return false;
+      if (timer.entry === entry && timer.timestamp === timestamp) return undefined;
     }
-    const timer = new Timer(entry, timestamp, sequence);
+    const timer = new Timer(entry, timestamp, sequence, epoch);
     this.#sequence = Math.max(this.#sequence, sequence + 1);
     timer.next = this.#buckets[bucket];
     this.#buckets[bucket] = timer;
     this.#heap.push(timer);
     this.#siftUp(timer, this.#heap.length - 1);
     if (this.#heap.length > this.#buckets.length) this.#grow();
-    return true;
+    return timer;
   }
 
-  /** @returns false when there is no such timer */
-  delete(entry: KeyEntry, timestamp: number): boolean {
+  /** @returns the timer that was taken out; undefined when there is none */
+  delete(entry: KeyEntry, timestamp: number): Timer | undefined {
     let timer = this.#buckets[this.#bucketOf(entry, timestamp)];
     while (timer !== undefined && !(timer.entry === entry && timer.timestamp === timestamp)) {
       timer = timer.next;
     }
-    if (timer === undefined) return false;
-    this.remove(timer);
-    return true;
+    if (timer !== undefined) this.remove(timer);
+    return timer;
   }
 
   /** Takes out a timer that is in this queue. */
@@ -77,11 +80,6 @@ export class TimerQueue {
     } else {
       this.#siftDown(last, timer.index);
     }
-  }
-
-  /** All timers, in no order. */
-  timers(): readonly Timer[] {
-    return this.#heap;
   }
 
   #siftUp(timer: Timer, from: number): void {

@@ -17,11 +17,13 @@ import {
   type SplitState,
 } from '../operators/operator-state.js';
 import type { RestoredWatermark } from '../operators/restored-watermarks.js';
+import type { Run } from '../state/run-services.js';
+import type { RunStorage } from '../state/run-storage.js';
 import type { CheckpointStorage } from './task-environment.js';
 
 export interface RestoredOperator {
-  /** Files with keyed state for this subtask's key groups; other key groups may be in them too. */
-  readonly keyedFiles: readonly Uint8Array[];
+  /** Runs with this subtask's key groups, in the run storage: a list for each subtask that wrote. */
+  readonly keyedRuns: readonly (readonly Run[])[];
   readonly splits: readonly SplitState[];
   readonly committables: readonly PendingCommittable[];
   /** Up to where a window operator had fired, by key group. */
@@ -43,21 +45,19 @@ export async function readRestoredState(
   keyGroups: KeyGroupRange,
   transformations: ReadonlyMap<string, Transformation>,
   storage: CheckpointStorage,
+  runStorage: RunStorage,
 ): Promise<Map<string, RestoredOperator>> {
   const restored = new Map<string, RestoredOperator>();
   for (const { name } of vertex.operators) {
-    const files = manifest.vertices
-      .flatMap(({ parallelism, tasks }) =>
-        tasks.flatMap(({ subtask: owner, files: own }) =>
-          own.map((file): OwnedFile => ({ subtask: owner, parallelism, file })),
-        ),
-      )
-      .filter(({ file }) => file.operator === name);
-    const keyed = files.filter(
-      ({ file }) =>
-        file.kind === 'keyed' &&
-        file.keyGroupStart < keyGroups.end &&
-        file.keyGroupEnd > keyGroups.start,
+    const tasks = manifest.vertices.flatMap(({ parallelism, tasks: written }) =>
+      written.map((task) => ({
+        subtask: task.subtask,
+        parallelism,
+        files: task.files.filter(({ operator }) => operator === name),
+      })),
+    );
+    const files = tasks.flatMap(({ subtask: owner, parallelism, files: own }) =>
+      own.map((file): OwnedFile => ({ subtask: owner, parallelism, file })),
     );
     const functions = transformations.get(name)?.functions;
     const entriesOf = files.filter(({ file }) => file.kind === 'operator');
@@ -84,11 +84,32 @@ export async function readRestoredState(
       }
     }
     restored.set(name, {
-      keyedFiles: await Promise.all(keyed.map(({ file }) => storage.read(file))),
+      keyedRuns: await Promise.all(
+        tasks.map((task) => fetchRuns(task.files, keyGroups, storage, runStorage)),
+      ),
       splits,
       committables,
       watermarks,
     });
   }
   return restored;
+}
+
+/** Brings the runs of one subtask into the run storage. */
+async function fetchRuns(
+  files: readonly StateFile[],
+  keyGroups: KeyGroupRange,
+  storage: CheckpointStorage,
+  runStorage: RunStorage,
+): Promise<readonly Run[]> {
+  const runs: Run[] = [];
+  for (const file of files) {
+    const { kind, keyGroupStart: start, keyGroupEnd: end, lengthBytes } = file;
+    if (kind !== 'keyed' || start >= keyGroups.end || end <= keyGroups.start) continue;
+    // One file may be the run of several subtasks of the checkpoint, each with its key groups.
+    const name = `restored-${start}-${end}-${file.key}`;
+    await runStorage.write(name, await storage.read(file));
+    runs.push({ name, keyGroups: { start, end }, lengthBytes });
+  }
+  return runs;
 }

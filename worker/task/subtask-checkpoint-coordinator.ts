@@ -10,6 +10,7 @@ import type { CheckpointBarrier } from '../network/buffer.js';
 import type { OperatorSnapshot, StreamOperator } from '../operators/operator.js';
 import { encodeEntries } from '../operators/operator-state.js';
 import type { ChannelState, WrittenChannelState } from './channel-state.js';
+import type { KeyedStateSnapshot } from '../state/keyed-state-backend.js';
 import type { TaskEnvironment, TaskId } from './task-environment.js';
 
 export interface SubtaskCheckpointCoordinatorOptions {
@@ -99,17 +100,7 @@ export class SubtaskCheckpointCoordinator {
     const files: StateFile[] = [];
     for (const { operator, snapshot } of taken) {
       const { keyed, operator: entries } = snapshot;
-      if (keyed !== undefined) {
-        const name = `${operator}-${task.subtask}-keyed`;
-        const written = await environment.storage.write(prefix, name, keyed.bytes());
-        files.push({
-          operator,
-          kind: 'keyed',
-          ...written,
-          keyGroupStart: keyed.keyGroups.start,
-          keyGroupEnd: keyed.keyGroups.end,
-        });
-      }
+      if (keyed !== undefined) files.push(...(await this.#writeRuns(prefix, operator, keyed)));
       const codec = stateCodecs.get(operator);
       if (entries !== undefined && codec !== undefined) {
         const bytes = encodeEntries(codec, await entries.entries);
@@ -119,5 +110,30 @@ export class SubtaskCheckpointCoordinator {
       }
     }
     return files;
+  }
+
+  /** The runs of an operator in their order, which is that of a restore. */
+  async #writeRuns(
+    prefix: string,
+    operator: string,
+    keyed: KeyedStateSnapshot,
+  ): Promise<StateFile[]> {
+    const { task, environment } = this.#options;
+    const held = await keyed.runs();
+    try {
+      const files: StateFile[] = [];
+      for (const run of held.runs) {
+        const name = `${operator}-${task.subtask}-keyed-${files.length}`;
+        const bytes = held.open(run);
+        const written = await environment.storage
+          .write(prefix, name, bytes.read(0, bytes.lengthBytes))
+          .finally(() => bytes.close());
+        const { start: keyGroupStart, end: keyGroupEnd } = run.keyGroups;
+        files.push({ operator, kind: 'keyed', ...written, keyGroupStart, keyGroupEnd });
+      }
+      return files;
+    } finally {
+      held.release();
+    }
   }
 }

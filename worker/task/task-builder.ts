@@ -37,6 +37,7 @@ import { SourceOperator } from '../operators/source-operator.js';
 import { WindowOperator } from '../operators/window-operator.js';
 import type { KeyedStateBackend, KeyedStateBackendOptions } from '../state/keyed-state-backend.js';
 import type { ChannelCatalog } from './channel-catalog.js';
+import type { RunServices } from '../state/run-services.js';
 import { OperatorChain } from './operator-chain.js';
 import type { RestoredOperator } from './restored-state.js';
 import { StreamTask } from './stream-task.js';
@@ -53,6 +54,7 @@ export interface TaskBuilderOptions {
   readonly transformations: ReadonlyMap<string, Transformation>;
   readonly environment: TaskEnvironment;
   readonly createBackend: (options: KeyedStateBackendOptions) => KeyedStateBackend;
+  readonly runs: RunServices;
   readonly scoring: ScoringService;
   /** Absolute path of a scoring module of the bundle. */
   readonly modulePathOf: (module: string) => string;
@@ -337,12 +339,13 @@ class OperatorFactory {
       keyGroups: keyGroupRange(this.#subtask, this.#vertex.parallelism, graph.maxParallelism),
       maxParallelism: graph.maxParallelism,
       now: () => environment.clock.now(),
+      runs: this.#options.runs,
     });
   }
 
   #restoreKeyed(operator: string, backend: KeyedStateBackend): void {
-    const files = this.#restored?.get(operator)?.keyedFiles;
-    if (files !== undefined) backend.restore(files);
+    const runs = this.#restored?.get(operator)?.keyedRuns;
+    if (runs !== undefined) backend.restore(runs);
   }
 }
 

@@ -18,6 +18,7 @@ import type { ResultSubpartition } from '../network/result-subpartition.js';
 import type { KeyedStateBackend, KeyedStateBackendOptions } from '../state/keyed-state-backend.js';
 import { ChannelCatalog } from './channel-catalog.js';
 import { readRestoredChannels } from './restored-channels.js';
+import type { RunServices } from '../state/run-services.js';
 import { readRestoredState } from './restored-state.js';
 import type { StreamTask } from './stream-task.js';
 import { buildTask, type BuiltTask } from './task-builder.js';
@@ -45,6 +46,8 @@ export interface TaskSlotOptions {
   readonly scoring: ScoringService;
   readonly modulePathOf: (module: string) => string;
   readonly createBackend: (options: KeyedStateBackendOptions) => KeyedStateBackend;
+  /** Where the slot's runs lie, and who merges them. */
+  readonly runs: RunServices;
   /** Calls back soon, after whatever else the thread has to do (setImmediate). */
   readonly defer: (callback: () => void) => void;
   readonly align?: (state: AlignerState, event: AlignerEvent) => AlignerStep;
@@ -79,7 +82,7 @@ export class TaskSlot {
     const { graph, slice } = this.#options;
     for (const vertex of graph.vertices) {
       if (slice >= vertex.parallelism) continue;
-      const { restore, transformations, storage } = this.#options;
+      const { restore, transformations, storage, runs } = this.#options;
       const restored =
         restore === undefined
           ? undefined
@@ -90,6 +93,7 @@ export class TaskSlot {
               keyGroupRange(slice, vertex.parallelism, graph.maxParallelism),
               transformations,
               storage,
+              runs.storage,
             );
       const recovered =
         restore === undefined

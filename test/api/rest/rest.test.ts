@@ -19,6 +19,7 @@ function backend(overrides: Partial<RestBackend> = {}): RestBackend {
     cluster: none,
     workers: () => Promise.resolve({ workers: [] }),
     savepoints: () => Promise.resolve({ savepoints: [] }),
+    disposeSavepoint: ({ savepointId }) => Promise.resolve({ savepointId }),
     uploadBundle: (_params, body) =>
       Promise.resolve({ bundleId: String(body.byteLength), jobName: 'j' }),
     submitJob: (_params, body) => Promise.resolve({ jobId: body.bundleId, jobName: 'j' }),
@@ -85,6 +86,7 @@ test('every call of the client reaches its route', async (t) => {
   t.deepEqual(await client.workers(), { workers: [] });
   t.deepEqual(await client.jobs(), { jobs: [] });
   t.deepEqual(await client.savepoints(), { savepoints: [] });
+  t.deepEqual(await client.disposeSavepoint('sp-1'), { savepointId: 'sp-1' });
   t.is((await client.uploadBundle(new Uint8Array(100_000))).bundleId, '100000');
   t.is((await client.submitJob({ bundleId, parallelism: 2 })).jobId, bundleId);
   t.is((await client.cancelJob('a b')).jobId, 'a b');

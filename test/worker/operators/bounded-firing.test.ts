@@ -10,6 +10,7 @@ import { ProcessOperator } from '../../../worker/operators/process-operator.js';
 import { WindowOperator } from '../../../worker/operators/window-operator.js';
 import { MemoryStateBackend } from '../../../worker/state/memory-state-backend.js';
 import { restoredTo } from './restored-to.js';
+import { testRuns } from '../state/run-copies.js';
 import { RecordedOutput } from './recorded-output.js';
 
 const KEYS = 5000;
@@ -20,6 +21,7 @@ function backend(operator: string): MemoryStateBackend {
     keyGroups: { start: 0, end: 128 },
     maxParallelism: 128,
     now: () => 0,
+    runs: testRuns(),
   });
 }
 

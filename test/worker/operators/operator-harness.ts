@@ -11,6 +11,7 @@ import type { OperatorOutput, StreamOperator } from '../../../worker/operators/o
 import type { KeyedStateBackend } from '../../../worker/state/keyed-state-backend.js';
 import { MemoryStateBackend } from '../../../worker/state/memory-state-backend.js';
 import { ManualClock } from '../../manual-clock.js';
+import { copyRuns, restoreRuns, testRuns, type RunCopies } from '../state/run-copies.js';
 import { RecordedOutput, type Emission } from './recorded-output.js';
 
 /** What an instance is made of; everything in it is its own. */
@@ -51,7 +52,7 @@ export interface Interruption {
 }
 
 interface Snapshot {
-  readonly keyed: Uint8Array | undefined;
+  readonly keyed: RunCopies | undefined;
   readonly entries: Uint8Array | undefined;
   /** The step that comes next, and what had come out until then. */
   readonly position: number;
@@ -131,7 +132,7 @@ export class OperatorHarness<Operator extends StreamOperator> {
     const { keyed, operator } = this.operator.snapshot(++this.#checkpointId);
     const entries = operator === undefined ? undefined : await operator.entries;
     this.#snapshot = {
-      keyed: keyed?.bytes(),
+      keyed: keyed === undefined ? undefined : await copyRuns(keyed),
       entries: entries === undefined ? undefined : this.#encode(entries),
       position,
       emitted: this.#emitted.length,
@@ -191,11 +192,13 @@ export class OperatorHarness<Operator extends StreamOperator> {
     const clock = new ManualClock(snapshot?.nowMs ?? 0);
     const output = this.#output;
     const attempt = ++this.#attempt;
+    const runs = testRuns();
     const backend = new MemoryStateBackend({
       operator: 'tested',
       keyGroups: ALL_KEY_GROUPS,
       maxParallelism: ALL_KEY_GROUPS.end,
       now: () => clock.now(),
+      runs,
     });
     this.#clock = clock;
     const operator = this.#options.create({
@@ -210,7 +213,7 @@ export class OperatorHarness<Operator extends StreamOperator> {
         this.#onMail();
       },
     });
-    if (snapshot?.keyed !== undefined) backend.restore([snapshot.keyed]);
+    if (snapshot?.keyed !== undefined) restoreRuns(backend, runs, [snapshot.keyed]);
     this.#operator = operator;
     await operator.open();
     this.#watermark = snapshot?.watermark ?? -Infinity;

@@ -8,6 +8,7 @@ import { keyHash } from '../../../core/key-codec.js';
 import { keyGroupOf } from '../../../core/key-group.js';
 import { RestoredWatermarks } from '../../../worker/operators/restored-watermarks.js';
 import { restoredTo } from './restored-to.js';
+import { copyRuns, restoreRuns, testRuns } from '../state/run-copies.js';
 import { RecordedOutput } from './recorded-output.js';
 
 const keyOf = (value: unknown): string => (Array.isArray(value) ? String(value[0]) : 'k');
@@ -15,11 +16,13 @@ const numberOf = (value: unknown): number => Number(Array.isArray(value) ? value
 
 function open(restored: RestoredWatermarks | number = -Infinity) {
   const output = new RecordedOutput();
+  const runs = testRuns();
   const backend = new MemoryStateBackend({
     operator: 'sums',
     keyGroups: { start: 0, end: 128 },
     maxParallelism: 128,
     now: () => 0,
+    runs,
   });
   const operator = new WindowOperator({
     name: 'sums',
@@ -38,10 +41,10 @@ function open(restored: RestoredWatermarks | number = -Infinity) {
     output,
     restored: typeof restored === 'number' ? restoredTo(restored) : restored,
   });
-  return { operator, output, backend };
+  return { operator, output, backend, runs };
 }
 
-test('a window that is kept for late records fires no second time after a restore', (t) => {
+test('a window that is kept for late records fires no second time after a restore', async (t) => {
   const first = open();
   first.operator.processElement(1, 5);
   first.operator.processElement(2, 15);
@@ -50,7 +53,9 @@ test('a window that is kept for late records fires no second time after a restor
   const { keyed, operator } = first.operator.snapshot(1);
   const [state] = operator?.entries as readonly WatermarkState[];
   const second = open(state?.watermark);
-  second.backend.restore(keyed === undefined ? [] : [keyed.bytes()]);
+  if (keyed !== undefined) {
+    restoreRuns(second.backend, second.runs, [await copyRuns(keyed)]);
+  }
   second.operator.processWatermark(8);
   second.operator.processWatermark(12);
   t.deepEqual(second.output.takeValues(), []);
@@ -60,7 +65,7 @@ test('a window that is kept for late records fires no second time after a restor
   t.deepEqual(second.output.takeValues(), ['10: 2']);
 });
 
-test('keys that come from subtasks of different times each go on with their own', (t) => {
+test('keys that come from subtasks of different times each go on with their own', async (t) => {
   // Windows of 'ahead' had fired up to 12, those of 'behind' up to nothing.
   const [ahead, behind] = ['ahead', 'behind'];
   const first = open();
@@ -78,7 +83,9 @@ test('keys that come from subtasks of different times each go on with their own'
       128,
     ),
   );
-  second.backend.restore(keyed === undefined ? [] : [keyed.bytes()]);
+  if (keyed !== undefined) {
+    restoreRuns(second.backend, second.runs, [await copyRuns(keyed)]);
+  }
   second.operator.processElement([ahead, 10], 6);
   t.deepEqual(second.output.takeValues(), ['0: 11'], 'late for its key: fires again at once');
   second.operator.processElement([behind, 20], 6);

@@ -8,6 +8,7 @@ import type { Schema } from '../../../core/schema.js';
 import type { KeyedStateBackend } from '../../../worker/state/keyed-state-backend.js';
 import { runScript, scriptArbitrary } from './state-script.js';
 import { declare, hostileKeys, Operator, optionsOf, type CreateBackend } from './state-fixture.js';
+import { copyRuns, restoreRuns, type RunCopies } from './run-copies.js';
 import { keyText } from './state-model.js';
 
 export function restoreContract(create: CreateBackend): void {
@@ -34,7 +35,7 @@ export function restoreContract(create: CreateBackend): void {
     subtask.value.update(1);
     subtask.backend.timers.register('eventTime', 6);
     (await operator.at('late')).value.update(1);
-    const restored = new Operator(create, 1, [snapshot.bytes()]);
+    const restored = operator.restored(1, [await copyRuns(snapshot)]);
     t.deepEqual(await restored.contents('k'), before);
     t.is((await restored.contents('late')).value, undefined);
     t.deepEqual(
@@ -43,8 +44,8 @@ export function restoreContract(create: CreateBackend): void {
     );
   });
 
-  test('an empty snapshot restores to nothing', (t) => {
-    const operator = new Operator(create, 2).rescaled(3);
+  test('an empty snapshot restores to nothing', async (t) => {
+    const operator = await new Operator(create, 2).rescaled(3);
     t.is(
       operator.subtasks.reduce((sum, { backend }) => sum + backend.entryCount(), 0),
       0,
@@ -55,7 +56,7 @@ export function restoreContract(create: CreateBackend): void {
     const operator = new Operator(create);
     const keys = ['d', 'a', 'c', 'b', 'e'];
     for (const key of keys) (await operator.at(key)).backend.timers.register('eventTime', 5);
-    const restored = operator.rescaled(1);
+    const restored = await operator.rescaled(1);
     (await restored.at('later')).backend.timers.register('eventTime', 5);
     t.deepEqual(
       restored.advance('eventTime', 5).map(({ key }) => key),
@@ -63,7 +64,7 @@ export function restoreContract(create: CreateBackend): void {
     );
   });
 
-  test('values of any schema come back as they were', (t) => {
+  test('values of any schema come back as they were', async (t) => {
     const cases: readonly (readonly [Schema, unknown])[] = [
       [schema.string, '\ud800 日本 ' + 'x'.repeat(70_000)],
       [schema.int64, -(2n ** 63n)],
@@ -79,13 +80,14 @@ export function restoreContract(create: CreateBackend): void {
       [schema.map(schema.record({ s: schema.string })), new Map([['', { s: '' }]])],
     ];
     const from = create(optionsOf());
-    const to = create(optionsOf());
+    const options = optionsOf();
+    const to = create(options);
     const states = cases.map(([form], i) =>
       [from, to].map((backend) => backend.state(`s${String(i)}`, valueState(form))),
     ) as [ValueState<unknown>, ValueState<unknown>][];
     from.setCurrentKey('k');
     for (const [i, [, value]] of cases.entries()) states[i]?.[0].update(value);
-    to.restore([from.snapshot(1).bytes()]);
+    restoreRuns(to, options.runs, [await copyRuns(from.snapshot(1))]);
     to.setCurrentKey('k');
     for (const [i, [, value]] of cases.entries()) t.deepEqual(states[i]?.[1].value(), value);
   });
@@ -98,7 +100,7 @@ export function restoreContract(create: CreateBackend): void {
       value.update(i);
       backend.timers.register('eventTime', i % 100);
     }
-    const restored = operator.rescaled(2);
+    const restored = await operator.rescaled(2);
     t.is(
       restored.subtasks.reduce((sum, { backend: b }) => sum + b.entryCount(), 0),
       80_000,
@@ -108,15 +110,20 @@ export function restoreContract(create: CreateBackend): void {
     }
   });
 
-  test('a value that its schema does not describe fails the snapshot by the name of the state', (t) => {
+  test('a value that its schema does not describe fails the snapshot by the name of the state', async (t) => {
     const backend = create(optionsOf());
     const state = backend.state('price', valueState(schema.float64)) as ValueState<unknown>;
     backend.setCurrentKey('k');
     state.update('12');
-    t.throws(() => backend.snapshot(1).bytes(), { code: 'SCHEMA_MISMATCH', message: /'price'/ });
+    const refusal = { code: 'SCHEMA_MISMATCH', message: /'price'/ };
+    await t.throwsAsync(copyRuns(backend.snapshot(1)), refusal);
+    // It is no more acceptable the second time, although nothing changed.
+    await t.throwsAsync(copyRuns(backend.snapshot(2)), refusal);
+    state.update(12);
+    t.is((await copyRuns(backend.snapshot(3))).length, 1);
   });
 
-  test('a changed schema is migrated where it can be', (t) => {
+  test('a changed schema is migrated where it can be', async (t) => {
     const before = schema.record({ n: schema.int32, gone: schema.string });
     const after = schema.record({ n: schema.float64, note: schema.optional(schema.string) });
     const from = create(optionsOf());
@@ -128,14 +135,15 @@ export function restoreContract(create: CreateBackend): void {
     list.add({ n: 2, gone: 'y' });
     map.put('a', { n: 3, gone: 'z' });
     from.windowState('w', before).put(0, { n: 4, gone: '' });
-    const to = create(optionsOf());
+    const options = optionsOf();
+    const to = create(options);
     const handles = [
       to.state('v', valueState(after)) as { value(): unknown },
       to.state('l', listState(after)) as { get(): unknown },
       to.state('m', mapState(after)) as { get(key: string): unknown },
     ] as const;
     const windows = to.windowState('w', after);
-    to.restore([from.snapshot(1).bytes()]);
+    restoreRuns(to, options.runs, [await copyRuns(from.snapshot(1))]);
     to.setCurrentKey('k');
     t.deepEqual(
       [handles[0].value(), handles[1].get(), handles[2].get('a'), windows.get(0)],
@@ -148,16 +156,18 @@ export function restoreContract(create: CreateBackend): void {
     message: RegExp,
     declareAfter: (backend: KeyedStateBackend) => unknown,
   ): void => {
-    test(`${what} is refused by name`, (t) => {
+    test(`${what} is refused by name`, async (t) => {
       const from = create(optionsOf());
       const state = from.state('seen', valueState(schema.record({ at: schema.float64 })));
       from.setCurrentKey('k');
       (state as ValueState<unknown>).update({ at: 1 });
-      const to = create(optionsOf());
+      const options = optionsOf();
+      const to = create(options);
       declareAfter(to);
+      const runs = await copyRuns(from.snapshot(1));
       t.throws(
         () => {
-          to.restore([from.snapshot(1).bytes()]);
+          restoreRuns(to, options.runs, [runs]);
         },
         { code: 'STATE_NOT_RESTORABLE', message },
       );
@@ -171,12 +181,14 @@ export function restoreContract(create: CreateBackend): void {
     to.state('seen', valueState(schema.record({ at: schema.string }))),
   );
 
-  test('another max parallelism is refused', (t) => {
-    const file = create(optionsOf()).snapshot(1).bytes();
-    const to = create({ ...optionsOf(), maxParallelism: 32, keyGroups: { start: 0, end: 32 } });
+  test('another max parallelism is refused', async (t) => {
+    const operator = new Operator(create);
+    (await operator.at('k')).value.update(1);
+    const lists = await operator.snapshot();
+    const options = { ...optionsOf(), maxParallelism: 32, keyGroups: { start: 0, end: 32 } };
     t.throws(
       () => {
-        to.restore([file]);
+        restoreRuns(create(options), options.runs, lists);
       },
       { code: 'STATE_NOT_RESTORABLE', message: /max parallelism 16, the job 32/ },
     );
@@ -185,9 +197,10 @@ export function restoreContract(create: CreateBackend): void {
   test('states that are no longer declared are skipped on demand, new ones are empty', async (t) => {
     const operator = new Operator(create);
     (await operator.at('k')).value.update(1);
-    const to = create({ ...optionsOf(), allowNonRestoredState: true });
+    const options = { ...optionsOf(), allowNonRestoredState: true };
+    const to = create(options);
     const added = to.state('added', valueState(schema.string)) as ValueState<string>;
-    to.restore(operator.snapshot());
+    restoreRuns(to, options.runs, await operator.snapshot());
     to.setCurrentKey('k');
     t.is(added.value(), undefined);
     t.is(to.entryCount(), 0);
@@ -203,19 +216,27 @@ export function restoreContract(create: CreateBackend): void {
       windows.put(10, i);
       backend.timers.register('eventTime', i);
     }
-    const [file = new Uint8Array()] = operator.snapshot();
+    const [[first] = t.fail()] = (await operator.snapshot()) as [RunCopies];
+    const { bytes: file, keyGroups } = first ?? t.fail();
     const restore = (bytes: Uint8Array): void => {
+      const options = optionsOf();
+      restoreRuns(declare(create(options)).backend, options.runs, [[{ bytes, keyGroups }]]);
+    };
+    const refusedOrRead = (bytes: Uint8Array): void => {
       try {
-        declare(create(optionsOf())).backend.restore([bytes]);
+        restore(bytes);
       } catch (error) {
         const code = isMillraceError(error) ? error.code : String(error);
         if (code !== 'CHECKPOINT_CORRUPT' && code !== 'STATE_NOT_RESTORABLE') throw error;
       }
     };
     for (const length of [0, 1, 7, 8, 9, 100, file.length - 8, file.length - 1]) {
-      t.throws(() => create(optionsOf()).restore([file.subarray(0, length)]), {
-        code: 'CHECKPOINT_CORRUPT',
-      });
+      t.throws(
+        () => {
+          restore(file.subarray(0, length));
+        },
+        { code: 'CHECKPOINT_CORRUPT' },
+      );
     }
     fc.assert(
       fc.property(
@@ -223,12 +244,12 @@ export function restoreContract(create: CreateBackend): void {
         (changes) => {
           const garbled = file.slice();
           for (const [at, byte] of changes) garbled[at] = byte;
-          restore(garbled);
+          refusedOrRead(garbled);
         },
       ),
       { numRuns: 600 },
     );
-    fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), restore), { numRuns: 300 });
+    fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), refusedOrRead), { numRuns: 300 });
     t.pass();
   });
 }

@@ -20,6 +20,7 @@ import type {
   TimeDomain,
   WindowState,
 } from '../../../worker/state/keyed-state-backend.js';
+import { copyRuns, restoreRuns, testRuns, type RunCopies } from './run-copies.js';
 import type { KeyContents, ModelTimer } from './state-model.js';
 
 export type CreateBackend = (
@@ -98,15 +99,17 @@ export function declare(backend: KeyedStateBackend): Subtask {
 /** All subtasks of the operator. */
 export class Operator {
   readonly subtasks: readonly Subtask[];
+  #checkpointId = 0;
 
   constructor(
     private readonly create: CreateBackend,
     parallelism = 1,
-    files: readonly Uint8Array[] = [],
+    lists: readonly RunCopies[] = [],
   ) {
     this.subtasks = Array.from({ length: parallelism }, (_, subtask) => {
-      const declared = declare(create(optionsOf(subtask, parallelism)));
-      if (files.length > 0) declared.backend.restore(files);
+      const options = optionsOf(subtask, parallelism);
+      const declared = declare(create(options));
+      if (lists.length > 0) restoreRuns(declared.backend, options.runs, lists);
       return declared;
     });
   }
@@ -149,14 +152,21 @@ export class Operator {
     return fired;
   }
 
-  snapshot(checkpointId = 1): readonly Uint8Array[] {
+  /** Of all subtasks at this moment, though their runs may be written later. */
+  snapshot(): Promise<readonly RunCopies[]> {
+    const checkpointId = ++this.#checkpointId;
     const snapshots = this.subtasks.map(({ backend }) => backend.snapshot(checkpointId));
-    return snapshots.map((snapshot) => snapshot.bytes());
+    return Promise.all(snapshots.map(copyRuns));
   }
 
   /** The same operator after a restore at another parallelism. */
-  rescaled(parallelism: number): Operator {
-    return new Operator(this.create, parallelism, this.snapshot());
+  async rescaled(parallelism: number): Promise<Operator> {
+    return this.restored(parallelism, await this.snapshot());
+  }
+
+  /** A new instance that goes on from a snapshot. */
+  restored(parallelism: number, lists: readonly RunCopies[]): Operator {
+    return new Operator(this.create, parallelism, lists);
   }
 
   async close(): Promise<void> {
@@ -174,5 +184,6 @@ export function optionsOf(
     keyGroups: keyGroupRange(subtask, parallelism, MAX_PARALLELISM),
     maxParallelism: MAX_PARALLELISM,
     now,
+    runs: testRuns(),
   };
 }

@@ -26,7 +26,9 @@ export function keyText(key: Key): string {
 }
 
 export class StateModel {
-  readonly keys = new Map<string, KeyContents>();
+  keys = new Map<string, KeyContents>();
+  /** What the mean of each key is of. */
+  inputs = new Map<string, readonly number[]>();
   /** In order of registration. */
   timers: ModelTimer[] = [];
 
@@ -38,6 +40,14 @@ export class StateModel {
       this.keys.set(text, contents);
     }
     return contents;
+  }
+
+  copy(): StateModel {
+    const copy = new StateModel();
+    copy.keys = structuredClone(this.keys);
+    copy.inputs = structuredClone(this.inputs);
+    copy.timers = structuredClone(this.timers);
+    return copy;
   }
 
   register(timer: ModelTimer): void {

@@ -1,14 +1,20 @@
-/** Random scripts of state operations, run against an operator and the model side by side. */
+/**
+ * Random scripts of state operations, checkpoints that are written while the operations go on,
+ * failures and restores, run against an operator and the model side by side.
+ */
 import { inspect, isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import type { Key } from '../../../core/key-codec.js';
 import type { TimeDomain } from '../../../worker/state/keyed-state-backend.js';
 import { hostileKeys, WINDOWS, type Operator } from './state-fixture.js';
+import type { RunCopies } from './run-copies.js';
 import { emptyContents, keyText, StateModel, type ModelTimer } from './state-model.js';
 
 type Step =
   | { readonly do: 'update' | 'reduce' | 'aggregate'; readonly key: Key; readonly n: number }
   | { readonly do: 'add' | 'put' | 'remove'; readonly key: Key; readonly text: string }
+  /** Twenty elements at once: large collections are logged in another way than small ones. */
+  | { readonly do: 'fill'; readonly key: Key; readonly n: number }
   | { readonly do: 'clear' | 'clearMap' | 'clearList'; readonly key: Key }
   | { readonly do: 'window'; readonly key: Key; readonly start: number; readonly n: number }
   | { readonly do: 'drop'; readonly start: number }
@@ -19,11 +25,32 @@ type Step =
       readonly timestamp: number;
     }
   | { readonly do: 'advance'; readonly domain: TimeDomain; readonly timestamp: number }
+  /** A snapshot of this moment, written while the script goes on. */
+  | { readonly do: 'checkpoint' }
+  /** The background gets a turn. */
+  | { readonly do: 'turn' }
+  /** Everything since the last checkpoint is lost. */
+  | { readonly do: 'fail'; readonly parallelism: number }
+  /** A checkpoint, and on from it. */
   | { readonly do: 'rescale'; readonly parallelism: number };
 
-const key = fc.constantFrom(...hostileKeys);
+/** Mostly the same few, so that a story comes back to its keys. */
+const key = fc.oneof(
+  { weight: 4, arbitrary: fc.constantFrom(...hostileKeys.slice(0, 5)) },
+  { weight: 1, arbitrary: fc.constantFrom(...hostileKeys) },
+);
 const n = fc.integer({ min: -100, max: 100 });
-const text = fc.constantFrom('a', 'b', '__proto__', '', 'ü', '\ud800', 'long'.repeat(9));
+const text = fc.constantFrom(
+  'filled 3',
+  'filled 11',
+  'a',
+  'b',
+  '__proto__',
+  '',
+  'ü',
+  '\ud800',
+  'long'.repeat(9),
+);
 const start = fc.constantFrom(...WINDOWS);
 const domain = fc.constantFrom<TimeDomain[]>('eventTime', 'processingTime');
 const timestamp = fc.integer({ min: -3, max: 9 });
@@ -31,56 +58,91 @@ const timestamp = fc.integer({ min: -3, max: 9 });
 const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ do: fc.constantFrom('update', 'reduce', 'aggregate'), key, n }),
   fc.record({ do: fc.constantFrom('add', 'put', 'remove'), key, text }),
+  fc.record({ do: fc.constant('fill' as const), key, n }),
   fc.record({ do: fc.constantFrom('clear', 'clearMap', 'clearList'), key }),
   fc.record({ do: fc.constant('window' as const), key, start, n }),
   fc.record({ do: fc.constant('drop' as const), start }),
   fc.record({ do: fc.constantFrom('register', 'delete'), key, domain, timestamp }),
   fc.record({ do: fc.constant('advance' as const), domain, timestamp }),
-  fc.record({
-    do: fc.constant('rescale' as const),
-    parallelism: fc.constantFrom(1, 2, 3, 7),
-  }),
+  fc.record({ do: fc.constantFrom('checkpoint', 'turn') }),
+  fc.record({ do: fc.constantFrom('fail', 'rescale'), parallelism: fc.constantFrom(1, 2, 3, 7) }),
 );
 
 export const scriptArbitrary = fc.array(step, { maxLength: 80, size: 'max' });
 
 /** @throws when the operator and the model tell different things */
 export async function runScript(first: Operator, script: readonly Step[]): Promise<void> {
-  const model = new StateModel();
-  const inputs = new Map<string, number[]>();
-  let operator = first;
-  for (const now of script) {
-    if (now.do === 'rescale') {
-      const rescaled = operator.rescaled(now.parallelism);
-      await operator.close();
-      operator = rescaled;
-    } else if (now.do === 'advance') {
-      expectSame(
-        sorted(operator.advance(now.domain, now.timestamp)),
-        sorted(model.advance(now.domain, now.timestamp)),
-      );
-    } else if (now.do === 'drop') {
-      for (const { windows } of operator.subtasks) windows.drop(now.start);
-      for (const contents of model.keys.values()) contents.windows.delete(now.start);
-    } else {
-      await perform(operator, model, inputs, now);
+  const history = new History(first);
+  for (const step of script) await history.perform(step);
+  await history.finish();
+}
+
+interface Checkpoint {
+  readonly lists: Promise<readonly RunCopies[]>;
+  readonly model: StateModel;
+}
+
+class History {
+  #operator: Operator;
+  #model = new StateModel();
+  #checkpoint: Checkpoint | undefined;
+
+  constructor(first: Operator) {
+    this.#operator = first;
+  }
+
+  async perform(step: Step): Promise<void> {
+    const operator = this.#operator;
+    const model = this.#model;
+    switch (step.do) {
+      case 'checkpoint':
+        await this.#checkpoint?.lists;
+        this.#checkpoint = { lists: operator.snapshot(), model: model.copy() };
+        break;
+      case 'turn':
+        await new Promise(setImmediate);
+        break;
+      case 'rescale':
+        await this.perform({ do: 'checkpoint' });
+        await this.perform({ ...step, do: 'fail' });
+        break;
+      case 'fail':
+        this.#operator = operator.restored(step.parallelism, (await this.#checkpoint?.lists) ?? []);
+        this.#model = this.#checkpoint?.model.copy() ?? new StateModel();
+        await operator.close();
+        break;
+      case 'advance':
+        expectSame(
+          sorted(operator.advance(step.domain, step.timestamp)),
+          sorted(model.advance(step.domain, step.timestamp)),
+        );
+        break;
+      case 'drop':
+        for (const { windows } of operator.subtasks) windows.drop(step.start);
+        for (const contents of model.keys.values()) contents.windows.delete(step.start);
+        break;
+      default:
+        await perform(operator, model, step);
     }
   }
-  operator = operator.rescaled(3);
-  for (const hostile of hostileKeys) {
-    const expected = model.keys.get(keyText(hostile)) ?? emptyContents();
-    expectSame(await operator.contents(hostile), expected);
+
+  /** All that there is, after one more restore. */
+  async finish(): Promise<void> {
+    await this.perform({ do: 'rescale', parallelism: 3 });
+    for (const hostile of hostileKeys) {
+      const expected = this.#model.keys.get(keyText(hostile)) ?? emptyContents();
+      expectSame(await this.#operator.contents(hostile), expected);
+    }
+    for (const time of ['eventTime', 'processingTime'] as const) {
+      expectSame(sorted(this.#operator.advance(time, 99)), sorted(this.#model.advance(time, 99)));
+    }
+    await this.#operator.close();
   }
-  for (const time of ['eventTime', 'processingTime'] as const) {
-    expectSame(sorted(operator.advance(time, 99)), sorted(model.advance(time, 99)));
-  }
-  await operator.close();
 }
 
 async function perform(
   operator: Operator,
   model: StateModel,
-  inputs: Map<string, number[]>,
   now: Extract<Step, { readonly key: Key }>,
 ): Promise<void> {
   const state = await operator.at(now.key);
@@ -96,8 +158,8 @@ async function perform(
       break;
     case 'aggregate': {
       state.mean.add(now.n);
-      const all = [...(inputs.get(keyText(now.key)) ?? []), now.n];
-      inputs.set(keyText(now.key), all);
+      const all = [...(model.inputs.get(keyText(now.key)) ?? []), now.n];
+      model.inputs.set(keyText(now.key), all);
       expected.mean = all.reduce((a, b) => a + b, 0) / all.length;
       break;
     }
@@ -108,6 +170,15 @@ async function perform(
     case 'put':
       state.map.put(now.text, { n: now.text.length, note: now.text });
       expected.map.set(now.text, { n: now.text.length, note: now.text });
+      break;
+    case 'fill':
+      for (let i = 0; i < 20; i++) {
+        const name = `filled ${String((now.n + i) & 31)}`;
+        state.map.put(name, { n: now.n });
+        expected.map.set(name, { n: now.n });
+        state.list.add(name);
+        expected.list.push(name);
+      }
       break;
     case 'remove':
       state.map.remove(now.text);

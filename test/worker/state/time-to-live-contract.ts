@@ -14,6 +14,7 @@ import {
   type ValueState,
 } from '../../../api/state.js';
 import type { KeyedStateBackend } from '../../../worker/state/keyed-state-backend.js';
+import { copyRuns, restoreRuns, type RunCopies } from './run-copies.js';
 import { optionsOf, type CreateBackend } from './state-fixture.js';
 
 interface Handles {
@@ -121,7 +122,7 @@ export function timeToLiveContract(create: CreateBackend): void {
     t.is(backend.entryCount(), 0);
   });
 
-  test('a snapshot keeps the time of the last write and leaves out what has expired', (t) => {
+  test('a snapshot keeps the time of the last write and leaves out what has expired', async (t) => {
     let now = 0;
     const backend = create(optionsOf(0, 1, () => now));
     const handles = declareExpiring(backend, ttl);
@@ -131,10 +132,11 @@ export function timeToLiveContract(create: CreateBackend): void {
     backend.setCurrentKey('new');
     fill(handles);
     now = 100;
-    const file = backend.snapshot(1).bytes();
-    const restored = create(optionsOf(0, 1, () => now));
+    const runs = await copyRuns(backend.snapshot(1));
+    const options = optionsOf(0, 1, () => now);
+    const restored = create(options);
     const after = declareExpiring(restored, ttl);
-    restored.restore([file]);
+    restoreRuns(restored, options.runs, [runs]);
     t.is(restored.entryCount(), 5);
     now = 149;
     restored.setCurrentKey('new');
@@ -143,23 +145,25 @@ export function timeToLiveContract(create: CreateBackend): void {
     t.deepEqual(read(after), EMPTY);
   });
 
-  test('a time to live may be added, which counts from the restore, and taken away', (t) => {
+  test('a time to live may be added, which counts from the restore, and taken away', async (t) => {
     let now = 0;
-    const files = [{}, ttl].map((before) => {
+    const snapshots = [{}, ttl].map((before) => {
       const backend = create(optionsOf(0, 1, () => now));
       const handles = declareExpiring(backend, before);
       backend.setCurrentKey('k');
       fill(handles);
-      return backend.snapshot(1).bytes();
+      return copyRuns(backend.snapshot(1));
     });
+    const [without, withTtl] = (await Promise.all(snapshots)) as [RunCopies, RunCopies];
     now = 1000;
-    const [without, withTtl] = files as [Uint8Array, Uint8Array];
-    const added = create(optionsOf(0, 1, () => now));
+    const addedOptions = optionsOf(0, 1, () => now);
+    const added = create(addedOptions);
     const addedHandles = declareExpiring(added, ttl);
-    added.restore([without]);
-    const removed = create(optionsOf(0, 1, () => now));
+    restoreRuns(added, addedOptions.runs, [without]);
+    const removedOptions = optionsOf(0, 1, () => now);
+    const removed = create(removedOptions);
     const removedHandles = declareExpiring(removed, {});
-    removed.restore([withTtl]);
+    restoreRuns(removed, removedOptions.runs, [withTtl]);
     added.setCurrentKey('k');
     removed.setCurrentKey('k');
     now = 1099;

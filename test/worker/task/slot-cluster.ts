@@ -12,6 +12,7 @@ import type { StateFile } from '../../../core/state-file.js';
 import type { ScoringRequest, ScoringService } from '../../../worker/compute/scoring-service.js';
 import type { MemoryCheckpointStorage } from '../../../worker/local/memory-checkpoint-storage.js';
 import type { KeyedStateBackend } from '../../../worker/state/keyed-state-backend.js';
+import { memoryRuns } from '../../../worker/state/memory-runs.js';
 import { MemoryStateBackend } from '../../../worker/state/memory-state-backend.js';
 import type { TaskId } from '../../../worker/task/task-environment.js';
 import { TaskSlot } from '../../../worker/task/task-slot.js';
@@ -96,6 +97,7 @@ export class SlotCluster {
           this.backends.set(backendOptions.operator, [...all, backend]);
           return backend;
         },
+        runs: memoryRuns(setImmediate),
         // Time passes with the turns, so that watermarks are due and batches leave.
         defer: (callback) =>
           setImmediate(() => {

@@ -1,0 +1,189 @@
+/** Runs in layers: who holds them, when they are merged, when they are removed. */
+import test from 'ava';
+import { MillraceError } from '../../../core/errors.js';
+import { RunLog } from '../../../worker/state/run-log.js';
+import type { RunServices } from '../../../worker/state/run-services.js';
+import type { MergedRun, MergeRequest } from '../../../worker/state/run-services.js';
+import { MemoryRunStorage } from '../../../worker/state/run-storage.js';
+import type { WrittenRun } from '../../../worker/state/run-writer.js';
+
+const ALL = { start: 0, end: 16 };
+
+function run(lengthBytes: number): WrittenRun {
+  return { bytes: new Uint8Array(lengthBytes), keyGroups: ALL, changes: lengthBytes };
+}
+
+interface PendingMerge {
+  readonly request: MergeRequest;
+  finish(lengthBytes: number): Promise<void>;
+  fail(): void;
+}
+
+/** Merges that end when the test says so. */
+class ManualMerges {
+  readonly storage = new MemoryRunStorage();
+  readonly pending: PendingMerge[] = [];
+
+  services(layersMax: number): RunServices {
+    return {
+      layersMax,
+      storage: this.storage,
+      nextTurn: () => Promise.resolve(),
+      merger: {
+        merge: (request) =>
+          new Promise<readonly MergedRun[]>((resolve, reject) => {
+            this.pending.push({
+              request,
+              finish: async (lengthBytes) => {
+                const name = `${request.output}-0`;
+                await this.storage.write(name, new Uint8Array(lengthBytes));
+                resolve([{ name, keyGroups: ALL, lengthBytes, changes: lengthBytes }]);
+              },
+              fail: () => reject(new MillraceError('STORAGE_UNAVAILABLE', 'no space; free some')),
+            });
+          }),
+      },
+    };
+  }
+
+  log(layersMax = 16, services = this.services(layersMax)): RunLog {
+    return new RunLog({
+      ...services,
+      operator: 'o',
+      keyGroups: ALL,
+      maxParallelism: 16,
+      name: 'o',
+      states: () => [],
+      now: () => 0,
+    });
+  }
+
+  async next(): Promise<PendingMerge> {
+    for (;;) {
+      const merge = this.pending.shift();
+      if (merge !== undefined) return merge;
+      await new Promise(setImmediate);
+    }
+  }
+}
+
+test('a merged layer takes the place of its inputs, which go when nobody holds them', async (t) => {
+  const merges = new ManualMerges();
+  const log = merges.log();
+  log.append(1, run(1000));
+  (await log.hold(1)).release();
+  log.append(2, run(1000));
+  const held = await log.hold(2);
+  const merge = await merges.next();
+  t.true(merge.request.toBase);
+  // A younger run comes while the merge is at work.
+  log.append(3, run(10));
+  await merge.finish(900);
+  await log.settled();
+  t.deepEqual(
+    log.runs().map(({ lengthBytes }) => lengthBytes),
+    [900, 10],
+  );
+  t.deepEqual(
+    held.runs.map((one) => held.open(one).lengthBytes),
+    [1000, 1000],
+  );
+  t.is(merges.storage.names().length, 4);
+  held.release();
+  t.is(merges.storage.names().length, 2);
+  await log.close();
+  t.deepEqual(merges.storage.names(), []);
+});
+
+test('a checkpoint waits until there are few enough layers', async (t) => {
+  const merges = new ManualMerges();
+  const log = merges.log(2);
+  for (const [index, bytes] of [100_000, 1000, 30].entries()) log.append(index + 1, run(bytes));
+  const holding = log.hold(3);
+  const merge = await merges.next();
+  t.deepEqual(
+    merge.request.inputs.map(({ name }) => name),
+    ['o-1', 'o-2'],
+  );
+  t.false(merge.request.toBase);
+  await merge.finish(1030);
+  const held = await holding;
+  t.deepEqual(
+    held.runs.map(({ lengthBytes }) => lengthBytes),
+    [100_000, 1030],
+  );
+});
+
+test('a merge that fails fails the checkpoint that needs it, and is tried again', async (t) => {
+  const merges = new ManualMerges();
+  const log = merges.log(1);
+  log.append(1, run(1000));
+  log.append(2, run(10));
+  const holding = log.hold(2);
+  (await merges.next()).fail();
+  await t.throwsAsync(holding, { code: 'STORAGE_UNAVAILABLE' });
+  const again = log.hold(3);
+  await (await merges.next()).finish(1000);
+  t.is((await again).runs.length, 1);
+});
+
+test('a run that could not be stored is stored for the next checkpoint', async (t) => {
+  const merges = new ManualMerges();
+  const services = merges.services(16);
+  let full = true;
+  const log = merges.log(16, {
+    ...services,
+    storage: {
+      open: (name) => merges.storage.open(name),
+      remove: (name) => merges.storage.remove(name),
+      write: (name, bytes) =>
+        full
+          ? Promise.reject(new MillraceError('STORAGE_UNAVAILABLE', 'no space; free some'))
+          : merges.storage.write(name, bytes),
+    },
+  });
+  log.append(1, run(1000));
+  await t.throwsAsync(log.hold(1), { code: 'STORAGE_UNAVAILABLE' });
+  full = false;
+  log.append(2, run(10));
+  const held = await log.hold(2);
+  t.deepEqual(
+    held.runs.map((one) => held.open(one).lengthBytes),
+    [1000, 10],
+  );
+});
+
+test('lists of several subtasks make as many layers as the longest', async (t) => {
+  const merges = new ManualMerges();
+  const log = merges.log();
+  const restored = (name: string, start: number, end: number) => ({
+    name,
+    keyGroups: { start, end },
+    lengthBytes: 1,
+    changes: 1,
+  });
+  log.restore([
+    [restored('a0', 0, 4), restored('a1', 4, 8), restored('a2', 0, 8)],
+    [restored('b0', 8, 16), restored('b1', 8, 16), restored('b2', 8, 16)],
+  ]);
+  t.is(log.layerCount, 3);
+  t.deepEqual(
+    log.runs().map(({ name }) => name),
+    ['a0', 'a1', 'b0', 'a2', 'b1', 'b2'],
+  );
+  await log.close();
+});
+
+test('a log that is closed during a merge keeps the inputs until its end', async (t) => {
+  const merges = new ManualMerges();
+  const log = merges.log();
+  log.append(1, run(100));
+  log.append(2, run(100));
+  (await log.hold(2)).release();
+  const merge = await merges.next();
+  await log.close();
+  t.is(merges.storage.names().length, 2);
+  await merge.finish(100);
+  await log.settled();
+  t.deepEqual(merges.storage.names(), []);
+});

@@ -1,0 +1,109 @@
+/**
+ * Merges neighbouring runs into one that says the same (journey of a run: run log -> merge -> run
+ * log). It works bucket by bucket and in a thread of its own where there is one, so neither memory
+ * nor processing feels how large the runs are. It must never look at runs beyond its inputs.
+ */
+import type { KeyGroupRange } from '../../core/key-group.js';
+import { intersect, keyGroupsOf } from './key-group-buckets.js';
+import { MergeTable } from './merge-table.js';
+import type { ReplayedRun } from './replay-target.js';
+import { openRunFile } from './run-file.js';
+import { RunReplay } from './run-replay.js';
+import type { MergedRun, MergeRequest, RunMerger } from './run-services.js';
+import type { RunStorage } from './run-storage.js';
+import { RunWriter, type WrittenRun } from './run-writer.js';
+
+/** Rows of a merge in one turn of the thread. */
+const TURN_CHANGES_MAX = 2048;
+
+/** Merges in the thread that calls, in turns. */
+export class InThreadMerger implements RunMerger {
+  readonly #storage: RunStorage;
+  readonly #nextTurn: () => Promise<void>;
+
+  constructor(storage: RunStorage, nextTurn: () => Promise<void>) {
+    this.#storage = storage;
+    this.#nextTurn = nextTurn;
+  }
+
+  async merge(request: MergeRequest): Promise<readonly MergedRun[]> {
+    const storage = this.#storage;
+    const merged: MergedRun[] = [];
+    const written: WrittenRun[] = [];
+    const opened = request.inputs.map(({ name, keyGroups }) => ({
+      keyGroups,
+      bytes: storage.open(name),
+    }));
+    try {
+      const inputs = opened.map(({ bytes, keyGroups }) => ({
+        keyGroups,
+        file: openRunFile(bytes),
+      }));
+      let turnEnd = TURN_CHANGES_MAX;
+      for (const changes of mergeRuns(inputs, request, (run) => written.push(run))) {
+        for (const { bytes, ...run } of written.splice(0)) {
+          const name = `${request.output}-${String(merged.length)}`;
+          await storage.write(name, bytes);
+          merged.push({ name, ...run, lengthBytes: bytes.length });
+        }
+        if (changes < turnEnd) continue;
+        turnEnd = changes + TURN_CHANGES_MAX;
+        await this.#nextTurn();
+      }
+      return merged;
+    } catch (error) {
+      await Promise.allSettled(merged.map(({ name }) => storage.remove(name)));
+      throw error;
+    } finally {
+      for (const { bytes } of opened) bytes.close();
+    }
+  }
+}
+
+/** Yields after each bucket how many rows it has written. @throws MillraceError CHECKPOINT_CORRUPT */
+export function* mergeRuns(
+  inputs: readonly ReplayedRun[],
+  options: Omit<MergeRequest, 'inputs' | 'output'>,
+  onRun: (run: WrittenRun) => void,
+): Generator<number, void, undefined> {
+  const { keyGroups, maxParallelism, toBase } = options;
+  const table = new MergeTable(options);
+  const replay = new RunReplay(inputs, table);
+  const states = [...table.states.values()];
+  const writer = new RunWriter({
+    ...options,
+    states,
+    keys: inputs.every(({ file }) => file.header.keys === 'string') ? 'string' : 'bytes',
+    onRun,
+  });
+  const { start, end } = replay.buckets;
+  let first = start;
+  for (let bucket = start; bucket < end; bucket++) {
+    replay.replay(bucket);
+    table.writeTo(writer, options);
+    writer.closeBucket(bucket);
+    if (writer.isFull || bucket === end - 1) {
+      const written = intersect(
+        keyGroupsOf({ start: first, end: bucket + 1 }, maxParallelism),
+        keyGroups,
+      );
+      first = bucket + 1;
+      if (!toBase) writeTombstones(replay, writer, states, written);
+      writer.endRun(written);
+    }
+    yield writer.changes;
+  }
+}
+
+/** Each run has those of its own key groups: a restore may read it without the others. */
+function writeTombstones(
+  { tombstones }: RunReplay,
+  writer: RunWriter,
+  states: readonly { readonly name: string }[],
+  keyGroups: KeyGroupRange,
+): void {
+  states.forEach(({ name }, index) => {
+    for (const row of tombstones.droppedIn(name, keyGroups)) writer.dropped(index, row);
+  });
+  for (const row of tombstones.firedIn(keyGroups)) writer.fired(row);
+}

@@ -1,0 +1,60 @@
+/** What the runs of a slot are to everyone but their log, and what the log needs of the slot. */
+import type { KeyGroupRange } from '../../core/key-group.js';
+import type { StateForm } from './run-file.js';
+import type { RunBytes, RunStorage } from './run-storage.js';
+
+/** A run as a checkpoint names it. */
+export interface Run {
+  /** In the run storage. */
+  readonly name: string;
+  /** Those that count. */
+  readonly keyGroups: KeyGroupRange;
+  readonly lengthBytes: number;
+}
+
+/** The runs of a checkpoint, oldest first, held until they are released. */
+export interface HeldRuns {
+  readonly runs: readonly Run[];
+  open(run: Run): RunBytes;
+  release(): void;
+}
+
+/** Plain data, for it may go to another thread. */
+export interface MergeRequest {
+  readonly operator: string;
+  readonly checkpointId: number;
+  readonly keyGroups: KeyGroupRange;
+  readonly maxParallelism: number;
+  /** As they are declared now; rows of others are left out. */
+  readonly states: readonly StateForm[];
+  /** Stored runs, oldest first, with the key groups that count. */
+  readonly inputs: readonly { readonly name: string; readonly keyGroups: KeyGroupRange }[];
+  /** The merged runs are named after it. */
+  readonly output: string;
+  /** Nothing lies before the inputs: what is gone or expired leaves no trace. */
+  readonly toBase: boolean;
+  /** Processing time, ms. */
+  readonly now: number;
+}
+
+export interface MergedRun extends Run {
+  /** Rows in it, of all kinds. */
+  readonly changes: number;
+}
+
+export interface RunMerger {
+  /**
+   * @returns runs of key groups that do not meet; stored, even when there is nothing in them
+   * @throws MillraceError STORAGE_UNAVAILABLE or CHECKPOINT_CORRUPT, and nothing is left in the storage
+   */
+  merge(request: MergeRequest): Promise<readonly MergedRun[]>;
+}
+
+/** What a run log needs of its slot. */
+export interface RunServices {
+  readonly storage: RunStorage;
+  readonly merger: RunMerger;
+  /** Resolves after whatever else the thread has to do. */
+  readonly nextTurn: () => Promise<void>;
+  readonly layersMax?: number;
+}
