@@ -119,7 +119,7 @@ export class Operator {
     const group = keyGroupOf(keyHash(key), MAX_PARALLELISM);
     const index = subtaskOf(group, this.subtasks.length, MAX_PARALLELISM);
     const subtask = this.subtasks[index] as Subtask;
-    await subtask.backend.prefetch([key]);
+    subtask.backend.prefetch([key]);
     subtask.backend.setCurrentKey(key);
     return subtask;
   }

@@ -40,6 +40,8 @@ export interface WalkPage {
   /** Where the next step begins; undefined after the last. */
   readonly next: Uint8Array | undefined;
   readonly removed: number;
+  /** What was in the removed rows, by their headers. */
+  readonly removedThings: number;
   /** `murmur3Hash32` of each key that stayed, if asked for. */
   readonly hashes: Uint32Array;
 }

@@ -52,7 +52,7 @@ export class ColdElements {
     contents: Uint8Array,
     expiresAtMs?: number,
   ): void {
-    this.#table.put(elementKey(this.#operator, state, key, name), contents, expiresAtMs);
+    this.#table.put(elementKey(this.#operator, state, key, name), contents, expiresAtMs, 1);
   }
 
   delete(state: number, key: ColdKey, name: Uint8Array): void {

@@ -110,19 +110,19 @@ export function readTimerKey(timerKey: Uint8Array): ColdTimer {
   };
 }
 
-/** Timers of a domain from one timestamp on up to another, both included. */
+/** Timers of a domain from one place on up to a timestamp, both included. */
 export function timerRange(
   operator: number,
   domain: number,
-  from: number,
+  from: Pick<ColdTimer, 'timestamp' | 'sequence'>,
   upTo: number,
 ): ByteRange {
-  const at = (timestamp: number): Buffer => {
-    const key = Buffer.allocUnsafe(12);
-    writeTimerHead(key, operator, domain, timestamp);
-    return key;
+  const end = Buffer.allocUnsafe(12);
+  writeTimerHead(end, operator, domain, upTo);
+  return {
+    from: timerKey(operator, domain, { ...from, key: NO_BYTES }),
+    to: prefixRange(end).to,
   };
-  return { from: at(from), to: prefixRange(at(upTo)).to };
 }
 
 export function windowKey(operator: number, state: number, start: number, key: ColdKey): Buffer {

@@ -38,9 +38,22 @@ export class ColdRows {
     return this.beginRead([key]).values()[0];
   }
 
-  /** @param expiresAtMs when all of it is expired; undefined for never */
-  put(key: ColdKey, contents: Uint8Array, expiresAtMs?: number): void {
-    this.#table.put(rowKey(this.#operator, key), contents, expiresAtMs);
+  /**
+   * @param expiresAtMs when all of it is expired; undefined for never
+   * @param things how many things are in it
+   */
+  put(key: ColdKey, contents: Uint8Array, expiresAtMs?: number, things = 1): void {
+    this.#table.put(rowKey(this.#operator, key), contents, expiresAtMs, things);
+  }
+
+  /** False only if there is surely no such row. */
+  mayHave(key: ColdKey): boolean {
+    return this.#table.mayHave(rowKey(this.#operator, key));
+  }
+
+  /** Whether rows may have been removed because they were expired. */
+  get forgets(): boolean {
+    return this.#table.forgets;
   }
 
   delete(key: ColdKey): void {
@@ -60,8 +73,8 @@ export class ColdRows {
     }
   }
 
-  /** Background work; never blocks. */
-  tidy(now: number): void {
-    this.#table.tidy(now);
+  /** Background work; never blocks. @returns how many things were in rows that were removed */
+  tidy(now: number): number {
+    return this.#table.tidy(now);
   }
 }

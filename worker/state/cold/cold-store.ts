@@ -46,10 +46,14 @@ export class ColdStore {
     this.#options.database.flush();
   }
 
-  /** A bounded step of background work; never blocks. @param now processing time, ms since the epoch */
-  tidy(now: number): void {
-    this.rows.tidy(now);
+  /**
+   * A bounded step of background work; never blocks.
+   * @param now processing time, ms since the epoch
+   * @returns how many things were in rows of keys that were removed
+   */
+  tidy(now: number): number {
     this.elements.tidy(now);
     for (const windows of this.#windows) windows.tidy();
+    return this.rows.tidy(now);
   }
 }

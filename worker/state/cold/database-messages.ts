@@ -62,6 +62,7 @@ export type DatabaseAnswer =
       readonly kind: 'walked';
       readonly next: Uint8Array | undefined;
       readonly removed: number;
+      readonly removedThings: number;
       readonly hashes: Uint32Array;
     }
   | { readonly id: number; readonly kind: 'size'; readonly bytes: number }

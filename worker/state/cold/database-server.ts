@@ -18,7 +18,7 @@ import type {
 import { isAfter, type DatabaseSignals } from './database-signals.js';
 import { PackedReader, PackedWriter } from './packed-bytes.js';
 import type { RocksDatabase, RocksWrite } from './rocks-database.js';
-import { isExpired } from './row-header.js';
+import { isExpired, thingsIn } from './row-header.js';
 
 /** Keys looked up by one thread of the pool: several share a larger request. */
 const KEYS_PER_LOOKUP = 128;
@@ -169,9 +169,11 @@ async function walk(database: RocksDatabase, request: WalkRequest): Promise<Walk
   const { rows, more } = await database.page(request, rowsMax, nowSeconds !== undefined);
   const expired: RocksWrite[] = [];
   const hashes: number[] = [];
+  let removedThings = 0;
   for (const [key, value] of rows) {
     if (nowSeconds !== undefined && isExpired(value, nowSeconds)) {
       expired.push([key, undefined]);
+      removedThings += thingsIn(value);
     } else if (request.hashes) {
       hashes.push(murmur3Hash32(key));
     }
@@ -181,6 +183,7 @@ async function walk(database: RocksDatabase, request: WalkRequest): Promise<Walk
   return {
     next: more && last !== undefined ? successorOf(last) : undefined,
     removed: expired.length,
+    removedThings,
     hashes: Uint32Array.from(hashes),
   };
 }

@@ -22,6 +22,7 @@ export class FilteredTable {
   #gathering: KeyFilter | undefined;
   /** Keys deleted since the walk that made the filter began. */
   #deleted = 0;
+  #forgets = false;
   /** Whether any row can expire. */
   #expires = false;
   #walk: PendingWalk | undefined;
@@ -58,13 +59,21 @@ export class FilteredTable {
     };
   }
 
-  /** @param expiresAtMs when all of the contents are expired; undefined for never */
-  put(key: Uint8Array, contents: Uint8Array, expiresAtMs: number | undefined): void {
+  /**
+   * @param expiresAtMs when all of the contents are expired; undefined for never
+   * @param things how many things are in them
+   */
+  put(
+    key: Uint8Array,
+    contents: Uint8Array,
+    expiresAtMs: number | undefined,
+    things: number,
+  ): void {
     const hash = murmur3Hash32(key);
     this.#filter.add(hash);
     this.#gathering?.add(hash);
     if (expiresAtMs !== undefined) this.#expires = true;
-    this.#database.put(key, withHeader(contents, expiresAtMs));
+    this.#database.put(key, withHeader(contents, expiresAtMs, things));
   }
 
   delete(key: Uint8Array): void {
@@ -79,11 +88,21 @@ export class FilteredTable {
     this.#deleted += rows;
   }
 
-  /** A step of the walk, if there is reason for one; never blocks. */
-  tidy(now: number): void {
+  /** Whether rows may have been removed because they were expired. */
+  get forgets(): boolean {
+    return this.#forgets;
+  }
+
+  /**
+   * A step of the walk, if there is reason for one; never blocks.
+   * @returns how many things were in rows that are removed since the last call
+   */
+  tidy(now: number): number {
+    let removed = 0;
     if (this.#walk !== undefined) {
       const page = this.#walk.result();
-      if (page === undefined) return;
+      if (page === undefined) return 0;
+      removed = page.removedThings;
       this.#walk = undefined;
       this.#deleted += page.removed;
       for (const hash of page.hashes) this.#gathering?.add(hash);
@@ -98,7 +117,8 @@ export class FilteredTable {
       this.#deleted = 0;
       this.#position = this.#range.from;
     }
-    if (this.#gathering === undefined && !this.#expires) return;
+    if (this.#gathering === undefined && !this.#expires) return removed;
+    this.#forgets ||= this.#expires;
     this.#walk = this.#database.walk(
       { from: this.#position, to: this.#range.to },
       {
@@ -107,6 +127,7 @@ export class FilteredTable {
         hashes: this.#gathering !== undefined,
       },
     );
+    return removed;
   }
 
   #endRound(): void {

@@ -192,7 +192,10 @@ test('timers are due in order, and the earliest is known', (t) => {
           const due = plain
             .filter(({ timestamp }) => timestamp <= one.upTo)
             .sort((a, b) => a.timestamp - b.timestamp || a.sequence - b.sequence);
-          deepStrictEqual(timers.due('eventTime', one.upTo, 3), due.slice(0, 3));
+          for (const timer of plain) timers.rewind('eventTime', timer);
+          deepStrictEqual(timers.take('eventTime', one.upTo, 3), due.slice(0, 3));
+          deepStrictEqual(timers.take('eventTime', one.upTo, 30), due.slice(3));
+          for (const timer of plain) timers.rewind('eventTime', timer);
         }
         const earliest = plain.map(({ timestamp }) => timestamp).sort((a, b) => a - b)[0];
         deepStrictEqual(timers.next('eventTime'), earliest);

@@ -14,7 +14,7 @@ import type {
   PendingWalk,
   WalkOptions,
 } from '../../../../worker/state/cold/cold-database.js';
-import { isExpired } from '../../../../worker/state/cold/row-header.js';
+import { isExpired, thingsIn } from '../../../../worker/state/cold/row-header.js';
 
 export class DatabaseModel implements ColdDatabase {
   readonly #rows = new Map<string, Uint8Array>();
@@ -62,6 +62,9 @@ export class DatabaseModel implements ColdDatabase {
     const result = {
       next: more && last !== undefined ? successorOf(last.key) : undefined,
       removed: rows.length - stay.length,
+      removedThings: rows
+        .filter((row) => !stay.includes(row))
+        .reduce((sum, { value }) => sum + thingsIn(value), 0),
       hashes: Uint32Array.from(hashes ? stay.map(({ key }) => murmur3Hash32(key)) : []),
     };
     return { result: () => result };
