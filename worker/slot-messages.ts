@@ -6,6 +6,7 @@ import type { SerializedError } from '../core/errors.js';
 import type { CheckpointTimings, StateFile } from '../core/state-file.js';
 import type { Buffer as ChannelBuffer, CheckpointBarrier } from './network/buffer.js';
 import type { MergeReply } from './merge-task.js';
+import type { DatabaseConnection } from './state/cold/database-messages.js';
 import type { MergeRequest } from './state/run-services.js';
 import type { OperatorCounts } from './task/operator-chain.js';
 import type { TaskId } from './task/task-environment.js';
@@ -23,6 +24,8 @@ export interface SlotDeployment {
   readonly checkpointStorage: string;
   /** Folder for the slot's runs; its thread makes it. */
   readonly stateFolder: string;
+  /** The slot's database, in a job whose state may outgrow memory; its port is transferred. */
+  readonly database: DatabaseConnection | undefined;
   /** How often metrics are reported, ms. */
   readonly metricsIntervalMs: number;
 }

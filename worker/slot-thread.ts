@@ -26,6 +26,13 @@ import {
   type TaskMetricsReport,
   type ToSlot,
 } from './slot-messages.js';
+import { ColdStore } from './state/cold/cold-store.js';
+import { splitBudget } from './state/cold/cold-budget.js';
+import { DatabaseClient } from './state/cold/database-client.js';
+import type { DatabaseConnection } from './state/cold/database-messages.js';
+import { FilterBudget } from './state/cold/key-filter.js';
+import type { ColdBelow } from './state/key-cache.js';
+import { LiveMemory } from './state/live-memory.js';
 import { MemoryStateBackend } from './state/memory-state-backend.js';
 import { systemClock, systemRandom } from '../process/system-clock.js';
 import type { TaskReports } from './task/task-environment.js';
@@ -114,6 +121,18 @@ async function loadJob(folder: string): Promise<BuiltJob> {
   return { ...built, graph: manifest.streamGraph };
 }
 
+/** What the slot's operators put their state over that does not fit into memory. */
+function belowMemory(connection: DatabaseConnection, memoryBytesMax: number): ColdBelow {
+  const { liveBytes, filterBytes } = splitBudget(memoryBytesMax);
+  const database = new DatabaseClient(connection, { monotonic: () => systemClock.monotonic() });
+  const filterBudget = new FilterBudget(filterBytes);
+  let operators = 0;
+  return {
+    memory: new LiveMemory(liveBytes),
+    newStore: () => new ColdStore({ database, operator: operators++, filterBudget }),
+  };
+}
+
 function metricsOf(slot: TaskSlot): TaskMetricsReport[] {
   return slot.tasks.map((task) => ({
     task: task.id,
@@ -191,7 +210,8 @@ async function run(): Promise<void> {
   const { graph, transformations } = await loadJob(bundleFolder);
   send({ kind: 'loaded' });
   const deployment = await deployed;
-  const { jobId, attempt, slice, parallelism, restoreManifest } = deployment;
+  const { jobId, attempt, slice, parallelism, restoreManifest, database } = deployment;
+  const cold = database && belowMemory(database, graph.state.memoryBytesMax);
   const modules = [
     ...new Set(graph.nodes.flatMap((node) => (node.module === undefined ? [] : [node.module]))),
   ];
@@ -219,6 +239,7 @@ async function run(): Promise<void> {
       new MemoryStateBackend({
         ...options,
         allowNonRestoredState: deployment.allowNonRestoredState,
+        cold,
       }),
     runs: {
       storage: await FileRunStorage.open(deployment.stateFolder),

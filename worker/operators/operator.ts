@@ -30,6 +30,10 @@ export interface StreamOperator {
   open(): Promise<void>;
   /** Absent for sources. */
   processElement?(value: unknown, timestamp: number): void;
+  /** A whole batch is about to come; present where knowing that in advance pays. */
+  readonly prefetch?:
+    | ((values: readonly unknown[], timestamps: ArrayLike<number>, count: number) => void)
+    | undefined;
   /** Time advances. What that sets off may be more than one piece of work: `proceed` does the rest. */
   processWatermark(timestamp: number): void;
   /**

@@ -112,7 +112,7 @@ export class KeyCache implements ColdKeys, AbsentTimers, LiveShare {
     const absent: Key[] = [];
     const coldKeys: ColdKey[] = [];
     for (const key of keys) {
-      if (table.find(key) !== undefined) continue;
+      if (!isKey(key) || table.find(key) !== undefined) continue;
       const coldKey = this.coldKeyOf(key);
       if (!store.rows.mayHave(coldKey)) continue;
       absent.push(key);
@@ -172,7 +172,11 @@ export class KeyCache implements ColdKeys, AbsentTimers, LiveShare {
       if (keys.find(key) === undefined) absent.set(Buffer.from(bytes).toString('latin1'), key);
     }
     const all = [...absent.values()];
-    if (all.length > 0) this.#placeAll(all, all.map((key) => this.coldKeyOf(key)));
+    if (all.length > 0)
+      this.#placeAll(
+        all,
+        all.map((key) => this.coldKeyOf(key)),
+      );
     return due.length > 0;
   }
 
@@ -315,6 +319,16 @@ export class KeyCache implements ColdKeys, AbsentTimers, LiveShare {
       entry.keyGroup = keyGroupOf(keyHash(entry.key), this.#options.maxParallelism);
     }
     return { bytes: encodeKey(entry.key), keyGroup: entry.keyGroup };
+  }
+}
+
+/** Whatever is no key fails when it is used as one. */
+function isKey(key: Key): boolean {
+  try {
+    keyHash(key);
+    return true;
+  } catch {
+    return false;
   }
 }
 

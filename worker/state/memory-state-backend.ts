@@ -127,19 +127,13 @@ export class MemoryStateBackend implements KeyedStateBackend {
   }
 
   windowState<A>(name: string, accumulator: Schema<A>): WindowState<A> {
-    return this.#declare(
-      name,
-      'window',
-      accumulator,
-      undefined,
-      (options) => {
-        const below =
-          this.#store && this.#cache
-            ? { windows: this.#store.windows(this.#slots.length), cache: this.#cache }
-            : undefined;
-        return new MemoryWindowState<A>(options, below);
-      },
-    ) as MemoryWindowState<A>;
+    return this.#declare(name, 'window', accumulator, undefined, (options) => {
+      const below =
+        this.#store && this.#cache
+          ? { windows: this.#store.windows(this.#slots.length), cache: this.#cache }
+          : undefined;
+      return new MemoryWindowState<A>(options, below);
+    }) as MemoryWindowState<A>;
   }
 
   setCurrentKey(key: Key): void {
@@ -250,7 +244,8 @@ export class MemoryStateBackend implements KeyedStateBackend {
     const { changedCount, size } = this.#keys;
     const { changeCount } = this.#timers;
     const share = frozen === undefined ? UNSAVED_SHARE : UNSAVED_SHARE_MIDST;
-    if (Math.max(changedCount, changeCount) * share < size && changeCount < TIMER_CHANGES_MAX) return;
+    if (Math.max(changedCount, changeCount) * share < size && changeCount < TIMER_CHANGES_MAX)
+      return;
     this.#changes.freezeBetween({
       checkpointId: this.#checkpointId,
       always: false,

@@ -106,7 +106,8 @@ export class MemoryTimers implements InternalTimers {
 
   /** The timers of an entry leave memory. */
   unload(entry: KeyEntry): void {
-    while (entry.timers !== undefined) this.#domains[entry.timers.domain].queue.remove(entry.timers);
+    while (entry.timers !== undefined)
+      this.#domains[entry.timers.domain].queue.remove(entry.timers);
   }
 
   /** A timer of the current key as the log has it, in its old place among equal timestamps. */

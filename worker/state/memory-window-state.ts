@@ -112,7 +112,6 @@ export class MemoryWindowState<A> implements WindowState<A>, MemoryState {
     const owned = this.#own === undefined ? accumulator : (this.#own(accumulator) as A);
     const node = this.#place(windowStart, owned, this.#keys.epoch);
     node.logged = false;
-    node.cold = false;
     this.#keys.mark(node.entry, this.#bit);
   }
 
@@ -144,7 +143,13 @@ export class MemoryWindowState<A> implements WindowState<A>, MemoryState {
     this.#cursor ??= { start: windowStart, visited: 0, after: undefined };
     if (isFirst) cache.pin();
     const left = count - visited;
-    const cold = this.#visitCold(this.#below, this.#cursor, from + visited - nodes.length, left, visit);
+    const cold = this.#visitCold(
+      this.#below,
+      this.#cursor,
+      from + visited - nodes.length,
+      left,
+      visit,
+    );
     if (cold < left) this.#endVisit();
     return visited + cold;
   }
@@ -154,7 +159,9 @@ export class MemoryWindowState<A> implements WindowState<A>, MemoryState {
     const window = this.#windows.get(windowStart);
     if (this.#below === undefined || window === undefined || window.coldCount === 0) return;
     const { windows, cache } = this.#below;
-    const absent = keys.filter((key) => this.#nodeOf(this.#keys.find(key), windowStart) === undefined);
+    const absent = keys.filter(
+      (key) => this.#nodeOf(this.#keys.find(key), windowStart) === undefined,
+    );
     const coldKeys = absent.map((key) => cache.coldKeyOf(key));
     const rows = windows.beginRead(windowStart, coldKeys).values();
     absent.forEach((key, index) => {
@@ -313,6 +320,7 @@ export class MemoryWindowState<A> implements WindowState<A>, MemoryState {
     const node = this.#find(start);
     if (node === undefined) return this.#insert(start, accumulator, epoch);
     node.accumulator = accumulator;
+    node.cold = false;
     return node;
   }
 

@@ -77,7 +77,8 @@ test('a range holds exactly what it is said to hold', (t) => {
     const timer = timerKey(op, 0, { timestamp: third, sequence: 5, key: key.bytes });
     return (
       contains(windowRange(op, st, start), windowKey(op, st, other, key)) === (start === other) &&
-      contains(timerRange(op, 0, { timestamp: from, sequence: -Infinity }, upTo), timer) === (third >= from && third <= upTo) &&
+      contains(timerRange(op, 0, { timestamp: from, sequence: -Infinity }, upTo), timer) ===
+        (third >= from && third <= upTo) &&
       !contains(timerRange(op, 1, { timestamp: from, sequence: -Infinity }, upTo), timer)
     );
   });

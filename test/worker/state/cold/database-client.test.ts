@@ -27,7 +27,9 @@ const range = fc.tuple(key, key).map(([a, b]): ByteRange => {
 });
 const value = fc
   .tuple(fc.uint8Array({ maxLength: 40 }), fc.option(fc.integer({ min: 1, max: 9 })))
-  .map(([contents, second]) => withHeader(contents, second === null ? undefined : second * 1000, 1));
+  .map(([contents, second]) =>
+    withHeader(contents, second === null ? undefined : second * 1000, 1),
+  );
 const rowsMax = fc.integer({ min: 1, max: 5 });
 const walkOptions = fc.record<WalkOptions>({
   rowsMax,
@@ -149,7 +151,10 @@ test('rows of megabytes come back whole, in pages that end early', (t) => {
 });
 
 test('a walk removes no row that was written anew after it began', (t) => {
-  const [old, fresh] = [withHeader(Buffer.from('old'), 1000, 1), withHeader(Buffer.from('new'), 9000, 1)];
+  const [old, fresh] = [
+    withHeader(Buffer.from('old'), 1000, 1),
+    withHeader(Buffer.from('new'), 9000, 1),
+  ];
   const keys = Array.from({ length: 100 }, (_, i) => Buffer.from(`walk ${i}`));
   for (const one of keys) client.put(one, old);
   const range = { from: Buffer.from('walk '), to: Buffer.from('walk!') };
