@@ -29,7 +29,7 @@ function tablesOf(store: ColdStore): Tables {
     elements,
     windows: store.windows(1),
     flush: () => store.flush(),
-    tidy: (now) => store.tidy(now),
+    tidy: (now) => void store.tidy(now),
   };
 }
 
