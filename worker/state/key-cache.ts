@@ -205,7 +205,7 @@ export class KeyCache implements ColdKeys, AbsentTimers, LiveShare {
     keys.touch(entry);
     if (!keys.isSaved(entry)) return false;
     // Saving may have found out that nothing holds it.
-    if (keys.find(entry.key) !== entry) return true;
+    if (entry.holds === 0 && entry.logged === 0) return true;
     if (entry.cold !== COLD.current) this.#writeRow(entry);
     for (let timer = entry.timers; timer !== undefined; timer = timer.nextOfKey) {
       this.#keepTimer(timer);
