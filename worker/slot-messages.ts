@@ -53,6 +53,16 @@ export interface TaskMetricsReport {
   readonly watermark: number;
 }
 
+/** Of a slot whose state may outgrow memory; counts since it began. */
+export interface SlotStateReport {
+  readonly slice: number;
+  readonly liveBytes: number;
+  readonly coldBytes: number;
+  readonly hits: number;
+  readonly misses: number;
+  readonly evictions: number;
+}
+
 export type FromSlot =
   /** The bundle is loaded: what is deployed now starts at once. */
   | { readonly kind: 'loaded' }
@@ -78,6 +88,7 @@ export type FromSlot =
   | {
       readonly kind: 'metrics';
       readonly tasks: readonly TaskMetricsReport[];
+      readonly state?: SlotStateReport | undefined;
       /** ms that the reports cover, since the last ones. */
       readonly intervalMs: number;
     }

@@ -23,9 +23,11 @@ import {
   transferList,
   type FromSlot,
   type SlotDeployment,
+  type SlotStateReport,
   type TaskMetricsReport,
   type ToSlot,
 } from './slot-messages.js';
+import type { ColdDatabase } from './state/cold/cold-database.js';
 import { ColdStore } from './state/cold/cold-store.js';
 import { splitBudget } from './state/cold/cold-budget.js';
 import { DatabaseClient } from './state/cold/database-client.js';
@@ -122,15 +124,33 @@ async function loadJob(folder: string): Promise<BuiltJob> {
 }
 
 /** What the slot's operators put their state over that does not fit into memory. */
-function belowMemory(connection: DatabaseConnection, memoryBytesMax: number): ColdBelow {
+function belowMemory(
+  connection: DatabaseConnection,
+  memoryBytesMax: number,
+): ColdBelow & { readonly database: ColdDatabase } {
   const { liveBytes, filterBytes } = splitBudget(memoryBytesMax);
   const database = new DatabaseClient(connection, { monotonic: () => systemClock.monotonic() });
   const filterBudget = new FilterBudget(filterBytes);
   let operators = 0;
   return {
+    database,
     memory: new LiveMemory(liveBytes),
     newStore: () => new ColdStore({ database, operator: operators++, filterBudget }),
   };
+}
+
+function stateReport(
+  slice: number,
+  database: ColdDatabase,
+  { usedBytes: liveBytes, hits, misses, evictions }: LiveMemory,
+): SlotStateReport | undefined {
+  try {
+    const { diskBytes: coldBytes } = database.statistics();
+    return { slice, liveBytes, coldBytes, hits, misses, evictions };
+  } catch {
+    // The next record that needs the database says what is wrong.
+    return undefined;
+  }
 }
 
 function metricsOf(slot: TaskSlot): TaskMetricsReport[] {
@@ -262,7 +282,8 @@ async function run(): Promise<void> {
   let last = systemClock.monotonic();
   const report = setInterval(() => {
     const now = systemClock.monotonic();
-    send({ kind: 'metrics', tasks: metricsOf(slot), intervalMs: now - last });
+    const state = cold && stateReport(slice, cold.database, cold.memory);
+    send({ kind: 'metrics', tasks: metricsOf(slot), state, intervalMs: now - last });
     last = now;
   }, deployment.metricsIntervalMs);
   report.unref();

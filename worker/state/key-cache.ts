@@ -50,13 +50,6 @@ export interface KeyCacheOptions {
   readonly onUnsaved: () => void;
 }
 
-/** Counts since the beginning, for metrics. */
-export interface CacheCounts {
-  readonly hits: number;
-  readonly misses: number;
-  readonly evictions: number;
-}
-
 export class KeyCache implements ColdKeys, AbsentTimers, LiveShare {
   readonly #options: KeyCacheOptions;
   readonly #out = new ByteWriter();
@@ -64,8 +57,6 @@ export class KeyCache implements ColdKeys, AbsentTimers, LiveShare {
   #hand: IterableIterator<KeyEntry> | undefined;
   #bytes = 0;
   #uses = 0;
-  #misses = 0;
-  #evictions = 0;
   /** While somebody goes through entries, none may leave. */
   #pins = 0;
 
@@ -76,10 +67,6 @@ export class KeyCache implements ColdKeys, AbsentTimers, LiveShare {
 
   get bytes(): number {
     return this.#bytes;
-  }
-
-  get counts(): CacheCounts {
-    return { hits: this.#uses - this.#misses, misses: this.#misses, evictions: this.#evictions };
   }
 
   /** Nothing is evicted until it is unpinned. */
@@ -96,13 +83,13 @@ export class KeyCache implements ColdKeys, AbsentTimers, LiveShare {
   }
 
   leave(entry: KeyEntry): void {
+    this.#options.memory.hits++;
     if (++this.#uses % MEASURE_EVERY === 0 && entry.cold !== COLD.current) this.#measure(entry);
   }
 
   load(key: Key): KeyEntry | undefined {
     const row = this.#options.store.rows.get(this.coldKeyOf(key));
     if (row === undefined) return undefined;
-    this.#misses++;
     return this.#place(key, row);
   }
 
@@ -118,8 +105,7 @@ export class KeyCache implements ColdKeys, AbsentTimers, LiveShare {
       absent.push(key);
       coldKeys.push(coldKey);
     }
-    const { memory } = this.#options;
-    for (let left = SEARCHES_MAX; left > 0 && memory.isShort; left--) memory.relieve();
+    this.#makeRoom();
     if (absent.length > 0) this.#placeAll(absent, coldKeys);
   }
 
@@ -165,6 +151,8 @@ export class KeyCache implements ColdKeys, AbsentTimers, LiveShare {
     const bound = store.timers.bound(domain);
     if (first !== undefined && isEarlier(first, bound)) return false;
     if (!isEarlier(bound, { timestamp: upTo, sequence: Infinity })) return false;
+    // Before, not after: what is brought in has to fire before it may leave.
+    this.#makeRoom();
     const due = store.timers.take(domain, upTo, DUE_TIMERS_MAX);
     const absent = new Map<string, Key>();
     for (const { key: bytes } of due) {
@@ -186,6 +174,11 @@ export class KeyCache implements ColdKeys, AbsentTimers, LiveShare {
 
   gone(timer: Timer): void {
     this.#options.store.timers.remove(timer.domain, coldTimer(timer));
+  }
+
+  #makeRoom(): void {
+    const { memory } = this.#options;
+    for (let left = SEARCHES_MAX; left > 0 && memory.isShort; left--) memory.relieve();
   }
 
   /** The next entry that the search comes by; it goes round. */
@@ -214,7 +207,7 @@ export class KeyCache implements ColdKeys, AbsentTimers, LiveShare {
     timers.unload(entry);
     keys.evict(entry);
     this.#count(entry, 0);
-    this.#evictions++;
+    this.#options.memory.evictions++;
     return true;
   }
 
@@ -262,14 +255,14 @@ export class KeyCache implements ColdKeys, AbsentTimers, LiveShare {
       const row = rows[index];
       // A key may be asked for twice.
       if (row === undefined || this.#options.keys.find(key) !== undefined) return;
-      this.#misses++;
       this.#place(key, row);
     });
   }
 
   #place(key: Key, row: Uint8Array): KeyEntry {
-    const { keys, timers, states } = this.#options;
+    const { keys, timers, states, memory } = this.#options;
     const entry = keys.adopt(key);
+    memory.misses++;
     const from = new ByteReader(row);
     entry.cold = COLD.current;
     entry.logged = from.int32();

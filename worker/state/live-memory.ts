@@ -11,6 +11,12 @@ export interface LiveShare {
 }
 
 export class LiveMemory {
+  /** Records whose keys were in memory by then or new; the counts are for metrics. */
+  hits = 0;
+  /** Keys that were brought in. */
+  misses = 0;
+  /** Keys that left. */
+  evictions = 0;
   readonly #shares = new Set<LiveShare>();
   #used = 0;
 

@@ -127,6 +127,7 @@ export class MemoryWindowState<A> implements WindowState<A>, MemoryState {
   ): number {
     const window = this.#windows.get(windowStart);
     if (window === undefined) return 0;
+    const cursor = this.#beginVisit(windowStart);
     const { nodes } = window;
     const end = Math.min(nodes.length, from + count);
     for (let position = from; position < end; position++) {
@@ -136,20 +137,11 @@ export class MemoryWindowState<A> implements WindowState<A>, MemoryState {
       visit(node.entry.key, node.accumulator);
     }
     const visited = Math.max(0, end - from);
-    if (this.#below === undefined || window.coldCount === 0) return visited;
-    const { cache } = this.#below;
-    const isFirst = this.#cursor?.start !== windowStart;
-    if (isFirst) this.#endVisit();
-    this.#cursor ??= { start: windowStart, visited: 0, after: undefined };
-    if (isFirst) cache.pin();
     const left = count - visited;
-    const cold = this.#visitCold(
-      this.#below,
-      this.#cursor,
-      from + visited - nodes.length,
-      left,
-      visit,
-    );
+    const cold =
+      window.coldCount === 0
+        ? 0
+        : this.#visitCold(cursor, from + visited - nodes.length, left, visit);
     if (cold < left) this.#endVisit();
     return visited + cold;
   }
@@ -281,12 +273,13 @@ export class MemoryWindowState<A> implements WindowState<A>, MemoryState {
 
   /** @param skip cold accumulators that were visited before */
   #visitCold(
-    { windows }: WindowsBelow,
     cursor: Cursor,
     skip: number,
     count: number,
     visit: (key: Key, accumulator: A) => void,
   ): number {
+    if (this.#below === undefined) return 0;
+    const { windows } = this.#below;
     if (cursor.visited > skip) Object.assign(cursor, { visited: 0, after: undefined });
     let visited = 0;
     while (visited < count) {
@@ -304,6 +297,15 @@ export class MemoryWindowState<A> implements WindowState<A>, MemoryState {
       if (!more) break;
     }
     return visited;
+  }
+
+  /** Nothing leaves memory until all of a window is visited, though others ask for room meanwhile. */
+  #beginVisit(start: number): Cursor {
+    if (this.#cursor?.start === start) return this.#cursor;
+    this.#endVisit();
+    this.#below?.cache.pin();
+    this.#cursor = { start, visited: 0, after: undefined };
+    return this.#cursor;
   }
 
   #endVisit(): void {
