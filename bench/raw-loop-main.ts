@@ -7,8 +7,8 @@
 import { keyGroupOf } from '../core/key-group.js';
 import { keyHash } from '../core/key-codec.js';
 import { PrefixTally } from './jobs/prefix-tally.js';
-import { roll, STATE_USERS, type Rolling } from './jobs/state.js';
-import { SPLITS, transactionsOf, USERS, withFee, withTax } from './jobs/transactions.js';
+import { roll, STATE_USERS, type Rolling } from './jobs/rolling-state.js';
+import { SPLITS, transactionsOf, USERS, withFee, withTax, type Draw } from './jobs/transactions.js';
 import { RECORDS_PER_MS, WINDOW_MS } from './jobs/window.js';
 import type { WindowTotals } from './jobs/window-tally.js';
 
@@ -75,8 +75,14 @@ const LOOPS: Readonly<Record<string, RawLoop>> = {
       return [start, count, sum] as const;
     }) satisfies WindowTotals;
   },
-  state: (counts) => {
-    const generate = transactionsOf({ users: STATE_USERS, recordsPerMs: 1 });
+  state: rollingLoop('cycle'),
+  'state-uniform': rollingLoop('uniform'),
+  'state-zipf': rollingLoop('zipf'),
+};
+
+function rollingLoop(draw: Draw): RawLoop {
+  return (counts) => {
+    const generate = transactionsOf({ users: STATE_USERS, draw, recordsPerMs: 1 });
     const states = new Map<string, Rolling>();
     let sum = 0;
     eachIndex(counts, (index) => {
@@ -86,8 +92,8 @@ const LOOPS: Readonly<Record<string, RawLoop>> = {
       sum += rolling.count;
     });
     return { sum };
-  },
-};
+  };
+}
 
 const WARM_UP_ROUNDS = 100_000;
 

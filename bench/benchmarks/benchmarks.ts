@@ -6,14 +6,14 @@ import { exchange } from './exchange.js';
 import { idle } from './idle.js';
 import { latency } from './latency.js';
 import { recovery } from './recovery.js';
-import { state } from './state.js';
+import { stateBenchmarks } from './state.js';
 import { unaligned } from './unaligned.js';
 import { window } from './window.js';
 
 export const BENCHMARKS: readonly Benchmark[] = [
   exchange,
   window,
-  state,
+  ...stateBenchmarks,
   latency,
   recovery,
   idle,

@@ -20,6 +20,8 @@ export interface Proof {
 export interface ThroughputOptions<C> {
   readonly benchmark: string;
   readonly jobFile: string;
+  /** The raw loop that does the same records; that of the benchmark unless told. */
+  readonly rawLoop?: string;
   /** Adds the committed epochs up. */
   readonly prove: (tallies: readonly C[]) => Proof;
   /** The part of the raw loop's sums that the proof speaks of; all of them unless told. */
@@ -61,7 +63,7 @@ function measure<C>(
     const gcSeconds = await cluster.gcSeconds(load);
     if (profile) await printProfile(cluster.probeFolder, rate, note);
     note(`${benchmark} ${topology}: the raw loop does the same records`);
-    const raw = await runRawLoop(benchmark, proof.counts);
+    const raw = await runRawLoop(options.rawLoop ?? benchmark, proof.counts);
     const expected = options.rawSums === undefined ? raw.sums : options.rawSums(raw.sums);
     if (!isDeepStrictEqual(expected, proof.sums)) {
       throw new Error(
