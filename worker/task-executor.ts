@@ -4,11 +4,10 @@
  * an older epoch than the session's are refused. It must never decide anything about a job.
  */
 import type { Logger } from 'pino';
-import { BUNDLE_MANIFEST, parseBundleManifest } from '../core/bundle.js';
 import type { Clock } from '../core/clock.js';
 import { serializeError, toMillraceError, type MillraceError } from '../core/errors.js';
 import { createJobGraph } from '../core/job-graph.js';
-import type { StateConfig } from '../core/stream-graph.js';
+import type { StateConfig, StreamGraph } from '../core/stream-graph.js';
 import type { SerializedError } from '../core/errors.js';
 import { failureToWire } from '../proto/failure.js';
 import {
@@ -17,9 +16,8 @@ import {
   type DeploySlot,
   type PrepareSlots,
 } from '../proto/gen/millrace/v1/control.js';
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { BundleLoader } from './bundle-loader.js';
+import { readBundleManifest, type BundleLoader } from './bundle-loader.js';
 import type { ScoringService } from './compute/scoring-service.js';
 import { AttemptExchange } from './network/attempt-exchange.js';
 import { subscribeToExchange } from './network/exchange-client.js';
@@ -195,13 +193,13 @@ export class TaskExecutor {
     if (attempt === undefined || attempt.epoch < this.#epoch) return;
     try {
       const folder = await this.#options.bundles.load(deploy.bundleId);
-      const manifest = await readFile(path.join(folder, BUNDLE_MANIFEST), 'utf8');
+      const { streamGraph } = await readBundleManifest(folder);
       // From here on nothing is waited for: a cancel finds the slot, or was seen here.
       if (attempt.attempt <= (this.#canceled.get(attempt.jobId) ?? -1)) {
         this.#released(attempt, slice);
         return;
       }
-      const running = this.#attemptOf(attempt, deploy, manifest);
+      const running = this.#attemptOf(attempt, deploy, streamGraph);
       this.#startSlot(running, deploy, folder);
     } catch (error) {
       this.#slotFailed(attempt, slice, serializeError(error));
@@ -209,11 +207,10 @@ export class TaskExecutor {
     }
   }
 
-  #attemptOf(attempt: Attempt, deploy: DeploySlot, manifest: string): RunningAttempt {
+  #attemptOf(attempt: Attempt, deploy: DeploySlot, streamGraph: StreamGraph): RunningAttempt {
     const key = attemptKey(attempt);
     const known = this.#attempts.get(key);
     if (known !== undefined) return known;
-    const { streamGraph } = parseBundleManifest(manifest);
     const graph = createJobGraph(streamGraph, deploy.parallelism);
     const { workerId } = this.#options;
     const onBroken = (error: MillraceError): void => {
