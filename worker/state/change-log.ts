@@ -9,10 +9,10 @@ import { invariant, isMillraceError, MillraceError } from '../../core/errors.js'
 import { keyHash } from '../../core/key-codec.js';
 import { keyGroupOf, type KeyGroupRange } from '../../core/key-group.js';
 import type { DeclaredState } from './declared-state.js';
-import { SHARED_SLOT, TIMERS_BIT, type KeyEntry, type KeyTable } from './key-table.js';
+import type { KeyEntry, Timer } from './key-entry.js';
+import { SHARED_SLOT, TIMERS_BIT, type KeyTable } from './key-table.js';
 import type { MemoryTimers, TimerChanges } from './memory-timers.js';
 import { RunWriter, type WrittenRun } from './run-writer.js';
-import type { Timer } from './timer-queue.js';
 
 /** Rows in one slice: about a millisecond. */
 const SLICE_CHANGES_MAX = 1024;

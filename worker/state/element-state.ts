@@ -7,7 +7,8 @@ import type { ByteReader } from '../../core/byte-reader.js';
 import type { ByteWriter } from '../../core/byte-writer.js';
 import { compileValueCodec, type ValueCodec } from '../../core/value-codec.js';
 import { heapSizeOf, mapBytes, type HeapSize } from './heap-size.js';
-import { slotBit, type KeyEntry, type KeyTable } from './key-table.js';
+import type { KeyEntry } from './key-entry.js';
+import { slotBit, type KeyTable } from './key-table.js';
 import { MapElements } from './map-elements.js';
 import {
   NOTHING_DROPPED,

@@ -7,7 +7,7 @@ import type { MapState } from '../../api/state.js';
 import type { ByteReader } from '../../core/byte-reader.js';
 import type { ByteWriter } from '../../core/byte-writer.js';
 import { ElementState } from './element-state.js';
-import type { KeyEntry } from './key-table.js';
+import type { KeyEntry } from './key-entry.js';
 import type { MemoryStateOptions } from './memory-state.js';
 import type { StateRow } from './run-rows.js';
 import { ExpiringCell, isExpired } from './state-slot.js';

@@ -12,12 +12,12 @@ import type { ColdKey, ColdTimer } from './cold/cold-key.js';
 import type { ColdStore } from './cold/cold-store.js';
 import type { DeclaredState } from './declared-state.js';
 import { textBytes } from './heap-size.js';
-import { COLD, slotBit, type ColdKeys, type KeyEntry, type KeyTable } from './key-table.js';
+import { COLD, type KeyEntry, type Timer } from './key-entry.js';
+import { slotBit, type ColdKeys, type KeyTable } from './key-table.js';
 import type { TimeDomain } from './keyed-state-backend.js';
 import type { LiveMemory, LiveShare } from './live-memory.js';
 import { TIME_DOMAINS, type AbsentTimers, type MemoryTimers } from './memory-timers.js';
 import { isEarlier } from './cold/cold-timers.js';
-import type { Timer } from './timer-queue.js';
 
 /** Entries looked at in one search for something to evict. */
 const VISITS_MAX = 64;

@@ -7,11 +7,8 @@
  */
 import { encodeKey, type Key } from '../../core/key-codec.js';
 import { invariant } from '../../core/errors.js';
+import { COLD, KeyEntry, type KeyIdentity } from './key-entry.js';
 import { flatString } from './own-value.js';
-import type { Timer } from './timer-queue.js';
-
-/** What a Map can find a key by: the key itself, or the text of a tuple's or record's bytes. */
-export type KeyIdentity = string | number | bigint | boolean;
 
 /** Changed timers, beside the bits of the slots in `KeyEntry.changed`. */
 export const TIMERS_BIT = 1 << 30;
@@ -23,45 +20,6 @@ const GONE_MAX = 1024;
 /** The bit of a slot in the masks of an entry. */
 export function slotBit(index: number): number {
   return 1 << Math.min(index, SHARED_SLOT);
-}
-
-/** The row of an entry in the cold store. */
-export const COLD = {
-  /** There is none. */
-  absent: 0,
-  /** It is no longer what the entry is. */
-  stale: 1,
-  current: 2,
-} as const;
-
-export class KeyEntry {
-  /** Key group once it was asked for; most short-lived keys are never asked. */
-  keyGroup = -1;
-  /** Slots, windows and timers that still need this entry. */
-  holds = 0;
-  /** Bits of what changed and is not in the log yet. */
-  changed = 0;
-  /** The epoch in which it changed, while `changed` is not 0. */
-  epoch = 0;
-  /** Bits of the slots that the log has rows of, so that clearing them has to be logged. */
-  logged = 0;
-  /** The first of its timers. */
-  timers: Timer | undefined;
-  /** One of `COLD`. */
-  cold: number = COLD.absent;
-  /** Used since the search for something to evict came by. */
-  referenced = true;
-  /** Estimated memory, as far as it was counted. */
-  bytes = 0;
-
-  constructor(
-    readonly key: Key,
-    readonly identity: KeyIdentity,
-    /** Tells keys apart in hash tables that can't hash a key. */
-    readonly ordinal: number,
-    /** By index of the state; undefined where there is nothing. */
-    readonly slots: unknown[],
-  ) {}
 }
 
 /** The keys of a table that are not in memory; a table without has all of them in memory. */

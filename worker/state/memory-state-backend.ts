@@ -18,7 +18,8 @@ import type { ColdStore } from './cold/cold-store.js';
 import { DeclaredState } from './declared-state.js';
 import { ExpiringMapState } from './expiring-map-state.js';
 import { KeyCache, type ColdBelow } from './key-cache.js';
-import { KeyTable, type KeyEntry } from './key-table.js';
+import type { KeyEntry } from './key-entry.js';
+import { KeyTable } from './key-table.js';
 import type {
   InternalTimers,
   KeyedStateBackend,

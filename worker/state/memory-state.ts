@@ -6,7 +6,8 @@
 import type { ByteReader } from '../../core/byte-reader.js';
 import type { ByteWriter } from '../../core/byte-writer.js';
 import type { Schema } from '../../core/schema.js';
-import type { KeyEntry, KeyTable } from './key-table.js';
+import type { KeyEntry } from './key-entry.js';
+import type { KeyTable } from './key-table.js';
 import type { StateRow } from './run-rows.js';
 
 /** Where a state writes what changed of the entry at hand. */

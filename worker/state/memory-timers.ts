@@ -5,9 +5,10 @@
  * keys that are not in memory are brought in before they are due.
  */
 import { MillraceError } from '../../core/errors.js';
-import { TIMERS_BIT, type KeyEntry, type KeyTable } from './key-table.js';
+import type { KeyEntry, Timer } from './key-entry.js';
+import { TIMERS_BIT, type KeyTable } from './key-table.js';
 import type { InternalTimers, TimeDomain, TimerCallback } from './keyed-state-backend.js';
-import { TimerQueue, type Timer } from './timer-queue.js';
+import { TimerQueue } from './timer-queue.js';
 
 export const TIME_DOMAINS = ['eventTime', 'processingTime'] as const satisfies TimeDomain[];
 

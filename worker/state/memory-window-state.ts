@@ -10,7 +10,8 @@ import type { ColdWindows } from './cold/cold-windows.js';
 import type { ColdKey } from './cold/cold-key.js';
 import { heapSizeOf, type HeapSize } from './heap-size.js';
 import type { KeyCache } from './key-cache.js';
-import { slotBit, type KeyEntry } from './key-table.js';
+import type { KeyEntry } from './key-entry.js';
+import { slotBit } from './key-table.js';
 import type { WindowState } from './keyed-state-backend.js';
 import {
   NOTHING_DROPPED,

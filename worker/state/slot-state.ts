@@ -6,7 +6,7 @@ import type { ByteReader } from '../../core/byte-reader.js';
 import type { ByteWriter } from '../../core/byte-writer.js';
 import { compileValueCodec, type ValueCodec } from '../../core/value-codec.js';
 import { heapSizeOf, type HeapSize } from './heap-size.js';
-import type { KeyEntry } from './key-table.js';
+import type { KeyEntry } from './key-entry.js';
 import {
   NOTHING_DROPPED,
   type MemoryState,

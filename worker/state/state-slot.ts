@@ -3,7 +3,8 @@
  * Two forms behind one interface: plain, and with a time to live that is checked on each read and
  * by the sweep. It must never look into what it keeps.
  */
-import { slotBit, type KeyEntry, type KeyTable } from './key-table.js';
+import type { KeyEntry } from './key-entry.js';
+import { slotBit, type KeyTable } from './key-table.js';
 
 export interface StateSlot {
   /** What the current key has here; undefined for nothing. */

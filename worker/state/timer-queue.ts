@@ -5,30 +5,7 @@
  * It must never fire anything itself.
  */
 import type { TimeDomain } from './keyed-state-backend.js';
-import type { KeyEntry } from './key-table.js';
-
-export class Timer {
-  /** Position in the heap. */
-  index = -1;
-  /** Next timer in the same bucket of the hash table. */
-  next: Timer | undefined;
-  /** The other timers of the key, of both domains. */
-  nextOfKey: Timer | undefined;
-  previousOfKey: Timer | undefined;
-  /** Whether it is in the index of cold timers. */
-  cold = false;
-  /** The epoch in which it fired or was deleted; 0 while it waits. */
-  goneIn = 0;
-
-  constructor(
-    readonly domain: TimeDomain,
-    readonly entry: KeyEntry,
-    readonly timestamp: number,
-    readonly sequence: number,
-    /** The epoch in which it was registered; the log has it from the next one on. */
-    readonly epoch: number,
-  ) {}
-}
+import { Timer, type KeyEntry } from './key-entry.js';
 
 const BUCKETS_MIN = 64;
 
