@@ -15,13 +15,11 @@ import { startEmbeddedCluster, type EmbeddedCluster } from '../cli/embedded-clus
 import { systemClock } from '../process/system-clock.js';
 import type { GcPauses } from './probe.js';
 import { machineMs } from './jobs/tally-sink.js';
-import { foreignCores, readLoad, rssBytesOf } from './machine-load.js';
-import { FOREIGN_CORES_MAX } from './measurement.js';
-import type { MemoryReading } from './memory-growth.js';
+import { watchLoad, type LoadWindow, type MemorySeries } from './load-watch.js';
+import type { MeasuredCluster } from './measured-cluster.js';
 
 const PACKAGE_ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const PROBE = new URL('./probe.js', import.meta.url).href;
-const SAMPLE_INTERVAL_MS = 250;
 const JOB_TIMEOUT_MS = 60_000;
 
 export interface BenchClusterOptions {
@@ -35,26 +33,7 @@ export interface BenchClusterOptions {
   readonly leakBytesPerSecond?: number;
 }
 
-/** Memory of one process, or of one thread's heap, over a stretch of time. */
-export interface MemorySeries {
-  /** `coordinator`, `worker-1`; of a thread `worker-1 main`, `worker-1 slot 1`. */
-  readonly of: string;
-  readonly readings: readonly MemoryReading[];
-}
-
-/** Load of all processes over a stretch of time. */
-export interface LoadWindow {
-  readonly fromMs: number;
-  readonly toMs: number;
-  readonly cpuSeconds: number;
-  readonly foreignCores: number;
-  readonly noisy: boolean;
-  /** Of all processes together. */
-  readonly rssBytesMax: number;
-  readonly rssBytes: readonly MemorySeries[];
-}
-
-export class BenchCluster {
+export class BenchCluster implements MeasuredCluster {
   readonly folder: string;
   readonly cluster: EmbeddedCluster;
   readonly client: RestClient;
@@ -149,37 +128,8 @@ export class BenchCluster {
   }
 
   /** Watches the cluster's load for a while. */
-  async watch(seconds: number): Promise<LoadWindow> {
-    const processes = [...this.processes].map(([of, pid]) => ({
-      of,
-      pid,
-      readings: new Array<MemoryReading>(),
-    }));
-    const pids = processes.map(({ pid }) => pid);
-    let rssBytesMax = 0;
-    const fromMs = machineMs();
-    const before = readLoad(pids);
-    for (let now = fromMs; now < fromMs + seconds * 1000; now = machineMs()) {
-      let sum = 0;
-      for (const { pid, readings } of processes) {
-        const bytes = rssBytesOf(pid);
-        readings.push([(now - fromMs) / 1000, bytes]);
-        sum += bytes;
-      }
-      rssBytesMax = Math.max(rssBytesMax, sum);
-      await delay(Math.min(SAMPLE_INTERVAL_MS, Math.max(1, fromMs + seconds * 1000 - now)));
-    }
-    const after = readLoad(pids);
-    const foreign = foreignCores(before, after);
-    return {
-      fromMs,
-      toMs: machineMs(),
-      cpuSeconds: after.cpuSeconds - before.cpuSeconds,
-      foreignCores: foreign,
-      noisy: foreign > FOREIGN_CORES_MAX,
-      rssBytesMax,
-      rssBytes: processes.map(({ of, readings }) => ({ of, readings })),
-    };
+  watch(seconds: number): Promise<LoadWindow> {
+    return watchLoad(this.processes, seconds);
   }
 
   /** What each thread held after collections during the window. */

@@ -1,9 +1,11 @@
 /**
- * `npm run bench [-- NAME...] [--seconds N] [--repeat N] [--json] [--profile]`: measures a real
+ * `npm run bench [-- NAME...] [--seconds N] [--repeat N] [--json] [--profile]
+ * [--peer flink]`: measures a real
  * cluster on this machine and keeps what it found under bench/results.
  */
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { BENCHMARKS } from './benchmarks/benchmarks.js';
+import { buildFlink } from './flink-build.js';
 import { TOPOLOGIES, type Measurement, type Topology } from './measurement.js';
 import { formatMeasurement, saveResults } from './results.js';
 
@@ -15,6 +17,7 @@ interface Flags {
   readonly json?: boolean;
   readonly profile?: boolean;
   readonly leak: number;
+  readonly peer?: 'flink';
 }
 
 function positive(text: string): number {
@@ -37,6 +40,12 @@ async function main(): Promise<void> {
     .option('--warm-up <n>', 'seconds before it', positive, 8)
     .option('--repeat <n>', 'times each benchmark is run', positive, 1)
     .addOption(new Option('--topology <wxs>', 'workers x slots of each').choices(TOPOLOGIES))
+    .addOption(
+      new Option(
+        '--peer <name>',
+        'measure it beside us, with the same work, in the same run',
+      ).choices(['flink']),
+    )
     .option('--json', 'one line of JSON for each measurement')
     .option(
       '--leak <kb>',
@@ -57,6 +66,7 @@ async function main(): Promise<void> {
   }
   const chosen = BENCHMARKS.filter(({ name }) => names.length === 0 || names.includes(name));
   const note = (text: string): void => void process.stderr.write(`${text}\n`);
+  const flink = flags.peer === 'flink' ? await buildFlink(note) : undefined;
   const measured: Measurement[] = [];
   for (let round = 0; round < flags.repeat; round++) {
     for (const benchmark of chosen) {
@@ -66,6 +76,7 @@ async function main(): Promise<void> {
         topologies: flags.topology === undefined ? TOPOLOGIES : [flags.topology],
         profile: flags.profile === true,
         leakBytesPerSecond: flags.leak * 1000,
+        ...(flink === undefined ? {} : { flink }),
         note,
       });
       for (const measurement of measurements) {

@@ -47,14 +47,20 @@ export async function saveResults(measurements: readonly Measurement[]): Promise
 }
 
 export function formatMeasurement(measurement: Measurement): string {
-  const { benchmark, topology, figures, target } = measurement;
+  const { benchmark, topology, engine, figures, target } = measurement;
   const millions = (perSecond: number): string => `${(perSecond / 1e6).toFixed(2)} M/s`;
-  const parts = [`${benchmark} ${topology}:`];
+  const parts = [`${benchmark} ${topology}${engine === 'millrace' ? '' : ` ${engine}`}:`];
   const { recordsPerSecond, recordsPerCpuSecond, ratioToRaw, ratioToRawPerCpu } = measurement;
   if (recordsPerSecond !== undefined) parts.push(millions(recordsPerSecond));
   if (recordsPerCpuSecond !== undefined) parts.push(`(${millions(recordsPerCpuSecond)} per CPU)`);
   if (ratioToRaw !== undefined) {
     parts.push(`${ratioToRaw.toFixed(3)} of raw (${(ratioToRawPerCpu ?? 0).toFixed(3)} per CPU)`);
+  }
+  const { ratioToFlink, ratioToFlinkPerCpu } = measurement;
+  if (ratioToFlink !== undefined) {
+    parts.push(
+      `${ratioToFlink.toFixed(3)} of Flink (${(ratioToFlinkPerCpu ?? 0).toFixed(3)} per CPU)`,
+    );
   }
   if (measurement.gcShare !== undefined)
     parts.push(`GC ${(measurement.gcShare * 100).toFixed(1)}%`);

@@ -2,18 +2,20 @@
 import type { Benchmark } from '../measurement.js';
 import { backpressure } from './backpressure.js';
 import { checkpoint } from './checkpoint.js';
-import { exchange } from './exchange.js';
 import { idle } from './idle.js';
+import { json } from './json.js';
 import { latency } from './latency.js';
+import { passthrough } from './passthrough.js';
 import { recovery } from './recovery.js';
 import { state } from './state.js';
 import { unaligned } from './unaligned.js';
 import { window } from './window.js';
 
 export const BENCHMARKS: readonly Benchmark[] = [
-  exchange,
+  passthrough,
   window,
   state,
+  json,
   latency,
   recovery,
   idle,
