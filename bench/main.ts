@@ -1,13 +1,17 @@
 /**
  * `npm run bench [-- NAME...] [--seconds N] [--repeat N] [--json] [--profile]
  * [--peer flink]`: measures a real
- * cluster on this machine and keeps what it found under bench/results.
+ * cluster on this machine and keeps what it found under bench/results. `npm run bench -- report` makes
+ * tables and plots of all that was kept.
  */
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { BENCHMARKS } from './benchmarks/benchmarks.js';
 import { buildFlink } from './flink-build.js';
 import { TOPOLOGIES, type Measurement, type Topology } from './measurement.js';
+import { writeReport } from './report/write-report.js';
 import { formatMeasurement, saveResults } from './results.js';
+
+const REPORT = 'report';
 
 interface Flags {
   readonly seconds?: number;
@@ -31,7 +35,7 @@ async function main(): Promise<void> {
     .description(
       `Measures Millrace on this machine: ${BENCHMARKS.map(({ name, description }) => `\n  ${name.padEnd(12)} ${description}`).join('')}`,
     )
-    .argument('[names...]', 'benchmarks to run; all unless named')
+    .argument('[names...]', 'benchmarks to run, all unless named; or "report"')
     .option(
       '--seconds <n>',
       "length of the measured part; each benchmark's own unless told",
@@ -57,6 +61,12 @@ async function main(): Promise<void> {
     .parse();
   const flags = command.opts<Flags>();
   const names = command.args;
+  const note = (text: string): void => void process.stderr.write(`${text}\n`);
+  if (names[0] === REPORT) {
+    const files = await writeReport(BENCHMARKS.map(({ name }) => name));
+    note(`written: ${files.join(', ')}`);
+    return;
+  }
   const unknown = names.find((name) => !BENCHMARKS.some((benchmark) => benchmark.name === name));
   if (unknown !== undefined) {
     command.error(
@@ -65,7 +75,6 @@ async function main(): Promise<void> {
     );
   }
   const chosen = BENCHMARKS.filter(({ name }) => names.length === 0 || names.includes(name));
-  const note = (text: string): void => void process.stderr.write(`${text}\n`);
   const flink = flags.peer === 'flink' ? await buildFlink(note) : undefined;
   const measured: Measurement[] = [];
   for (let round = 0; round < flags.repeat; round++) {

@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import { ENGINE_VERSION } from '../core/version.js';
 import type { Measurement } from './measurement.js';
 
-const RESULTS_FOLDER = path.join('bench', 'results');
+export const RESULTS_FOLDER = path.join('bench', 'results');
 
 async function commit(): Promise<string> {
   const run = promisify(execFile);
@@ -20,6 +20,21 @@ async function commit(): Promise<string> {
   }
 }
 
+/** What a file of results holds. */
+export interface ResultsDocument {
+  readonly takenAt: string;
+  readonly commit: string;
+  readonly engineVersion: string;
+  readonly node: string;
+  readonly machine: {
+    readonly cpu: string;
+    readonly cores: number;
+    readonly memoryBytes: number;
+    readonly system: string;
+  };
+  readonly measurements: readonly Measurement[];
+}
+
 /** @returns the file's path */
 export async function saveResults(measurements: readonly Measurement[]): Promise<string> {
   const takenAt = new Date().toISOString();
@@ -28,7 +43,7 @@ export async function saveResults(measurements: readonly Measurement[]): Promise
     RESULTS_FOLDER,
     `${takenAt.replaceAll(':', '').slice(0, 17)}-${names}.json`,
   );
-  const document = {
+  const document: ResultsDocument = {
     takenAt,
     commit: await commit(),
     engineVersion: ENGINE_VERSION,
