@@ -20,7 +20,9 @@ import type { MeasuredCluster } from './measured-cluster.js';
 
 const PACKAGE_ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const PROBE = new URL('./probe.js', import.meta.url).href;
-const JOB_TIMEOUT_MS = 60_000;
+/** A bounded job may take minutes on a busy machine. */
+const JOB_TIMEOUT_MS = 600_000;
+const POLL_MS = 50;
 
 export interface BenchClusterOptions {
   readonly workers: number;
@@ -109,16 +111,21 @@ export class BenchCluster implements MeasuredCluster {
   /** Stops the sources at a barrier and waits until all before it is in the tallies. */
   async stop(jobId: string): Promise<void> {
     const { savepointId } = await this.client.stopWithSavepoint(jobId);
-    const deadlineMs = machineMs() + JOB_TIMEOUT_MS;
-    for (;;) {
-      const job = await this.client.job(jobId);
-      if (job.status === 'FINISHED') return;
-      if (TERMINAL_STATUSES.has(job.status) || machineMs() > deadlineMs) {
-        const savepoint = await this.client.savepoint(jobId, savepointId);
-        throw unfinished(job, `the savepoint is ${savepoint.status} ${savepoint.failure ?? ''}`);
-      }
-      await delay(100);
+    try {
+      await this.finished(jobId);
+    } catch (error) {
+      const { status, failure } = await this.client.savepoint(jobId, savepointId);
+      throw new Error(`the savepoint is ${status} ${failure ?? ''}`, { cause: error });
     }
+  }
+
+  async finished(jobId: string): Promise<void> {
+    await this.#until(jobId, 'FINISHED');
+  }
+
+  /** Resolves once all tasks of the job run. */
+  async running(jobId: string): Promise<void> {
+    await this.#until(jobId, 'RUNNING');
   }
 
   /** @throws Error when the job is not RUNNING, or was restarted more often than expected */
@@ -128,8 +135,8 @@ export class BenchCluster implements MeasuredCluster {
   }
 
   /** Watches the cluster's load for a while. */
-  watch(seconds: number): Promise<LoadWindow> {
-    return watchLoad(this.processes, seconds);
+  watch(until: number | Promise<unknown>): Promise<LoadWindow> {
+    return watchLoad(this.processes, until);
   }
 
   /** What each thread held after collections during the window. */
@@ -172,6 +179,17 @@ export class BenchCluster implements MeasuredCluster {
     }
     return pausedMs / 1000;
   }
+
+  /** @throws Error when the job ends in another status, or takes too long */
+  async #until(jobId: string, status: JobDetails['status']): Promise<void> {
+    const deadlineMs = machineMs() + JOB_TIMEOUT_MS;
+    for (;;) {
+      const job = await this.client.job(jobId);
+      if (job.status === status) return;
+      if (TERMINAL_STATUSES.has(job.status) || machineMs() > deadlineMs) throw unfinished(job);
+      await delay(POLL_MS);
+    }
+  }
 }
 
 function setVariable(name: string, value: number | undefined): void {
@@ -179,9 +197,9 @@ function setVariable(name: string, value: number | undefined): void {
   else process.env[name] = String(value);
 }
 
-function unfinished(job: JobDetails, detail = ''): Error {
+function unfinished(job: JobDetails): Error {
   const causes = job.failures.map((failure) => `${failure.code}: ${failure.message}`).join('; ');
   return new Error(
-    `the measured job is ${job.status} after ${job.restarts} restarts${detail === '' ? '' : `, ${detail}`}${causes === '' ? '' : ` (${causes})`}; the measurement is void`,
+    `the measured job is ${job.status} after ${job.restarts} restarts${causes === '' ? '' : ` (${causes})`}; the measurement is void`,
   );
 }

@@ -24,7 +24,7 @@ const WORKER_MAIN = 'org.apache.flink.runtime.taskexecutor.TaskManagerRunner';
 const MEMORY_MAIN = 'org.apache.flink.runtime.util.bash.BashJavaUtils';
 
 const START_TIMEOUT_MS = 60_000;
-const JOB_TIMEOUT_MS = 120_000;
+const JOB_TIMEOUT_MS = 600_000;
 const POLL_MS = 50;
 
 /** Of a whole process; Flink divides it up. */
@@ -109,13 +109,17 @@ export class FlinkCluster implements MeasuredCluster {
     if (state !== 'RUNNING') throw await this.#voided(jobId, state);
   }
 
-  watch(seconds: number): Promise<LoadWindow> {
-    return watchLoad(new Map(this.#processes.map(({ name, pid }) => [name, pid])), seconds);
+  watch(until: number | Promise<unknown>): Promise<LoadWindow> {
+    return watchLoad(new Map(this.#processes.map(({ name, pid }) => [name, pid])), until);
   }
 
   async stop(jobId: string): Promise<void> {
     await this.#rest.stop(jobId, path.join(this.#folder, 'savepoints'));
-    await this.#until('the job has stopped', JOB_TIMEOUT_MS, async () => {
+    await this.finished(jobId);
+  }
+
+  async finished(jobId: string): Promise<void> {
+    await this.#until('the job has finished', JOB_TIMEOUT_MS, async () => {
       const { state } = await this.#rest.job(jobId);
       if (state === 'FAILED') throw await this.#voided(jobId, state);
       return state === 'FINISHED';

@@ -33,11 +33,18 @@ export interface LoadWindow {
   readonly rssBytes: readonly MemorySeries[];
 }
 
-/** @param pids process ids by names that stay the same from run to run */
+/**
+ * @param pids process ids by names that stay the same from run to run
+ * @param until for how many seconds, or until it resolves
+ */
 export async function watchLoad(
   pids: ReadonlyMap<string, number>,
-  seconds: number,
+  until: number | Promise<unknown>,
 ): Promise<LoadWindow> {
+  const over = new AbortController();
+  const done = typeof until === 'number' ? delay(until * 1000) : until;
+  const stop = (): void => over.abort();
+  done.then(stop, stop);
   const processes = [...pids].map(([of, pid]) => ({
     of,
     pid,
@@ -46,7 +53,8 @@ export async function watchLoad(
   let rssBytesMax = 0;
   const fromMs = machineMs();
   const before = readLoad([...pids.values()]);
-  for (let now = fromMs; now < fromMs + seconds * 1000; now = machineMs()) {
+  while (!over.signal.aborted) {
+    const now = machineMs();
     let sum = 0;
     for (const { pid, readings } of processes) {
       const bytes = rssBytesOf(pid);
@@ -54,8 +62,9 @@ export async function watchLoad(
       sum += bytes;
     }
     rssBytesMax = Math.max(rssBytesMax, sum);
-    await delay(Math.min(SAMPLE_INTERVAL_MS, Math.max(1, fromMs + seconds * 1000 - now)));
+    await delay(SAMPLE_INTERVAL_MS, undefined, { signal: over.signal }).catch(() => undefined);
   }
+  await done;
   const after = readLoad([...pids.values()]);
   const { foreignCores, stealCores } = otherLoad(before, after);
   return {

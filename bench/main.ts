@@ -33,7 +33,7 @@ function positive(text: string): number {
 async function main(): Promise<void> {
   const command = new Command('bench')
     .description(
-      `Measures Millrace on this machine: ${BENCHMARKS.map(({ name, description }) => `\n  ${name.padEnd(12)} ${description}`).join('')}`,
+      `Measures Millrace on this machine: ${BENCHMARKS.map(({ name, description }) => `\n  ${name.padEnd(13)} ${description}`).join('')}`,
     )
     .argument('[names...]', 'benchmarks to run, all unless named; or "report"')
     .option(

@@ -9,7 +9,10 @@ export interface MeasuredCluster {
   readonly tallyFolder: string;
   /** @throws Error when the job no longer runs, or was restarted */
   checkRunning(jobId: string): Promise<void>;
-  watch(seconds: number): Promise<LoadWindow>;
+  /** @param until for how many seconds, or until it resolves */
+  watch(until: number | Promise<unknown>): Promise<LoadWindow>;
+  /** Resolves when a bounded job, or one that was stopped, has finished and all of it is in the tallies. */
+  finished(jobId: string): Promise<void>;
   /** Stops the sources at a barrier and waits until all before it is in the tallies. */
   stop(jobId: string): Promise<void>;
   /** Ends all processes. */

@@ -5,6 +5,7 @@ import { checkpoint } from './checkpoint.js';
 import { idle } from './idle.js';
 import { json } from './json.js';
 import { latency } from './latency.js';
+import { nexmark } from './nexmark.js';
 import { passthrough } from './passthrough.js';
 import { recovery } from './recovery.js';
 import { state } from './state.js';
@@ -16,6 +17,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
   window,
   state,
   json,
+  ...nexmark,
   latency,
   recovery,
   idle,

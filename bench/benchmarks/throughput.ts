@@ -95,7 +95,7 @@ async function measureFlink<C>(
   );
 }
 
-function shapeOf(topology: Topology): { readonly workers: number; readonly slots: number } {
+export function shapeOf(topology: Topology): { readonly workers: number; readonly slots: number } {
   const [workers = 1, slots = 1] = topology.split('x').map(Number);
   return { workers, slots };
 }
@@ -154,7 +154,7 @@ async function runCourse<C>(
 }
 
 /** @throws Error when a record was lost, doubled or changed: the row is void */
-function checkSums(title: string, proof: Proof, expected: unknown): void {
+export function checkSums(title: string, proof: Proof, expected: unknown): void {
   if (isDeepStrictEqual(expected, proof.sums)) return;
   throw new Error(
     `${title}: the tallies are not those of the input: ` +
@@ -162,7 +162,7 @@ function checkSums(title: string, proof: Proof, expected: unknown): void {
   );
 }
 
-function measurementOfRaw(
+export function measurementOfRaw(
   benchmark: string,
   topology: Topology,
   records: number,
@@ -181,7 +181,7 @@ function measurementOfRaw(
   };
 }
 
-function others({
+export function others({
   foreignCores,
   stealCores,
   noisy,
