@@ -26,6 +26,8 @@ export interface Proof {
 export interface ThroughputOptions<C> {
   readonly benchmark: string;
   readonly jobFile: string;
+  /** The raw loop that does the same records; that of the benchmark unless told. */
+  readonly rawLoop?: string;
   /** Adds the committed epochs up. */
   readonly prove: (tallies: readonly C[]) => Proof;
   /** The part of the raw loop's sums that the proof speaks of; all of them unless told. */
@@ -128,7 +130,7 @@ async function runCourse<C>(
   const gcSeconds = await cluster.gcSeconds(load);
   await closed?.(rate);
   note(`${title}: the raw loop does the same records`);
-  const raw = await runRawLoop(benchmark, proof.counts);
+  const raw = await runRawLoop(options.rawLoop ?? benchmark, proof.counts);
   checkSums(title, proof, options.rawSums === undefined ? raw.sums : options.rawSums(raw.sums));
   const records = proof.counts.reduce((sum, count) => sum + count, 0);
   const perCpu = (rate * ((load.toMs - load.fromMs) / 1000)) / load.cpuSeconds;
