@@ -40,8 +40,12 @@ export class BenchCluster implements MeasuredCluster {
   readonly cluster: EmbeddedCluster;
   readonly client: RestClient;
 
-  private constructor(folder: string, cluster: EmbeddedCluster) {
+  /** When the first process was started, by the machine's monotonic clock. */
+  readonly startedMs: number;
+
+  private constructor(folder: string, cluster: EmbeddedCluster, startedMs: number) {
     this.folder = folder;
+    this.startedMs = startedMs;
     this.cluster = cluster;
     this.client = new RestClient({ address: cluster.rest });
   }
@@ -61,9 +65,10 @@ export class BenchCluster implements MeasuredCluster {
     try {
       const { workers, slots } = options;
       const dataDir = path.join(folder, 'data');
+      const startedMs = machineMs();
       const embedded = await startEmbeddedCluster({ workers, slots, dataDir, clock: systemClock });
       try {
-        return await measure(new BenchCluster(folder, embedded));
+        return await measure(new BenchCluster(folder, embedded, startedMs));
       } finally {
         await embedded.close();
       }
@@ -99,12 +104,12 @@ export class BenchCluster implements MeasuredCluster {
     params: Readonly<Record<string, string>> = {},
     parallelism = 2,
   ): Promise<string> {
-    const bundle = await createBundle({
-      file: path.join('bench', 'jobs', file),
-      params: { folder: this.tallyFolder, ...params },
-      workingFolder: PACKAGE_ROOT,
-    });
-    const { bundleId } = await this.client.uploadBundle(bundle.archive);
+    const archive = await bundleOf(file, { folder: this.tallyFolder, ...params });
+    return this.submitBundle(archive, parallelism);
+  }
+
+  async submitBundle(archive: Uint8Array, parallelism: number): Promise<string> {
+    const { bundleId } = await this.client.uploadBundle(archive);
     return (await this.client.submitJob({ bundleId, parallelism })).jobId;
   }
 
@@ -190,6 +195,19 @@ export class BenchCluster implements MeasuredCluster {
       await delay(POLL_MS);
     }
   }
+}
+
+/** The archive of a job in bench/jobs. */
+export async function bundleOf(
+  file: string,
+  params: Readonly<Record<string, string>>,
+): Promise<Uint8Array> {
+  const bundle = await createBundle({
+    file: path.join('bench', 'jobs', file),
+    params,
+    workingFolder: PACKAGE_ROOT,
+  });
+  return bundle.archive;
 }
 
 function setVariable(name: string, value: number | undefined): void {

@@ -64,6 +64,7 @@ export class FlinkCluster implements MeasuredCluster {
   readonly #options: FlinkClusterOptions;
   readonly #processes: PeerProcess[] = [];
   #client: FlinkClient | undefined;
+  #startedMs = 0;
 
   private constructor(folder: string, options: FlinkClusterOptions) {
     this.#folder = folder;
@@ -90,10 +91,24 @@ export class FlinkCluster implements MeasuredCluster {
     return path.join(this.#folder, 'tally');
   }
 
-  /** @param job a name that PeerJob knows */
-  async submit(job: string, checkpointIntervalMs: number, parallelism = 2): Promise<string> {
-    const jar = await this.#rest.uploadJar(this.#options.build.jar);
-    const args = [job, this.tallyFolder, String(checkpointIntervalMs)];
+  /** When the first process was started, by the machine's monotonic clock. */
+  get startedMs(): number {
+    return this.#startedMs;
+  }
+
+  /**
+   * @param job a name that PeerJob knows
+   * @param folder where the tallies go
+   */
+  async submit(
+    job: string,
+    checkpointIntervalMs: number,
+    folder = this.tallyFolder,
+  ): Promise<string> {
+    const { build, workers, slots } = this.#options;
+    const jar = await this.#rest.uploadJar(build.jar);
+    const args = [job, folder, String(checkpointIntervalMs)];
+    const parallelism = workers * slots;
     const jobId = await this.#rest.runJar(jar, ENTRY_CLASS, args, parallelism);
     await this.#until('all of its tasks run', START_TIMEOUT_MS, async () => {
       const { state, vertices } = await this.#rest.job(jobId);
@@ -156,8 +171,10 @@ export class FlinkCluster implements MeasuredCluster {
       this.#configuration(restPort, await freePort()),
     );
     this.#client = new FlinkClient(`127.0.0.1:${restPort}`);
-    this.#spawn('coordinator', COORDINATOR_MAIN, await this.#memory('GET_JM_RESOURCE_PARAMS'));
+    const coordinatorMemory = await this.#memory('GET_JM_RESOURCE_PARAMS');
     const memory = await this.#memory('GET_TM_RESOURCE_PARAMS');
+    this.#startedMs = machineMs();
+    this.#spawn('coordinator', COORDINATOR_MAIN, coordinatorMemory);
     // A worker that comes first misses the coordinator and waits ten seconds for its second try.
     await this.#until('the coordinator answers', START_TIMEOUT_MS, () =>
       this.#rest.slots().then(

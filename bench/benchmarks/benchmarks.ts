@@ -2,12 +2,14 @@
 import type { Benchmark } from '../measurement.js';
 import { backpressure } from './backpressure.js';
 import { checkpoint } from './checkpoint.js';
+import { coldStart } from './cold-start.js';
 import { idle } from './idle.js';
 import { json } from './json.js';
 import { latency } from './latency.js';
 import { nexmark } from './nexmark.js';
 import { passthrough } from './passthrough.js';
 import { recovery } from './recovery.js';
+import { scaleOut } from './scale-out.js';
 import { state } from './state.js';
 import { unaligned } from './unaligned.js';
 import { window } from './window.js';
@@ -20,6 +22,8 @@ export const BENCHMARKS: readonly Benchmark[] = [
   ...nexmark,
   latency,
   recovery,
+  coldStart,
+  scaleOut,
   idle,
   backpressure,
   unaligned,

@@ -97,7 +97,7 @@ async function measureFlink<C>(
   );
 }
 
-export function shapeOf(topology: Topology): { readonly workers: number; readonly slots: number } {
+export function shapeOf(topology: string): { readonly workers: number; readonly slots: number } {
   const [workers = 1, slots = 1] = topology.split('x').map(Number);
   return { workers, slots };
 }
@@ -109,10 +109,10 @@ interface CourseOptions {
   readonly closed?: (recordsPerSecond: number) => Promise<void>;
 }
 
-async function runCourse<C>(
+export async function runCourse<C>(
   engine: { readonly engine: Engine; readonly engineVersion?: string },
-  options: ThroughputOptions<C>,
-  topology: Topology,
+  options: Omit<ThroughputOptions<C>, 'jobFile'>,
+  topology: string,
   { seconds, warmUpSeconds, note }: RunOptions,
   { cluster, submit, closed }: CourseOptions,
 ): Promise<Course> {
@@ -166,7 +166,7 @@ export function checkSums(title: string, proof: Proof, expected: unknown): void 
 
 export function measurementOfRaw(
   benchmark: string,
-  topology: Topology,
+  topology: string,
   records: number,
   { checksum }: Proof,
   raw: RawResult,
