@@ -53,6 +53,14 @@ export interface FlinkClusterOptions {
   readonly stateBackend?: 'hashmap' | 'rocksdb';
 }
 
+export interface FlinkSubmitOptions {
+  readonly checkpointIntervalMs: number;
+  /** Where the tallies go; the cluster's own folder unless told. */
+  readonly folder?: string;
+  /** Of a bounded job. */
+  readonly events?: number;
+}
+
 /** Flags of the Java process and arguments of its main class. */
 interface MemorySettings {
   readonly jvm: readonly string[];
@@ -96,18 +104,13 @@ export class FlinkCluster implements MeasuredCluster {
     return this.#startedMs;
   }
 
-  /**
-   * @param job a name that PeerJob knows
-   * @param folder where the tallies go
-   */
-  async submit(
-    job: string,
-    checkpointIntervalMs: number,
-    folder = this.tallyFolder,
-  ): Promise<string> {
+  /** @param job a name that PeerJob knows */
+  async submit(job: string, options: FlinkSubmitOptions): Promise<string> {
     const { build, workers, slots } = this.#options;
+    const { checkpointIntervalMs, folder = this.tallyFolder, events } = options;
     const jar = await this.#rest.uploadJar(build.jar);
     const args = [job, folder, String(checkpointIntervalMs)];
+    if (events !== undefined) args.push(String(events));
     const parallelism = workers * slots;
     const jobId = await this.#rest.runJar(jar, ENTRY_CLASS, args, parallelism);
     await this.#until('all of its tasks run', START_TIMEOUT_MS, async () => {

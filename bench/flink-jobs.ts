@@ -13,4 +13,7 @@ export const FLINK_JOBS: ReadonlyMap<string, FlinkJobOptions> = new Map([
   ['window', { checkpointIntervalMs: 10_000, ratioMin: 1.2 }],
   ['state', { checkpointIntervalMs: 10_000, ratioMin: 1 }],
   ['json', { checkpointIntervalMs: 10_000, ratioMin: 1.5 }],
+  ['nexmark-q1', { checkpointIntervalMs: 10_000, ratioMin: 1 }],
+  ['nexmark-q5', { checkpointIntervalMs: 10_000, ratioMin: 1 }],
+  ['nexmark-q8', { checkpointIntervalMs: 10_000, ratioMin: 1 }],
 ]);

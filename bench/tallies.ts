@@ -65,6 +65,12 @@ export async function firstRecordMs(
   return times.sort((a, b) => a - b)[subtasks - 1];
 }
 
+/** When the last word of any sink came, on the machine's clock. */
+export async function lastTraceMs(folder: string): Promise<number> {
+  const traces = await readTraces(folder);
+  return Math.max(...traces.map(({ points }) => points.at(-1)?.[0] ?? -Infinity));
+}
+
 /** Latest attempt that wrote anything. */
 export async function latestAttempt(folder: string): Promise<number> {
   return Math.max(0, ...(await readTraces(folder)).map((trace) => trace.attempt));

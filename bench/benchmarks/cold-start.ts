@@ -47,18 +47,18 @@ async function firstRecord(folder: string): Promise<number> {
 
 /** Of some submissions in turn: from each one to its first record, ms. */
 async function medianOfSubmissions(
-  { tallyFolder, stop }: { readonly tallyFolder: string; stop(jobId: string): Promise<void> },
+  cluster: Pick<Cluster, 'tallyFolder' | 'stop'>,
   name: string,
   submit: (folder: string) => Promise<() => Promise<string>>,
 ): Promise<number> {
   const times: number[] = [];
   for (let round = 0; round < SUBMISSIONS; round++) {
-    const folder = path.join(tallyFolder, `${name}-${round}`);
+    const folder = path.join(cluster.tallyFolder, `${name}-${round}`);
     const start = await submit(folder);
     const submittedMs = machineMs();
     const jobId = await start();
     times.push((await firstRecord(folder)) - submittedMs);
-    await stop(jobId);
+    await cluster.stop(jobId);
   }
   return times.sort((a, b) => a - b)[Math.floor(SUBMISSIONS / 2)] ?? NaN;
 }
@@ -80,15 +80,11 @@ async function measureOurs(): Promise<Measurement> {
       const jobId = await cluster.submit(`${JOB}.ts`, { folder: coldFolder });
       const coldMs = (await firstRecord(coldFolder)) - cluster.startedMs;
       await cluster.stop(jobId);
-      const warm = {
-        tallyFolder: cluster.tallyFolder,
-        stop: (running: string) => cluster.stop(running),
-      };
-      const restMs = await medianOfSubmissions(warm, 'rest', async (folder) => {
+      const restMs = await medianOfSubmissions(cluster, 'rest', async (folder) => {
         const archive = await bundleOf(`${JOB}.ts`, { folder });
         return () => cluster.submitBundle(archive, SLOTS);
       });
-      const cliMs = await medianOfSubmissions(warm, 'cli', (folder) =>
+      const cliMs = await medianOfSubmissions(cluster, 'cli', (folder) =>
         Promise.resolve(() => submitByCommand(cluster.cluster.rest, folder)),
       );
       return { coldMs, restMs, cliMs };
@@ -126,19 +122,15 @@ async function submitByCommand(rest: string, folder: string): Promise<string> {
 
 /** A jar is there before it is submitted, as our bundle is for the REST API. */
 async function measureFlink(build: FlinkBuild): Promise<Measurement> {
-  const intervalMs = FLINK_JOBS.get(JOB)?.checkpointIntervalMs ?? NaN;
+  const checkpointIntervalMs = FLINK_JOBS.get(JOB)?.checkpointIntervalMs ?? NaN;
   return FlinkCluster.with({ build, workers: 1, slots: SLOTS }, async (cluster) => {
     const { result: figures, load } = await watched(cluster, async () => {
       const coldFolder = path.join(cluster.tallyFolder, 'cold');
-      const jobId = await cluster.submit(JOB, intervalMs, coldFolder);
+      const jobId = await cluster.submit(JOB, { checkpointIntervalMs, folder: coldFolder });
       const coldMs = (await firstRecord(coldFolder)) - cluster.startedMs;
       await cluster.stop(jobId);
-      const warm = {
-        tallyFolder: cluster.tallyFolder,
-        stop: (running: string) => cluster.stop(running),
-      };
-      const restMs = await medianOfSubmissions(warm, 'rest', (folder) =>
-        Promise.resolve(() => cluster.submit(JOB, intervalMs, folder)),
+      const restMs = await medianOfSubmissions(cluster, 'rest', (folder) =>
+        Promise.resolve(() => cluster.submit(JOB, { checkpointIntervalMs, folder })),
       );
       return { coldMs, restMs };
     });

@@ -3,61 +3,145 @@
  * starting up included; the tally must be what the naive model of the query comes to.
  */
 import { BenchCluster } from '../bench-cluster.js';
+import { FlinkCluster } from '../flink-cluster.js';
+import { FLINK_JOBS } from '../flink-jobs.js';
 import { NEXMARK_MODELS } from '../jobs/nexmark/models.js';
 import type { RowSums } from '../jobs/nexmark/row-tally.js';
-import type { Benchmark, Measurement, RunOptions, Topology } from '../measurement.js';
+import type { MeasuredCluster } from '../measured-cluster.js';
+import type { Benchmark, Engine, Measurement, RunOptions, Topology } from '../measurement.js';
 import { printProfile } from '../profile-split.js';
 import { runRawLoop } from '../raw-loop.js';
-import { readTallies } from '../tallies.js';
-import { checkSums, measurementOfRaw, others, shapeOf } from './throughput.js';
+import type { RawResult } from '../raw-loop-main.js';
+import { lastTraceMs, readTallies } from '../tallies.js';
+import {
+  checkSums,
+  measurementOfRaw,
+  others,
+  shapeOf,
+  withRatios,
+  withTarget,
+  type Proof,
+} from './throughput.js';
 
 /** So many for each second that the measurement is to last. */
 const EVENTS_PER_SECOND = 500_000;
 
+/** A cluster, and the job on it that is to be measured. */
+interface Started {
+  readonly cluster: MeasuredCluster;
+  /** Resolves with the job's id once all of its tasks run. */
+  readonly start: () => Promise<string>;
+  /** Called when all processes have ended. */
+  readonly closed?: (recordsPerSecond: number) => Promise<void>;
+}
+
+interface Query {
+  readonly benchmark: string;
+  readonly topology: Topology;
+  readonly events: number;
+  readonly note: (text: string) => void;
+}
+
 async function measure(
   query: string,
   topology: Topology,
-  { seconds, profile, note }: RunOptions,
+  runOptions: RunOptions,
 ): Promise<readonly Measurement[]> {
+  const { seconds, note } = runOptions;
   const benchmark = `nexmark-${query}`;
   const events = Math.round(seconds * EVENTS_PER_SECOND);
-  const shape = { ...shapeOf(topology), ...(profile ? { profileAfterMs: 0 } : {}) };
-  return BenchCluster.with(shape, async (cluster) => {
-    note(`${benchmark} ${topology}: ${events} events`);
-    const jobId = await cluster.submit(`nexmark/${query}.ts`, { events: String(events) });
-    await cluster.running(jobId);
-    const load = await cluster.watch(cluster.finished(jobId));
-    const tallies = await readTallies<RowSums>(cluster.tallyFolder);
-    const total = tallies.reduce((sum, tally) => sum + tally.sum, 0);
-    const proof = { counts: [events], sums: { sum: total }, checksum: total.toString(16) };
-    await cluster.close();
-    const gcSeconds = await cluster.gcSeconds(load);
-    const rate = (events * 1000) / (load.toMs - load.fromMs);
-    const perCpu = events / load.cpuSeconds;
-    if (profile) await printProfile(cluster.probeFolder, rate, note);
-    note(`${benchmark} ${topology}: the naive model does the same events`);
-    const raw = await runRawLoop(benchmark, proof.counts);
-    checkSums(`${benchmark} ${topology}`, proof, raw.sums);
-    return [
-      {
-        benchmark,
-        topology,
-        engine: 'millrace',
-        recordsPerSecond: Math.round(rate),
-        recordsPerCpuSecond: Math.round(perCpu),
-        cpuSeconds: load.cpuSeconds,
-        rssBytesMax: load.rssBytesMax,
-        gcShare: gcSeconds / load.cpuSeconds,
-        records: events,
-        checksum: proof.checksum,
-        rawRecordsPerSecond: Math.round(raw.recordsPerSecond),
-        ratioToRaw: rate / raw.recordsPerSecond,
-        ratioToRawPerCpu: perCpu / raw.recordsPerCpuSecond,
-        ...others(load),
+  const of = { benchmark, topology, events, note };
+  const ours = await measureOurs(query, of, runOptions);
+  const flink = await measureFlink(of, runOptions);
+  note(`${benchmark} ${topology}: the naive model does the same events`);
+  const raw = await runRawLoop(benchmark, [events]);
+  for (const { measurement, proof } of flink === undefined ? [ours] : [ours, flink]) {
+    checkSums(`${benchmark} ${topology} ${measurement.engine}`, proof, raw.sums);
+  }
+  const measured = withRatioToRaw(ours.measurement, raw);
+  return [
+    withTarget(withRatios(measured, flink?.measurement), undefined),
+    ...(flink === undefined ? [] : [withRatioToRaw(flink.measurement, raw)]),
+    measurementOfRaw(benchmark, topology, events, ours.proof, raw),
+  ];
+}
+
+function measureOurs(query: string, of: Query, { profile, note }: RunOptions): Promise<Course> {
+  const shape = { ...shapeOf(of.topology), ...(profile ? { profileAfterMs: 0 } : {}) };
+  return BenchCluster.with(shape, (cluster) =>
+    runBounded({ engine: 'millrace' }, of, {
+      cluster,
+      start: async () => {
+        const jobId = await cluster.submit(`nexmark/${query}.ts`, { events: String(of.events) });
+        await cluster.running(jobId);
+        return jobId;
       },
-      measurementOfRaw(benchmark, topology, events, proof, raw),
-    ];
-  });
+      closed: async (rate) => {
+        if (profile) await printProfile(cluster.probeFolder, rate, note);
+      },
+    }),
+  );
+}
+
+async function measureFlink(of: Query, { flink }: RunOptions): Promise<Course | undefined> {
+  const peer = FLINK_JOBS.get(of.benchmark);
+  if (flink === undefined || peer === undefined) return undefined;
+  return FlinkCluster.with({ build: flink, ...shapeOf(of.topology) }, (cluster) =>
+    runBounded({ engine: 'flink', engineVersion: flink.version }, of, {
+      cluster,
+      start: () => cluster.submit(of.benchmark, { ...peer, events: of.events }),
+    }),
+  );
+}
+
+interface Course {
+  readonly measurement: Measurement;
+  readonly proof: Proof;
+}
+
+async function runBounded(
+  engine: { readonly engine: Engine; readonly engineVersion?: string },
+  { benchmark, topology, events, note }: Query,
+  { cluster, start, closed }: Started,
+): Promise<Course> {
+  note(`${benchmark} ${topology} ${engine.engine}: ${events} events`);
+  const jobId = await start();
+  const load = await cluster.watch(cluster.finished(jobId));
+  // Flink waits for its next checkpoint before a job has finished: its last record counts.
+  const endedMs = engine.engine === 'flink' ? await lastTraceMs(cluster.tallyFolder) : load.toMs;
+  const tallies = await readTallies<RowSums>(cluster.tallyFolder);
+  const total = tallies.reduce((sum, tally) => sum + tally.sum, 0);
+  const proof = { counts: [events], sums: { sum: total }, checksum: total.toString(16) };
+  await cluster.close();
+  const gcSeconds = await cluster.gcSeconds(load);
+  const rate = (events * 1000) / (endedMs - load.fromMs);
+  await closed?.(rate);
+  return {
+    proof,
+    measurement: {
+      benchmark,
+      topology,
+      ...engine,
+      recordsPerSecond: Math.round(rate),
+      recordsPerCpuSecond: Math.round(events / load.cpuSeconds),
+      cpuSeconds: load.cpuSeconds,
+      rssBytesMax: load.rssBytesMax,
+      gcShare: gcSeconds / load.cpuSeconds,
+      records: events,
+      checksum: proof.checksum,
+      ...others(load),
+    },
+  };
+}
+
+function withRatioToRaw(measurement: Measurement, raw: RawResult): Measurement {
+  const { recordsPerSecond = NaN, recordsPerCpuSecond = NaN } = measurement;
+  return {
+    ...measurement,
+    rawRecordsPerSecond: Math.round(raw.recordsPerSecond),
+    ratioToRaw: recordsPerSecond / raw.recordsPerSecond,
+    ratioToRawPerCpu: recordsPerCpuSecond / raw.recordsPerCpuSecond,
+  };
 }
 
 const DESCRIPTIONS: Readonly<Record<string, string>> = {

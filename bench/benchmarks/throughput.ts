@@ -92,7 +92,7 @@ async function measureFlink<C>(
   return FlinkCluster.with({ build, ...shapeOf(topology) }, (cluster) =>
     runCourse({ engine: 'flink', engineVersion: build.version }, options, topology, runOptions, {
       cluster,
-      submit: () => cluster.submit(options.benchmark, peer.checkpointIntervalMs),
+      submit: () => cluster.submit(options.benchmark, peer),
     }),
   );
 }

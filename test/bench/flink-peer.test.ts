@@ -30,6 +30,6 @@ test('Flink’s version is the one in the peer’s pom', (t) => {
 
 test('the peer has a job for every benchmark that it is to be measured in', (t) => {
   const door = readFileSync('bench/peers/flink/src/main/java/millrace/bench/PeerJob.java', 'utf8');
-  const jobs = [...door.matchAll(/case "([a-z]+)" ->/g)].map((match) => match[1]);
+  const jobs = [...door.matchAll(/case "([a-z0-9-]+)" ->/g)].map((match) => match[1]);
   t.deepEqual([...FLINK_JOBS.keys()].sort(), jobs.sort());
 });

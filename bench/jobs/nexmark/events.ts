@@ -85,6 +85,11 @@ const emails = names.map((name) => `${name.toLowerCase().replace(' ', '.')}@exam
 const channels = Array.from({ length: CHANNELS }, (_, i) => `channel-${i}`);
 const urls = Array.from({ length: 997 }, (_, i) => `https://www.example.org/item.htm?query=${i}`);
 const hotUrls = HOT_CHANNELS.map((name) => `https://www.example.org/${name}/item.htm?query=1`);
+const PRICE_BITS = 16;
+const PRICE_STEPS = 1 << PRICE_BITS;
+const prices = Array.from({ length: PRICE_STEPS + 1 }, (_, step) =>
+  Math.round(Math.pow(10, (step / PRICE_STEPS) * 6) * 100),
+);
 const personExtra = FILLER.slice(0, 96);
 const auctionExtra = FILLER.slice(0, 380);
 const bidExtra = FILLER.slice(0, 20);
@@ -101,9 +106,12 @@ function below(n: number, k: number, bound: number): number {
   return chance(n, k) % bound;
 }
 
-/** 1.00 to 1,000,000.00 in cents, evenly by its logarithm. */
+/** 1.00 to 1,000,000.00 in cents, evenly by its logarithm; in whole numbers, which every machine has alike. */
 function price(n: number, k: number): number {
-  return Math.round(Math.pow(10, (chance(n, k) / 0x1_0000_0000) * 6) * 100);
+  const drawn = chance(n, k);
+  const from = prices[drawn >>> PRICE_BITS] ?? 0;
+  const to = prices[(drawn >>> PRICE_BITS) + 1] ?? 0;
+  return from + Math.floor(((to - from) * (drawn & (PRICE_STEPS - 1))) / PRICE_STEPS);
 }
 
 /** Number of the latest person up to event n, from 0. */

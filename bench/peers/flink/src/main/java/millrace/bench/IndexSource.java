@@ -14,8 +14,7 @@ import org.apache.flink.core.io.InputStatus;
 import org.apache.flink.core.io.SimpleVersionedSerializer;
 
 /**
- * A source without end that makes record i from i: one record a poll, no rate limiter, one split for
- * each subtask. A split's indices ascend, so event time that ascends with the index needs no more
+ * A source that makes record i from i: one record a poll, no rate limiter, one split for each subtask. A split's indices ascend, so event time that ascends with the index needs no more
  * than the source's own watermark.
  */
 public final class IndexSource<T> implements Source<T, IndexSplit, Integer> {
@@ -27,14 +26,22 @@ public final class IndexSource<T> implements Source<T, IndexSplit, Integer> {
   }
 
   private final Generator<T> generator;
+  private final long count;
 
+  /** Without end. */
   public IndexSource(Generator<T> generator) {
+    this(generator, Long.MAX_VALUE);
+  }
+
+  /** Indices below `count`. */
+  public IndexSource(Generator<T> generator, long count) {
     this.generator = generator;
+    this.count = count;
   }
 
   @Override
   public Boundedness getBoundedness() {
-    return Boundedness.CONTINUOUS_UNBOUNDED;
+    return count == Long.MAX_VALUE ? Boundedness.CONTINUOUS_UNBOUNDED : Boundedness.BOUNDED;
   }
 
   @Override
@@ -62,7 +69,7 @@ public final class IndexSource<T> implements Source<T, IndexSplit, Integer> {
 
   @Override
   public SourceReader<T, IndexSplit> createReader(SourceReaderContext context) {
-    return new Reader<>(generator);
+    return new Reader<>(generator, count);
   }
 
   private static final class Enumerator implements SplitEnumerator<IndexSplit, Integer> {
@@ -100,13 +107,15 @@ public final class IndexSource<T> implements Source<T, IndexSplit, Integer> {
 
   private static final class Reader<T> implements SourceReader<T, IndexSplit> {
     private final Generator<T> generator;
+    private final long count;
     private final CompletableFuture<Void> assigned = new CompletableFuture<>();
     private IndexSplit split;
     private long next;
     private int stride;
 
-    Reader(Generator<T> generator) {
+    Reader(Generator<T> generator, long count) {
       this.generator = generator;
+      this.count = count;
     }
 
     @Override
@@ -115,6 +124,7 @@ public final class IndexSource<T> implements Source<T, IndexSplit, Integer> {
     @Override
     public InputStatus pollNext(ReaderOutput<T> output) {
       if (split == null) return InputStatus.NOTHING_AVAILABLE;
+      if (next >= count) return InputStatus.END_OF_INPUT;
       T record = generator.make(next);
       next += stride;
       output.collect(record);

@@ -6,7 +6,7 @@ import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 
 /**
- * The door of the jar: `PeerJob JOB FOLDER CHECKPOINT_INTERVAL_MS`. Everything that a user of Flink
+ * The door of the jar: `PeerJob JOB FOLDER CHECKPOINT_INTERVAL_MS [EVENTS]`. Everything that a user of Flink
  * would leave alone is left alone; what is set comes from the cluster's configuration.
  */
 public final class PeerJob {
@@ -41,6 +41,9 @@ public final class PeerJob {
                       new Transactions(Transactions.USERS, WindowJob.RECORDS_PER_MS)),
                   ascending),
               folder);
+      case "nexmark-q1" -> NexmarkJobs.q1(events(env, Long.parseLong(args[3])), folder);
+      case "nexmark-q5" -> NexmarkJobs.q5(events(env, Long.parseLong(args[3])), folder);
+      case "nexmark-q8" -> NexmarkJobs.q8(events(env, Long.parseLong(args[3])), folder);
       default -> throw new IllegalArgumentException("there is no job " + job);
     }
     env.execute("bench-" + job);
@@ -52,5 +55,14 @@ public final class PeerJob {
       WatermarkStrategy<Transaction> watermarks) {
     return env.fromSource(
         new IndexSource<>(made), watermarks, "transactions", TypeInformation.of(Transaction.class));
+  }
+
+  private static DataStream<NexmarkEvent> events(StreamExecutionEnvironment env, long count) {
+    return env.fromSource(
+        new IndexSource<>(new NexmarkEvents(), count),
+        WatermarkStrategy.<NexmarkEvent>forMonotonousTimestamps()
+            .withTimestampAssigner((event, given) -> event.dateTime()),
+        "events",
+        TypeInformation.of(NexmarkEvent.class));
   }
 }
