@@ -116,7 +116,8 @@ export class FlinkCluster implements MeasuredCluster {
     await this.#until('all of its tasks run', START_TIMEOUT_MS, async () => {
       const { state, vertices } = await this.#rest.job(jobId);
       if (state === 'FAILED') throw await this.#voided(jobId, state);
-      return vertices.every(({ status }) => status === 'RUNNING');
+      // The source of a bounded job may be through before another look.
+      return vertices.every(({ status }) => status === 'RUNNING' || status === 'FINISHED');
     });
     return jobId;
   }
@@ -214,6 +215,8 @@ export class FlinkCluster implements MeasuredCluster {
       'execution.checkpointing.dir': `file://${folder('checkpoints')}`,
       // What would fall back to Kryo is an error instead.
       'pipeline.generic-types': false,
+      // Ms for which the REST API repeats what it said of a job; 3 s would hide short ones.
+      'web.refresh-interval': 500,
       // A restart would void the row.
       'restart-strategy.type': 'none',
     })

@@ -18,8 +18,8 @@ interface Trace {
   readonly points: readonly TracePoint[];
 }
 
-async function readTraces(folder: string): Promise<Trace[]> {
-  const names = (await readdir(folder).catch(() => [])).filter((name) => name.startsWith('trace-'));
+async function readTraces(folder: string, prefix = 'trace-'): Promise<Trace[]> {
+  const names = (await readdir(folder).catch(() => [])).filter((name) => name.startsWith(prefix));
   return Promise.all(
     names.map(async (name) => ({
       attempt: Number(name.slice(name.lastIndexOf('-') + 1)),
@@ -63,6 +63,12 @@ export async function firstRecordMs(
     .filter((trace) => trace.attempt >= attempt)
     .flatMap(({ points }) => points[0]?.[0] ?? []);
   return times.sort((a, b) => a - b)[subtasks - 1];
+}
+
+/** Events that a bounded source had made by a time, as bench/jobs/nexmark/progress.ts notes it. */
+export async function progressAt(folder: string, atMs: number): Promise<number> {
+  const traces = await readTraces(folder, 'progress-');
+  return traces.reduce((sum, { points }) => sum + countAt(points, atMs), 0);
 }
 
 /** When the last word of any sink came, on the machine's clock. */

@@ -1,7 +1,9 @@
 import test from 'ava';
 import { appendFileSync } from 'node:fs';
 import path from 'node:path';
-import { countAt, rateBetween } from '../../bench/tallies.js';
+import { noteProgress } from '../../bench/jobs/nexmark/progress.js';
+import { machineMs } from '../../bench/jobs/tally-sink.js';
+import { countAt, progressAt, rateBetween } from '../../bench/tallies.js';
 import { temporaryFolder } from '../temporary-folder.js';
 
 test('what was taken by a time is what the trace said last before it', (t) => {
@@ -26,4 +28,11 @@ test('a sink that took nothing in the window is told of', async (t) => {
   const folder = await temporaryFolder(t);
   appendFileSync(path.join(folder, 'trace-tally-0-1'), '500.0 1000\n');
   await t.throwsAsync(rateBetween(folder, 1000, 3000), { message: /took nothing/ });
+});
+
+test('progress is that of all splits, by what they said last', async (t) => {
+  const folder = await temporaryFolder(t);
+  for (let index = 0; index < 8 * 8192 + 2; index++) noteProgress(folder, index);
+  t.is(await progressAt(folder, machineMs()), 2 * 8192);
+  t.is(await progressAt(folder, 0), 0);
 });

@@ -11,6 +11,7 @@ import {
 import { generatorSource } from 'millrace/generator';
 import { tallySink } from '../tally-sink.js';
 import { NexmarkEvent, nexmarkEvent, type BidEvent } from './events.js';
+import { noteProgress } from './progress.js';
 import { RowTally } from './row-tally.js';
 
 export const NEXMARK_SPLITS = 8;
@@ -28,7 +29,7 @@ export function nexmarkJob<Row>(name: string, query: NexmarkQuery<Row>): Job {
     events: param.integer({ help: 'events of the bounded source' }),
   };
   return job(`bench-nexmark-${name}`, { params }, (env, { folder, events }) => {
-    query.build(source(env, events)).sinkTo(
+    query.build(source(env, folder, events)).sinkTo(
       'tally',
       tallySink({
         folder,
@@ -39,12 +40,15 @@ export function nexmarkJob<Row>(name: string, query: NexmarkQuery<Row>): Job {
   });
 }
 
-function source(env: StreamEnvironment, events: number): Stream<NexmarkEvent> {
+function source(env: StreamEnvironment, folder: string, events: number): Stream<NexmarkEvent> {
   return env.source(
     'events',
     generatorSource({
       schema: NexmarkEvent,
-      generate: nexmarkEvent,
+      generate: (index) => {
+        noteProgress(folder, index);
+        return nexmarkEvent(index);
+      },
       count: events,
       splits: NEXMARK_SPLITS,
     }),

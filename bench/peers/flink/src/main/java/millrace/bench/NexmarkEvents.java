@@ -63,8 +63,15 @@ public final class NexmarkEvents implements IndexSource.Generator<NexmarkEvent> 
     }
   }
 
+  private final Progress progress;
+
+  NexmarkEvents(String folder) {
+    progress = new Progress(folder);
+  }
+
   @Override
   public NexmarkEvent make(long n) {
+    progress.note(n);
     NexmarkEvent event = new NexmarkEvent();
     long offset = n % ROUND;
     if (offset < PERSONS) event.person = person(n);

@@ -41,9 +41,9 @@ public final class PeerJob {
                       new Transactions(Transactions.USERS, WindowJob.RECORDS_PER_MS)),
                   ascending),
               folder);
-      case "nexmark-q1" -> NexmarkJobs.q1(events(env, Long.parseLong(args[3])), folder);
-      case "nexmark-q5" -> NexmarkJobs.q5(events(env, Long.parseLong(args[3])), folder);
-      case "nexmark-q8" -> NexmarkJobs.q8(events(env, Long.parseLong(args[3])), folder);
+      case "nexmark-q1" -> NexmarkJobs.q1(events(env, folder, args[3]), folder);
+      case "nexmark-q5" -> NexmarkJobs.q5(events(env, folder, args[3]), folder);
+      case "nexmark-q8" -> NexmarkJobs.q8(events(env, folder, args[3]), folder);
       default -> throw new IllegalArgumentException("there is no job " + job);
     }
     env.execute("bench-" + job);
@@ -57,9 +57,10 @@ public final class PeerJob {
         new IndexSource<>(made), watermarks, "transactions", TypeInformation.of(Transaction.class));
   }
 
-  private static DataStream<NexmarkEvent> events(StreamExecutionEnvironment env, long count) {
+  private static DataStream<NexmarkEvent> events(
+      StreamExecutionEnvironment env, String folder, String count) {
     return env.fromSource(
-        new IndexSource<>(new NexmarkEvents(), count),
+        new IndexSource<>(new NexmarkEvents(folder), Long.parseLong(count)),
         WatermarkStrategy.<NexmarkEvent>forMonotonousTimestamps()
             .withTimestampAssigner((event, given) -> event.dateTime()),
         "events",
