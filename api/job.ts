@@ -9,6 +9,7 @@ import {
   validateStreamGraph,
   type CheckpointConfig,
   type RestartStrategyConfig,
+  type StateConfig,
   type StreamGraph,
 } from '../core/stream-graph.js';
 import { Declarations } from './declarations.js';
@@ -26,6 +27,8 @@ export interface JobOptions<P extends Params> {
   readonly maxParallelism?: number;
   readonly checkpoint?: Partial<CheckpointConfig>;
   readonly restart?: RestartStrategyConfig;
+  /** Where keyed state lives, and in how much memory of each slot; on the heap unless told. */
+  readonly state?: Partial<StateConfig>;
   /** Longest that a record waits for its chunk to fill while the receiver is busy; ms. 10 unless told. */
   readonly bufferTimeoutMs?: number;
   /** How often sources emit watermarks; ms. 100 unless told. */
@@ -47,6 +50,12 @@ export const DEFAULT_RESTART: RestartStrategyConfig = {
   multiplier: 1.5,
   maxMs: 60_000,
   resetAfterMs: 3_600_000,
+};
+
+/** With two slots, the default of a worker, a container of 1 GiB holds this and all the rest. */
+export const DEFAULT_STATE: StateConfig = {
+  backend: 'memory',
+  memoryBytesMax: 256 * 1024 * 1024,
 };
 
 /** A job as its file's default export. */
@@ -96,6 +105,7 @@ export function job<P extends Params = Record<never, never>>(
         maxParallelism: options.maxParallelism ?? MAX_PARALLELISM_DEFAULT,
         checkpoint: { ...DEFAULT_CHECKPOINT, ...options.checkpoint },
         restart: options.restart ?? DEFAULT_RESTART,
+        state: { ...DEFAULT_STATE, ...options.state },
         bufferTimeoutMs: options.bufferTimeoutMs ?? 10,
         watermarkIntervalMs: options.watermarkIntervalMs ?? 100,
         nodes: transformations.map((transformation) => transformation.node),

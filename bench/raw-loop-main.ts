@@ -8,7 +8,7 @@ import { keyGroupOf } from '../core/key-group.js';
 import { keyHash } from '../core/key-codec.js';
 import { PrefixTally } from './jobs/prefix-tally.js';
 import { NEXMARK_MODELS } from './jobs/nexmark/models.js';
-import { roll, STATE_USERS, type Rolling } from './jobs/state.js';
+import { roll, STATE_USERS, type Rolling } from './jobs/rolling-state.js';
 import { lineOf, transactionIn } from './jobs/transaction-lines.js';
 import {
   SPLITS,
@@ -16,6 +16,7 @@ import {
   USERS,
   withFee,
   withTax,
+  type Draw,
   type Transaction,
 } from './jobs/transactions.js';
 import { RECORDS_PER_MS, WINDOW_MS } from './jobs/window.js';
@@ -113,8 +114,14 @@ const LOOPS: Readonly<Record<string, RawLoop>> = {
         return tally.cut()[0] ?? [start, 0, 0];
       },
     ),
-  state: (counts) => {
-    const generate = transactionsOf({ users: STATE_USERS, recordsPerMs: 1 });
+  state: rollingLoop('cycle'),
+  'state-uniform': rollingLoop('uniform'),
+  'state-zipf': rollingLoop('zipf'),
+};
+
+function rollingLoop(draw: Draw): RawLoop {
+  return (counts) => {
+    const generate = transactionsOf({ users: STATE_USERS, draw, recordsPerMs: 1 });
     const states = new Map<string, Rolling>();
     let sum = 0;
     eachIndex(counts, (index) => {
@@ -124,8 +131,8 @@ const LOOPS: Readonly<Record<string, RawLoop>> = {
       sum += rolling.count;
     });
     return { sum };
-  },
-};
+  };
+}
 
 /** The queries as benchmarks are named; all events are one split. */
 const QUERIES: Readonly<Record<string, RawLoop>> = Object.fromEntries(

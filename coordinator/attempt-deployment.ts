@@ -114,7 +114,9 @@ export class AttemptDeployment {
   prepareSlots({ count }: EffectOf<'prepareSlots'>, attempt: Attempt): void {
     const { record, services } = this.#options;
     const { jobId, bundleId } = record();
-    const planned = services.scheduler.plan(jobId, count, this.#workersBySlice());
+    const { slots: available } = services.scheduler.resourcesOf(jobId);
+    const wanted = Math.min(count, available);
+    const planned = services.scheduler.plan(jobId, wanted, this.#workersBySlice());
     this.#preparing = new Set(planned);
     if (planned.length === 0) this.#options.emit({ kind: 'slotsPrepared' });
     for (const workerId of this.#preparing) {

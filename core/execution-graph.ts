@@ -29,6 +29,8 @@ import { INITIAL_RESTART_STATE, onFailure } from './restart-strategy.js';
 export const FAILURES_MAX = 32;
 /** A cancel is repeated this often until every slot of the attempt is free. */
 export const CANCEL_REPEAT_MS = 5_000;
+/** Prepared slots hold memory: for a restart that is further away they are not worth it. */
+const PREPARE_DELAY_MAX_MS = 5_000;
 
 interface Draft {
   state: ExecutionGraphState;
@@ -318,6 +320,9 @@ function fail(draft: Draft, failure: SerializedError, stamp: Stamp): void {
     stamp.nowMs,
   );
   if (decision.kind === 'restart') {
+    if (state.phase === 'DEPLOYED' && decision.delayMs <= PREPARE_DELAY_MAX_MS) {
+      draft.effects.push({ kind: 'prepareSlots', count: state.slots.length });
+    }
     draft.state = {
       ...state,
       restart,

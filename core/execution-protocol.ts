@@ -106,6 +106,8 @@ export type ExecutionEvent = Stamp &
 export type ExecutionEffect =
   /** Record the attempt's number durably and verify what it restores from; then attemptPrepared. */
   | { readonly kind: 'prepareAttempt'; readonly attempt: Attempt }
+  /** A restart is near: load what the next attempt needs while this one ends. */
+  | { readonly kind: 'prepareSlots'; readonly count: number }
   /** Told to the scaling decider, which knows how many. */
   | { readonly kind: 'slotsWanted'; readonly attempt: number }
   | { readonly kind: 'slotsUnwanted' }

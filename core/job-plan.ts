@@ -10,6 +10,7 @@ import type {
   OperatorKind,
   Partitioning,
   RestartStrategyConfig,
+  StateConfig,
   StateKind,
   StreamNode,
 } from './stream-graph.js';
@@ -63,6 +64,7 @@ export interface JobPlan {
   readonly maxParallelism: number;
   readonly checkpoint: CheckpointConfig;
   readonly restart: RestartStrategyConfig;
+  readonly state: StateConfig;
   readonly vertices: readonly PlannedVertex[];
   readonly exchanges: readonly PlannedExchange[];
   /** Outputs that are read and have no schema: slower, and not checked against what flows. */
@@ -95,7 +97,7 @@ function planOperator(node: StreamNode, vertex: JobVertex): PlannedOperator {
 }
 
 export function createJobPlan(graph: JobGraph): JobPlan {
-  const { nodes, checkpoint, restart } = graph.streamGraph;
+  const { nodes, checkpoint, restart, state } = graph.streamGraph;
   const byName = new Map(nodes.map((node) => [node.name, node]));
   const read = new Set(
     nodes.flatMap((node) => node.inputs.map((input) => `${input.from} ${input.output}`)),
@@ -106,6 +108,7 @@ export function createJobPlan(graph: JobGraph): JobPlan {
     maxParallelism: graph.maxParallelism,
     checkpoint,
     restart,
+    state,
     vertices: graph.vertices.map((vertex) => ({
       id: vertex.id,
       parallelism: vertex.parallelism,
@@ -164,11 +167,17 @@ function chainLines(operators: readonly PlannedOperator[], head: string, depth: 
   ];
 }
 
+function stateLine({ backend, memoryBytesMax }: StateConfig): string {
+  if (backend === 'memory') return 'keyed state in memory';
+  return `keyed state in rocksdb, ${Math.round(memoryBytesMax / (1024 * 1024))} MiB of memory a slot`;
+}
+
 /** The plan for a reader: one block per chain, what it receives first. Lines end in "\n". */
 export function renderJobPlan(plan: JobPlan): string {
   const lines = [
     `job ${plan.jobName}  parallelism ${plan.parallelism} (at most ${plan.maxParallelism})`,
     `checkpoint every ${plan.checkpoint.intervalMs} ms, restart strategy ${plan.restart.kind}`,
+    stateLine(plan.state),
   ];
   for (const [index, vertex] of plan.vertices.entries()) {
     lines.push('', `chain ${index + 1}: ${vertex.id}  x${vertex.parallelism}`);

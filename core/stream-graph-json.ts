@@ -8,7 +8,9 @@ import { JsonShapeError, type JsonReader } from './json-reader.js';
 import {
   validateStreamGraph,
   type CheckpointConfig,
+  STATE_BACKENDS,
   type RestartStrategyConfig,
+  type StateConfig,
   type StateDeclaration,
   type StreamEdge,
   type StreamGraph,
@@ -141,6 +143,13 @@ function readRestart(reader: JsonReader): RestartStrategyConfig {
   }
 }
 
+function readStateConfig(reader: JsonReader): StateConfig {
+  return {
+    backend: reader.field('backend').oneOf(STATE_BACKENDS),
+    memoryBytesMax: reader.field('memoryBytesMax').count(),
+  };
+}
+
 /**
  * The graph that JSON describes, validated.
  * @throws JsonShapeError naming the field of the wrong form; MillraceError SCHEMA_INVALID and what
@@ -153,6 +162,7 @@ export function readStreamGraph(reader: JsonReader): StreamGraph {
     maxParallelism: reader.field('maxParallelism').count(),
     checkpoint: readCheckpoint(reader.field('checkpoint')),
     restart: readRestart(reader.field('restart')),
+    state: readStateConfig(reader.field('state')),
     bufferTimeoutMs: reader.field('bufferTimeoutMs').number(),
     watermarkIntervalMs: reader.field('watermarkIntervalMs').number(),
     nodes: reader.field('nodes').items(NODES_MAX).map(readNode),

@@ -99,12 +99,29 @@ export type RestartStrategyConfig =
       readonly attempts?: number;
     };
 
+/** Where keyed state lives: all of it on the heap, or what does not fit there in RocksDB. */
+export const STATE_BACKENDS = ['memory', 'rocksdb'] as const;
+export type StateBackendKind = (typeof STATE_BACKENDS)[number];
+
+export interface StateConfig {
+  readonly backend: StateBackendKind;
+  /** Memory for keyed state of one slot, for `rocksdb`; `memory` takes what it needs. */
+  readonly memoryBytesMax: number;
+}
+
+const MIB = 1024 * 1024;
+/** Below this RocksDB's buffers and the objects in use leave each other no room. */
+export const STATE_MEMORY_BYTES_MIN = 16 * MIB;
+/** More than the heap of any slot. */
+export const STATE_MEMORY_BYTES_MAX = 16 * 1024 * MIB;
+
 export interface StreamGraph {
   readonly jobName: string;
   readonly parallelism?: number;
   readonly maxParallelism: number;
   readonly checkpoint: CheckpointConfig;
   readonly restart: RestartStrategyConfig;
+  readonly state: StateConfig;
   readonly bufferTimeoutMs: number;
   readonly watermarkIntervalMs: number;
   /** In declaration order, which is a topological order. */
@@ -158,6 +175,23 @@ function checkPartitioning(node: StreamNode, at: string): void {
   }
 }
 
+function checkState({ backend, memoryBytesMax }: StateConfig): void {
+  if (!STATE_BACKENDS.includes(backend)) {
+    invalid(`state.backend is ${JSON.stringify(backend)}; choose ${STATE_BACKENDS.join(' or ')}`);
+  }
+  if (memoryBytesMax < STATE_MEMORY_BYTES_MIN) {
+    invalid(
+      `state.memoryBytesMax is ${memoryBytesMax}, too little to work with; give at least ${STATE_MEMORY_BYTES_MIN} (${STATE_MEMORY_BYTES_MIN / MIB} MiB)`,
+    );
+  }
+  checkWholeNumber(
+    'state.memoryBytesMax',
+    memoryBytesMax,
+    STATE_MEMORY_BYTES_MIN,
+    STATE_MEMORY_BYTES_MAX,
+  );
+}
+
 function checkNode(node: StreamNode, known: ReadonlyMap<string, StreamNode>): void {
   const at = `operator "${node.name}" (${node.declaredAt})`;
   if (node.kind === 'source' && node.inputs.length > 0) invalid(`${at} is a source but has inputs`);
@@ -197,6 +231,7 @@ function checkNode(node: StreamNode, known: ReadonlyMap<string, StreamNode>): vo
 export function validateStreamGraph(graph: StreamGraph): void {
   if (!isValidName(graph.jobName)) invalid(`job name "${graph.jobName}": ${NAME_RULE}`);
   checkWholeNumber('maxParallelism', graph.maxParallelism, 1, 32768);
+  checkState(graph.state);
   if (graph.parallelism !== undefined) {
     checkWholeNumber('parallelism', graph.parallelism, 1, graph.maxParallelism);
   }

@@ -14,6 +14,10 @@ export interface ValueCodec<T> {
   encode(value: T): Uint8Array;
   /** @throws MillraceError STORAGE_CORRUPT when the bytes are not a value of this schema */
   decode(bytes: Uint8Array): T;
+  /** As `encode`, behind what was written before. @throws MillraceError SCHEMA_MISMATCH */
+  write(out: ByteWriter, value: T): void;
+  /** As `decode`, of what comes next. @throws MillraceError STORAGE_CORRUPT */
+  read(from: ByteReader): T;
 }
 
 /** `write` says whether the value fits; every value takes at least one byte. */
@@ -24,18 +28,22 @@ interface RowNode {
 
 export function compileValueCodec<T>(schema: Schema<T>): ValueCodec<T> {
   const root = rowOf(schema);
-  const out = new ByteWriter();
+  const whole = new ByteWriter();
+  const write = (out: ByteWriter, value: T): void => {
+    if (root.write(out, value)) return;
+    const found = validate(schema, value) ?? 'value: changed while it was being encoded';
+    throw new MillraceError(
+      'SCHEMA_MISMATCH',
+      `${found}; store what the schema declares, or correct the schema`,
+    );
+  };
   return {
+    write,
+    read: (from) => root.read(from) as T,
     encode: (value) => {
-      out.reset();
-      if (!root.write(out, value)) {
-        const found = validate(schema, value) ?? 'value: changed while it was being encoded';
-        throw new MillraceError(
-          'SCHEMA_MISMATCH',
-          `${found}; store what the schema declares, or correct the schema`,
-        );
-      }
-      return out.take();
+      whole.reset();
+      write(whole, value);
+      return whole.take();
     },
     decode: (bytes) => {
       const from = new ByteReader(bytes);

@@ -23,6 +23,7 @@ export function exampleGraph(overrides: Partial<StreamGraph> = {}): StreamGraph 
       alignmentTimeoutMs: null,
     },
     restart: { kind: 'fixedDelay', attempts: 3, delayMs: 0 },
+    state: { backend: 'memory', memoryBytesMax: 268_435_456 },
     bufferTimeoutMs: 10,
     watermarkIntervalMs: 100,
     nodes: [

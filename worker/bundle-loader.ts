@@ -5,9 +5,10 @@
  */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { BUNDLE_MANIFEST, parseBundleManifest, type BundleManifest } from '../core/bundle.js';
 import { MillraceError } from '../core/errors.js';
 import { openBundleArchive } from '../storage/bundle-archive.js';
 
@@ -80,4 +81,9 @@ export class BundleLoader {
     }
     return target;
   }
+}
+
+/** @param folder of an unpacked bundle */
+export async function readBundleManifest(folder: string): Promise<BundleManifest> {
+  return parseBundleManifest(await readFile(path.join(folder, BUNDLE_MANIFEST), 'utf8'));
 }

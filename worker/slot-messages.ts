@@ -6,6 +6,7 @@ import type { SerializedError } from '../core/errors.js';
 import type { CheckpointTimings, StateFile } from '../core/state-file.js';
 import type { Buffer as ChannelBuffer, CheckpointBarrier } from './network/buffer.js';
 import type { MergeReply } from './merge-task.js';
+import type { DatabaseConnection } from './state/cold/database-messages.js';
 import type { MergeRequest } from './state/run-services.js';
 import type { OperatorCounts } from './task/operator-chain.js';
 import type { RestoredBytes } from './task/task-slot.js';
@@ -28,6 +29,8 @@ export interface SlotDeployment {
   readonly stateFolder: string;
   /** Folder for copies of the job's checkpoint files, which outlive the slot. */
   readonly copiesFolder: string;
+  /** The slot's database, in a job whose state may outgrow memory; its port is transferred. */
+  readonly database: DatabaseConnection | undefined;
   /** How often metrics are reported, ms. */
   readonly metricsIntervalMs: number;
 }
@@ -53,6 +56,16 @@ export interface TaskMetricsReport {
   readonly backPressuredMs: number;
   /** -Infinity before the first. */
   readonly watermark: number;
+}
+
+/** Of a slot whose state may outgrow memory; counts since it began. */
+export interface SlotStateReport {
+  readonly slice: number;
+  readonly liveBytes: number;
+  readonly coldBytes: number;
+  readonly hits: number;
+  readonly misses: number;
+  readonly evictions: number;
 }
 
 export type FromSlot =
@@ -81,6 +94,7 @@ export type FromSlot =
   | {
       readonly kind: 'metrics';
       readonly tasks: readonly TaskMetricsReport[];
+      readonly state?: SlotStateReport | undefined;
       /** ms that the reports cover, since the last ones. */
       readonly intervalMs: number;
     }

@@ -4,7 +4,7 @@
  * is doing; what the slot has open is closed before, if user code lets it.
  */
 import { fileURLToPath } from 'node:url';
-import { MessageChannel, Worker } from 'node:worker_threads';
+import { MessageChannel, Worker, type TransferListItem } from 'node:worker_threads';
 import type { Clock } from '../core/clock.js';
 import { serializeError, toMillraceError } from '../core/errors.js';
 import type { ScoringService } from './compute/scoring-service.js';
@@ -99,10 +99,11 @@ export class SlotRunner {
 
   deploy(deployment: SlotDeployment, listener: SlotListener): void {
     this.#listener = listener;
-    this.send({ kind: 'deploy', deployment });
+    const { database } = deployment;
+    this.send({ kind: 'deploy', deployment }, database === undefined ? [] : [database.port]);
   }
 
-  send(message: ToSlot, transfer: ArrayBuffer[] = []): void {
+  send(message: ToSlot, transfer: TransferListItem[] = []): void {
     if (!this.#ending) this.#worker.postMessage(message, transfer);
   }
 

@@ -24,9 +24,18 @@ import {
   transferList,
   type FromSlot,
   type SlotDeployment,
+  type SlotStateReport,
   type TaskMetricsReport,
   type ToSlot,
 } from './slot-messages.js';
+import type { ColdDatabase } from './state/cold/cold-database.js';
+import { ColdStore } from './state/cold/cold-store.js';
+import { splitBudget } from './state/cold/cold-budget.js';
+import { DatabaseClient } from './state/cold/database-client.js';
+import type { DatabaseConnection } from './state/cold/database-messages.js';
+import { FilterBudget } from './state/cold/key-filter.js';
+import type { ColdBelow } from './state/key-cache.js';
+import { LiveMemory } from './state/live-memory.js';
 import { MemoryStateBackend } from './state/memory-state-backend.js';
 import { systemClock, systemRandom } from '../process/system-clock.js';
 import type { TaskReports } from './task/task-environment.js';
@@ -115,6 +124,36 @@ async function loadJob(folder: string): Promise<BuiltJob> {
   return { ...built, graph: manifest.streamGraph };
 }
 
+/** What the slot's operators put their state over that does not fit into memory. */
+function belowMemory(
+  connection: DatabaseConnection,
+  memoryBytesMax: number,
+): ColdBelow & { readonly database: ColdDatabase } {
+  const { liveBytes, filterBytes } = splitBudget(memoryBytesMax);
+  const database = new DatabaseClient(connection, { monotonic: () => systemClock.monotonic() });
+  const filterBudget = new FilterBudget(filterBytes);
+  let operators = 0;
+  return {
+    database,
+    memory: new LiveMemory(liveBytes),
+    newStore: () => new ColdStore({ database, operator: operators++, filterBudget }),
+  };
+}
+
+function stateReport(
+  slice: number,
+  database: ColdDatabase,
+  { usedBytes: liveBytes, hits, misses, evictions }: LiveMemory,
+): SlotStateReport | undefined {
+  try {
+    const { diskBytes: coldBytes } = database.statistics();
+    return { slice, liveBytes, coldBytes, hits, misses, evictions };
+  } catch {
+    // The next record that needs the database says what is wrong.
+    return undefined;
+  }
+}
+
 function metricsOf(slot: TaskSlot): TaskMetricsReport[] {
   return slot.tasks.map((task) => ({
     task: task.id,
@@ -192,7 +231,8 @@ async function run(): Promise<void> {
   const { graph, transformations } = await loadJob(bundleFolder);
   send({ kind: 'loaded' });
   const deployment = await deployed;
-  const { jobId, attempt, slice, parallelism, restoreManifest } = deployment;
+  const { jobId, attempt, slice, parallelism, restoreManifest, database } = deployment;
+  const cold = database && belowMemory(database, graph.state.memoryBytesMax);
   const modules = [
     ...new Set(graph.nodes.flatMap((node) => (node.module === undefined ? [] : [node.module]))),
   ];
@@ -224,6 +264,7 @@ async function run(): Promise<void> {
       new MemoryStateBackend({
         ...options,
         allowNonRestoredState: deployment.allowNonRestoredState,
+        cold,
       }),
     runs: {
       storage: runStorage,
@@ -248,7 +289,8 @@ async function run(): Promise<void> {
   let last = systemClock.monotonic();
   const report = setInterval(() => {
     const now = systemClock.monotonic();
-    send({ kind: 'metrics', tasks: metricsOf(slot), intervalMs: now - last });
+    const state = cold && stateReport(slice, cold.database, cold.memory);
+    send({ kind: 'metrics', tasks: metricsOf(slot), state, intervalMs: now - last });
     last = now;
   }, deployment.metricsIntervalMs);
   report.unref();

@@ -4,10 +4,10 @@
  * an older epoch than the session's are refused. It must never decide anything about a job.
  */
 import type { Logger } from 'pino';
-import { BUNDLE_MANIFEST, parseBundleManifest } from '../core/bundle.js';
 import type { Clock } from '../core/clock.js';
 import { serializeError, toMillraceError, type MillraceError } from '../core/errors.js';
 import { createJobGraph } from '../core/job-graph.js';
+import type { StateConfig, StreamGraph } from '../core/stream-graph.js';
 import type { SerializedError } from '../core/errors.js';
 import { failureToWire } from '../proto/failure.js';
 import {
@@ -16,9 +16,8 @@ import {
   type DeploySlot,
   type PrepareSlots,
 } from '../proto/gen/millrace/v1/control.js';
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { BundleLoader } from './bundle-loader.js';
+import { readBundleManifest, type BundleLoader } from './bundle-loader.js';
 import type { ScoringService } from './compute/scoring-service.js';
 import { AttemptExchange } from './network/attempt-exchange.js';
 import { subscribeToExchange } from './network/exchange-client.js';
@@ -29,6 +28,7 @@ import type { Command, Report } from './session-client.js';
 import type { SlotDeployment, SlotReport } from './slot-messages.js';
 import { PreparedSlots } from './prepared-slots.js';
 import { SlotRunner, type SlotListener } from './slot-runner.js';
+import { StateThreadRunner } from './state/cold/state-thread-runner.js';
 import type { StateFolder } from './state-folder.js';
 import type { WorkerMetrics } from './worker-metrics.js';
 
@@ -57,6 +57,7 @@ interface RunningAttempt {
   readonly attempt: Attempt;
   readonly exchange: AttemptExchange;
   readonly slots: Map<number, SlotRunner>;
+  readonly state: StateConfig;
 }
 
 export class TaskExecutor {
@@ -192,13 +193,13 @@ export class TaskExecutor {
     if (attempt === undefined || attempt.epoch < this.#epoch) return;
     try {
       const folder = await this.#options.bundles.load(deploy.bundleId);
-      const manifest = await readFile(path.join(folder, BUNDLE_MANIFEST), 'utf8');
+      const { streamGraph } = await readBundleManifest(folder);
       // From here on nothing is waited for: a cancel finds the slot, or was seen here.
       if (attempt.attempt <= (this.#canceled.get(attempt.jobId) ?? -1)) {
         this.#released(attempt, slice);
         return;
       }
-      const running = this.#attemptOf(attempt, deploy, manifest);
+      const running = this.#attemptOf(attempt, deploy, streamGraph);
       this.#startSlot(running, deploy, folder);
     } catch (error) {
       this.#slotFailed(attempt, slice, serializeError(error));
@@ -206,11 +207,11 @@ export class TaskExecutor {
     }
   }
 
-  #attemptOf(attempt: Attempt, deploy: DeploySlot, manifest: string): RunningAttempt {
+  #attemptOf(attempt: Attempt, deploy: DeploySlot, streamGraph: StreamGraph): RunningAttempt {
     const key = attemptKey(attempt);
     const known = this.#attempts.get(key);
     if (known !== undefined) return known;
-    const graph = createJobGraph(parseBundleManifest(manifest).streamGraph, deploy.parallelism);
+    const graph = createJobGraph(streamGraph, deploy.parallelism);
     const { workerId } = this.#options;
     const onBroken = (error: MillraceError): void => {
       const slice = this.#attempts.get(key)?.slots.keys().next().value;
@@ -229,7 +230,12 @@ export class TaskExecutor {
         ),
       onBroken,
     });
-    const running: RunningAttempt = { attempt, exchange, slots: new Map() };
+    const running: RunningAttempt = {
+      attempt,
+      exchange,
+      slots: new Map(),
+      state: streamGraph.state,
+    };
     this.#attempts.set(key, running);
     this.#options.exchange.addAttempt(attempt.jobId, attempt.attempt, exchange);
     return running;
@@ -240,6 +246,7 @@ export class TaskExecutor {
     const { slice } = deploy;
     const { state, local } = this.#options;
     const stateFolder = state.nextSlot();
+    const database = this.#startDatabase(running, slice, stateFolder);
     const listener: SlotListener = {
       onMessage: (message) => {
         if (message.kind === 'merge') void this.#merge(slot, stateFolder, message);
@@ -252,7 +259,9 @@ export class TaskExecutor {
         if (slots.size === 0 && this.#attempts.get(key) === running) this.#detach(key, running);
         local.slotEnded(attempt.jobId);
         // What can't be removed now goes with the worker's folder.
-        state.removeSlot(stateFolder).catch(() => undefined);
+        void Promise.resolve(database?.end()).then(() =>
+          state.removeSlot(stateFolder).catch(() => undefined),
+        );
         this.#released(attempt, slice);
       },
     };
@@ -270,6 +279,7 @@ export class TaskExecutor {
       checkpointStorage: deploy.checkpointStorage,
       stateFolder,
       copiesFolder: local.folderOf(attempt.jobId),
+      database: database?.connection,
       metricsIntervalMs: this.#options.metricsIntervalMs,
     };
     local.slotStarted(attempt.jobId);
@@ -277,6 +287,21 @@ export class TaskExecutor {
     slots.set(slice, slot);
     this.#used++;
     exchange.addSlot(slice, slot.port);
+  }
+
+  /** The state thread of a slot whose state may outgrow memory. */
+  #startDatabase(
+    { attempt, state: { backend, memoryBytesMax } }: RunningAttempt,
+    slice: number,
+    stateFolder: string,
+  ): StateThreadRunner | undefined {
+    if (backend === 'memory') return undefined;
+    return new StateThreadRunner({
+      folder: path.join(stateFolder, 'database'),
+      memoryBytesMax,
+      clock: this.#options.clock,
+      onLost: (error) => this.#slotFailed(attempt, slice, serializeError(error)),
+    });
   }
 
   #finish(attempt: Attempt | undefined): void {

@@ -7,6 +7,7 @@ import { MAX_WATERMARK } from '../core/watermark.js';
 import type { Attempt, TaskMetrics } from '../proto/gen/millrace/v1/control.js';
 import type { RestoredBytes } from './task/task-slot.js';
 import type { FromSlot, TaskMetricsReport } from './slot-messages.js';
+import { StateMetrics } from './state-metrics.js';
 
 type Metrics = Extract<FromSlot, { kind: 'metrics' }>;
 
@@ -48,6 +49,7 @@ export class WorkerMetrics {
     labelNames: ['job', 'from'],
     registers: [this.registry],
   });
+  readonly #state = new StateMetrics(this.registry);
   readonly #now: () => number;
   readonly #last = new Map<string, TaskMetricsReport>();
 
@@ -57,7 +59,8 @@ export class WorkerMetrics {
   }
 
   /** Takes a slot's report in and returns the message for the coordinator. */
-  record(attempt: Attempt, { tasks, intervalMs }: Metrics): TaskMetrics {
+  record(attempt: Attempt, { tasks, intervalMs, state }: Metrics): TaskMetrics {
+    if (state !== undefined) this.#state.record(attempt.jobId, keyOf(attempt), state);
     return {
       attempt,
       operators: tasks.flatMap(({ task, operators }) =>
@@ -80,8 +83,10 @@ export class WorkerMetrics {
   }
 
   /** Drops what is only true while the attempt runs. */
-  removeAttempt({ jobId, attempt }: Attempt): void {
-    const prefix = `${jobId}#${attempt}#`;
+  removeAttempt(attempt: Attempt): void {
+    const { jobId } = attempt;
+    this.#state.removeAttempt(jobId, keyOf(attempt));
+    const prefix = `${keyOf(attempt)}#`;
     for (const [key, { task }] of this.#last) {
       if (!key.startsWith(prefix)) continue;
       this.#last.delete(key);
@@ -104,7 +109,7 @@ export class WorkerMetrics {
     intervalMs: number,
   ): TaskMetrics['tasks'][number] {
     const { task, watermark } = report;
-    const key = `${attempt.jobId}#${attempt.attempt}#${task.vertex}#${task.subtask}`;
+    const key = `${keyOf(attempt)}#${task.vertex}#${task.subtask}`;
     const last = this.#last.get(key);
     this.#last.set(key, report);
     for (const counts of report.operators) {
@@ -148,4 +153,8 @@ export class WorkerMetrics {
       registers: [this.registry],
     });
   }
+}
+
+function keyOf({ jobId, attempt }: Attempt): string {
+  return `${jobId}#${attempt}`;
 }

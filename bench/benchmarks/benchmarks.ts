@@ -10,14 +10,14 @@ import { nexmark } from './nexmark.js';
 import { passthrough } from './passthrough.js';
 import { recovery } from './recovery.js';
 import { scaleOut } from './scale-out.js';
-import { state } from './state.js';
+import { stateBenchmarks } from './state.js';
 import { unaligned } from './unaligned.js';
 import { window } from './window.js';
 
 export const BENCHMARKS: readonly Benchmark[] = [
   passthrough,
   window,
-  state,
+  ...stateBenchmarks,
   json,
   ...nexmark,
   latency,

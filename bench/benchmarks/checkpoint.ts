@@ -9,7 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { CheckpointDetails } from '../../api/rest/checkpoint-dto.js';
 import { BenchCluster } from '../bench-cluster.js';
 import { FAIL_FILE, keyOf, type RunningSums } from '../jobs/checkpoint-pipeline.js';
-import { STATE_USERS } from '../jobs/state.js';
+import { STATE_USERS } from '../jobs/rolling-state.js';
 import { machineMs } from '../jobs/tally-sink.js';
 import { SPLITS } from '../jobs/transactions.js';
 import type { Benchmark, Measurement, RunOptions } from '../measurement.js';

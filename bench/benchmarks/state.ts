@@ -1,6 +1,6 @@
 /** A rolling value of 100 bytes for each of a million keys, read and written for every record. */
 import { SPLITS } from '../jobs/transactions.js';
-import type { RunningSums } from '../jobs/state.js';
+import type { RunningSums } from '../jobs/rolling-state.js';
 import type { Benchmark } from '../measurement.js';
 import { measureThroughput, type Proof } from './throughput.js';
 
@@ -15,10 +15,46 @@ function prove(tallies: readonly RunningSums[]): Proof {
   };
 }
 
-export const state: Benchmark = {
-  name: 'state',
-  description: '1 M keys, a 100-byte value read and written per record, memory backend',
-  seconds: 20,
-  run: (options) =>
-    measureThroughput<RunningSums>({ benchmark: 'state', jobFile: 'state.ts', prove }, options),
-};
+interface Row {
+  readonly benchmark: string;
+  readonly jobFile: string;
+  readonly rawLoop: string;
+  readonly description: string;
+}
+
+function rolling({ benchmark, jobFile, rawLoop, description }: Row): Benchmark {
+  return {
+    name: benchmark,
+    description,
+    seconds: 20,
+    run: (options) =>
+      measureThroughput<RunningSums>({ benchmark, jobFile, rawLoop, prove }, options),
+  };
+}
+
+export const stateBenchmarks: readonly Benchmark[] = [
+  rolling({
+    benchmark: 'state',
+    jobFile: 'state.ts',
+    rawLoop: 'state',
+    description: '1 M keys, a 100-byte value read and written per record, memory backend',
+  }),
+  rolling({
+    benchmark: 'state-cached',
+    jobFile: 'state-cached.ts',
+    rawLoop: 'state',
+    description: 'the same in the rocksdb backend, with memory for all keys',
+  }),
+  rolling({
+    benchmark: 'state-uniform',
+    jobFile: 'state-cold-uniform.ts',
+    rawLoop: 'state-uniform',
+    description: 'the same with memory for a quarter of the keys, which come equally often',
+  }),
+  rolling({
+    benchmark: 'state-zipf',
+    jobFile: 'state-cold-zipf.ts',
+    rawLoop: 'state-zipf',
+    description: 'the same, some keys much more often than others',
+  }),
+];

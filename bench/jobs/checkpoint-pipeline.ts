@@ -7,7 +7,7 @@ import { existsSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { param, valueState, t, type Infer, type StreamEnvironment } from 'millrace';
 import { generatorSource } from 'millrace/generator';
-import { roll, Rolling, STATE_USERS } from './state.js';
+import { roll, Rolling, STATE_USERS } from './rolling-state.js';
 import { tallySink, type Tally } from './tally-sink.js';
 import { EPOCH_MS, SPLITS, Transaction, transactionsOf } from './transactions.js';
 

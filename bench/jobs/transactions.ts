@@ -46,20 +46,57 @@ function transactionId(index: number): string {
   return idHead + (idTails[index % ID_BLOCK] ?? '');
 }
 
+/** How records choose their users. */
+export const DRAWS = ['cycle', 'uniform', 'zipf'] as const;
+export type Draw = (typeof DRAWS)[number];
+
+/** With the exponent of 0.99 that benchmarks of stores use. */
+const ZIPF_EXPONENT = 0.99;
+
+/** Numbers below 2^32 that look random, one for each index. */
+function scattered(index: number): number {
+  let h = Math.imul(index ^ (index >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return (h ^ (h >>> 16)) >>> 0;
+}
+
+/** The user of record `index`, as a number below `users`. */
+function drawOf(draw: Draw, users: number): (index: number) => number {
+  switch (draw) {
+    case 'cycle':
+      return (index) => ((index % users) * STRIDE) % users;
+    case 'uniform':
+      return (index) => scattered(index) % users;
+    case 'zipf': {
+      // The integral of the density in the place of its sum: near enough from the second rank on.
+      const power = 1 - ZIPF_EXPONENT;
+      const whole = (users ** power - 1) / power;
+      return (index) => {
+        const rank = Math.floor((1 + (scattered(index) / 2 ** 32) * whole * power) ** (1 / power));
+        // Neighbours in rank are strangers.
+        return (Math.min(users, rank) * STRIDE) % users;
+      };
+    }
+  }
+}
+
 export interface TransactionsOptions {
-  /** Distinct users; record i is of user (i * 2003) % users. */
+  /** Distinct users. */
   readonly users: number;
+  /** `cycle` unless told: record i is of user (i * 2003) % users. */
+  readonly draw?: Draw;
   /** Event time of record i is EPOCH_MS + floor(i / recordsPerMs). */
   readonly recordsPerMs: number;
 }
 
 /** The function that makes record `index`; it keeps its tables and nothing of its records. */
 export function transactionsOf(options: TransactionsOptions): (index: number) => Transaction {
-  const { users, recordsPerMs } = options;
+  const { users, recordsPerMs, draw = 'cycle' } = options;
+  const userOf = drawOf(draw, users);
   const userIds = table(users, (i) => `user-${String(i).padStart(7, '0')}`);
   return (index) => ({
     transaction_id: transactionId(index),
-    user_id: userIds[((index % users) * STRIDE) % users] ?? '',
+    user_id: userIds[userOf(index)] ?? '',
     product_id: products[((index % products.length) * 31) % products.length] ?? '',
     price: (((index % 9973) * 13) % 9973) / 4,
     timestamp: EPOCH_MS + Math.floor(index / recordsPerMs),

@@ -1,5 +1,13 @@
 import test from 'ava';
-import { isMillraceError, job, param, t as types, type Job } from '../../api/index.js';
+import {
+  isMillraceError,
+  job,
+  param,
+  t as types,
+  type Job,
+  type JobOptions,
+  type Params,
+} from '../../api/index.js';
 import { resolvePaths } from '../../api/params.js';
 import { describedSink, describedSource, Order, sampleJob } from './sample-job.js';
 
@@ -51,6 +59,35 @@ test('a filter keeps the schema of what it filters', (t) => {
 
 test('a builder that runs twice declares the same graph', (t) => {
   t.deepEqual(sampleJob.build({}).graph, sampleJob.build({}).graph);
+});
+
+const withState = (state: NonNullable<JobOptions<Params>['state']>): Job =>
+  job('stateful', { state }, (env) => {
+    env.source('orders', describedSource(Order)).sinkTo('a', describedSink());
+  });
+
+test('keyed state is in memory unless told, and a budget that is too small is told the least', (t) => {
+  const MIB = 1024 * 1024;
+  t.deepEqual(sampleJob.build({}).graph.state, { backend: 'memory', memoryBytesMax: 256 * MIB });
+  t.deepEqual(withState({ backend: 'rocksdb', memoryBytesMax: 16 * MIB }).build({}).graph.state, {
+    backend: 'rocksdb',
+    memoryBytesMax: 16 * MIB,
+  });
+  t.is(
+    messageOf(() => withState({ memoryBytesMax: 16 * MIB - 1 }).build({})),
+    'JOB_INVALID: state.memoryBytesMax is 16777215, too little to work with; give at least 16777216 (16 MiB)',
+  );
+  for (const memoryBytesMax of [NaN, 20 * MIB + 0.5, 17 * 1024 * MIB]) {
+    t.regex(
+      messageOf(() => withState({ memoryBytesMax }).build({})),
+      /state\.memoryBytesMax is .*; give a whole number from 16777216 to 17179869184/,
+    );
+  }
+  const misspelt = withState({ backend: 'RocksDB' as 'rocksdb' });
+  t.is(
+    messageOf(() => misspelt.build({})),
+    'JOB_INVALID: state.backend is "RocksDB"; choose memory or rocksdb',
+  );
 });
 
 const withParams = (params: Parameters<typeof job>[1]['params']): Job =>

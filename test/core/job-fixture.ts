@@ -18,6 +18,7 @@ export const STREAM_GRAPH: StreamGraph = {
     alignmentTimeoutMs: 500,
   },
   restart: { kind: 'fixedDelay', attempts: 3, delayMs: 200 },
+  state: { backend: 'memory', memoryBytesMax: 268_435_456 },
   bufferTimeoutMs: 10,
   watermarkIntervalMs: 100,
   nodes: [

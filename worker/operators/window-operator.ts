@@ -40,6 +40,7 @@ export interface WindowOperatorOptions {
 export class WindowOperator implements StreamOperator {
   readonly name: string;
   readonly #options: WindowOperatorOptions;
+  readonly prefetch: StreamOperator['prefetch'];
   readonly #contents: WindowState<unknown>;
   #watermark: number;
   /** While keys restored from other subtasks may be ahead of `#watermark`. */
@@ -53,6 +54,7 @@ export class WindowOperator implements StreamOperator {
     this.#restored = options.restored;
     this.#forgetRestored();
     this.#contents = options.backend.windowState('windowContents', options.aggregate.accumulator);
+    if (options.backend.isCold) this.prefetch = this.#prefetch.bind(this);
   }
 
   open(): Promise<void> {
@@ -165,6 +167,23 @@ export class WindowOperator implements StreamOperator {
 
   close(): Promise<void> {
     return this.#options.backend.close();
+  }
+
+  #prefetch(values: readonly unknown[], timestamps: ArrayLike<number>, count: number): void {
+    const { backend, sizeMs, offsetMs, selectKey } = this.#options;
+    const keysOf = new Map<number, Key[]>();
+    try {
+      for (let i = 0; i < count; i++) {
+        const start = Math.floor(((timestamps[i] ?? 0) - offsetMs) / sizeMs) * sizeMs + offsetMs;
+        const keys = keysOf.get(start) ?? [];
+        keys.push(selectKey(values[i]));
+        keysOf.set(start, keys);
+      }
+    } catch {
+      // A record that has no key fails when it is its turn.
+    }
+    backend.prefetch([]);
+    for (const [start, keys] of keysOf) this.#contents.prefetch(start, keys);
   }
 
   #forgetRestored(): void {

@@ -5,7 +5,7 @@
  * to touch it, so that processing never stops for a checkpoint. It must never lose a change: what
  * can't be written counts as changed again.
  */
-import { isMillraceError, MillraceError } from '../../core/errors.js';
+import { invariant, isMillraceError, MillraceError } from '../../core/errors.js';
 import { keyHash } from '../../core/key-codec.js';
 import { keyGroupOf, type KeyGroupRange } from '../../core/key-group.js';
 import type { DeclaredState } from './declared-state.js';
@@ -30,23 +30,60 @@ export interface ChangeLogOptions {
   readonly sliceChangesMax?: number | undefined;
 }
 
+/** What a freeze is for. */
+export interface Freeze {
+  /** Of the checkpoint; between two of them, of the one before. */
+  readonly checkpointId: number;
+  /** Writes a run even when nothing changed. */
+  readonly always: boolean;
+  readonly onRun: (run: WrittenRun) => void;
+}
+
 export class ChangeLog {
   readonly #options: ChangeLogOptions;
   #frozen: FrozenChanges | undefined;
+  /** Whether what is frozen belongs to a checkpoint, and can't be put off to a later freeze. */
+  #promised = false;
 
   constructor(options: ChangeLogOptions) {
     this.#options = options;
   }
 
-  /**
-   * All changes up to now; what an earlier freeze has left is written first.
-   * @param always writes a run even when nothing changed
-   */
-  freeze(checkpointId: number, always: boolean, onRun: (run: WrittenRun) => void): FrozenChanges {
-    this.#frozen?.finish();
-    this.#frozen = new FrozenChanges(this.#options, checkpointId, always, onRun);
+  /** What is still being written. */
+  get frozen(): FrozenChanges | undefined {
+    return this.#frozen?.done === true ? undefined : this.#frozen;
+  }
+
+  /** Whether a checkpoint is still being written. */
+  get promised(): boolean {
+    return this.#promised && this.frozen !== undefined;
+  }
+
+  /** All changes up to now; what an earlier checkpoint has left is written first. */
+  freeze(freeze: Freeze): FrozenChanges {
+    if (this.promised) this.#frozen?.finish();
+    this.#promised = true;
+    return this.#begin(freeze);
+  }
+
+  /** As `freeze`, between two checkpoints: what is not written before the next freeze is left to that. */
+  freezeBetween(freeze: Freeze): FrozenChanges {
+    invariant(!this.promised, 'a checkpoint is written before more is frozen');
+    this.#promised = false;
+    return this.#begin(freeze);
+  }
+
+  #begin(freeze: Freeze): FrozenChanges {
+    const before = this.frozen;
+    this.#frozen = new FrozenChanges(this.#options, freeze, before?.leave());
     return this.#frozen;
   }
+}
+
+/** What a freeze has not written, which the next one has to. */
+interface LeftChanges {
+  readonly timers: readonly TimerChanges[];
+  readonly entries: readonly KeyEntry[];
 }
 
 export class FrozenChanges {
@@ -55,15 +92,19 @@ export class FrozenChanges {
   readonly #writer: RunWriter;
   /** The last epoch that belongs to this. */
   readonly #epoch: number;
+  /** Empty once all of them are written. */
+  #timers: readonly TimerChanges[];
+  readonly #entries: readonly KeyEntry[];
+  /** How many of those are written. */
+  #written = 0;
   readonly #work: Iterator<undefined>;
   #done = false;
   #failure: unknown;
 
   constructor(
     options: ChangeLogOptions,
-    checkpointId: number,
-    always: boolean,
-    onRun: (run: WrittenRun) => void,
+    { checkpointId, always, onRun }: Freeze,
+    left: LeftChanges | undefined,
   ) {
     const { keys, timers, states } = options;
     this.#options = options;
@@ -78,7 +119,13 @@ export class FrozenChanges {
     const timerChanges = timers.takeChanges();
     this.#writeRanges(timerChanges, states);
     const entries = keys.freeze((entry) => this.#save(entry));
-    this.#work = this.#writeAll(timerChanges, entries);
+    this.#timers = left === undefined ? timerChanges : [...left.timers, ...timerChanges];
+    this.#entries = left === undefined ? entries : [...left.entries, ...entries];
+    this.#work = this.#writeAll();
+  }
+
+  get done(): boolean {
+    return this.#done;
   }
 
   /** Why something could not be written; undefined while all could. */
@@ -105,9 +152,20 @@ export class FrozenChanges {
     while (this.proceed());
   }
 
+  /** Ends it as it is; the next freeze writes what is left. */
+  leave(): LeftChanges {
+    this.#done = true;
+    this.#endRun();
+    return { timers: this.#timers, entries: this.#entries.slice(this.#written) };
+  }
+
   #end(): void {
     this.#done = true;
     this.#options.keys.thaw();
+    this.#endRun();
+  }
+
+  #endRun(): void {
     if (this.#writer.runChanges > 0 || (this.#always && this.#writer.changes === 0)) {
       this.#writer.endRun(this.#options.keyGroups);
     }
@@ -133,12 +191,9 @@ export class FrozenChanges {
     }
   }
 
-  *#writeAll(
-    timers: readonly TimerChanges[],
-    entries: readonly KeyEntry[],
-  ): Generator<undefined, void, undefined> {
+  *#writeAll(): Generator<undefined, void, undefined> {
     // A timer that was deleted and registered again has a row after its removal.
-    for (const { domain, removed, earliest = Infinity } of timers) {
+    for (const { domain, removed, earliest = Infinity } of this.#timers) {
       for (const timer of removed) {
         if (timer.timestamp >= earliest) {
           this.#writeTimer(timer, () => this.#writer.removedTimer(domain, timer.timestamp));
@@ -146,7 +201,7 @@ export class FrozenChanges {
         yield;
       }
     }
-    for (const { domain, registered } of timers) {
+    for (const { domain, registered } of this.#timers) {
       for (const timer of registered) {
         if (timer.goneIn === 0 || timer.goneIn > this.#epoch) {
           this.#writeTimer(timer, () =>
@@ -156,7 +211,10 @@ export class FrozenChanges {
         yield;
       }
     }
-    for (const entry of entries) {
+    this.#timers = [];
+    this.#options.keys.timersSaved(this.#epoch);
+    for (const entry of this.#entries) {
+      this.#written++;
       if (entry.changed !== 0 && entry.epoch <= this.#epoch) this.#save(entry);
       yield;
     }

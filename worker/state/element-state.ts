@@ -3,18 +3,26 @@
  * empty, so that a key whose last element was removed leaves nothing behind. It must never look into
  * what an element is kept in.
  */
+import type { ByteReader } from '../../core/byte-reader.js';
+import type { ByteWriter } from '../../core/byte-writer.js';
+import { compileValueCodec, type ValueCodec } from '../../core/value-codec.js';
+import { heapSizeOf, mapBytes, type HeapSize } from './heap-size.js';
 import { slotBit, type KeyEntry, type KeyTable } from './key-table.js';
 import { MapElements } from './map-elements.js';
 import {
   NOTHING_DROPPED,
   type MemoryState,
   type MemoryStateOptions,
+  type RowState,
   type StateChanges,
 } from './memory-state.js';
 import { flatString, ownValueOf, type OwnValue } from './own-value.js';
 import type { StateRow } from './run-rows.js';
 
-export abstract class ElementState<C> implements MemoryState {
+export abstract class ElementState<C> implements MemoryState, RowState {
+  readonly row: RowState = this;
+  protected readonly codec: ValueCodec<unknown>;
+  protected readonly size: HeapSize;
   readonly #keys: KeyTable;
   readonly #index: number;
   readonly #bit: number;
@@ -24,6 +32,8 @@ export abstract class ElementState<C> implements MemoryState {
     this.#keys = keys;
     this.#index = keys.addSlot();
     this.#bit = slotBit(this.#index);
+    this.codec = compileValueCodec(schema);
+    this.size = heapSizeOf(schema);
     this.#own = ownValueOf(schema);
   }
 
@@ -47,6 +57,10 @@ export abstract class ElementState<C> implements MemoryState {
   abstract restoreRow(row: StateRow): void;
   abstract removeExpired(entry: KeyEntry, now: number, max: number): number;
   protected abstract fillRow(cell: C, row: StateRow): void;
+  protected abstract valueOf(cell: C): unknown;
+  /** @returns when it expires, ms; Infinity: never */
+  protected abstract writeCell(cell: C, out: ByteWriter): number;
+  protected abstract readCell(from: ByteReader): C;
 
   restoreCleared(): void {
     const entry = this.#keys.current;
@@ -57,11 +71,42 @@ export abstract class ElementState<C> implements MemoryState {
     const entry = this.#keys.current;
     const elements = entry && this.elementsOf(entry);
     if (entry === undefined || elements?.all.delete(row.name) !== true) return;
+    this.#keys.outdate(entry);
     if (elements.all.size === 0) this.#unlog(entry);
   }
 
   takeDropped(): readonly number[] {
     return NOTHING_DROPPED;
+  }
+
+  heapBytes(entry: KeyEntry): number {
+    const all = this.elementsOf(entry)?.all;
+    const first = all?.entries().next().value;
+    if (all === undefined || first === undefined) return 0;
+    return mapBytes(all.size, first[0].length, this.size(this.valueOf(first[1])));
+  }
+
+  writeRow(entry: KeyEntry, out: ByteWriter): number {
+    const all = this.elementsOf(entry)?.all ?? new Map<string, C>();
+    let expiresAt = 0;
+    out.varint(all.size);
+    for (const [name, cell] of all) {
+      out.text(name);
+      expiresAt = Math.max(expiresAt, this.writeCell(cell, out));
+    }
+    return expiresAt;
+  }
+
+  readRow(entry: KeyEntry, from: ByteReader): void {
+    const elements = new MapElements<C>();
+    for (let left = from.count(); left > 0; left--) {
+      elements.all.set(from.text(), this.readCell(from));
+    }
+    entry.slots[this.#index] = elements;
+  }
+
+  unload(): void {
+    // All of it is in the row.
   }
 
   protected own(value: unknown): unknown {
@@ -95,7 +140,7 @@ export abstract class ElementState<C> implements MemoryState {
   protected restore(name: string, cell: C, last: boolean): void {
     const entry = this.#keys.demand();
     const elements = this.elementsOf(entry) ?? this.#create(entry);
-    entry.logged |= this.#bit;
+    this.#keys.restored(entry, this.#bit);
     place(elements.all, name, cell, last);
   }
 

@@ -4,6 +4,8 @@
  * that is still good.
  */
 import type { MapState } from '../../api/state.js';
+import type { ByteReader } from '../../core/byte-reader.js';
+import type { ByteWriter } from '../../core/byte-writer.js';
 import { ElementState } from './element-state.js';
 import type { KeyEntry } from './key-table.js';
 import type { MemoryStateOptions } from './memory-state.js';
@@ -68,6 +70,21 @@ export class ExpiringMapState<V> extends ElementState<ExpiringCell> implements M
   protected fillRow(cell: ExpiringCell, row: StateRow): void {
     row.value = cell.value;
     row.writtenAt = cell.writtenAt;
+  }
+
+  protected valueOf(cell: ExpiringCell): unknown {
+    return cell.value;
+  }
+
+  protected writeCell(cell: ExpiringCell, out: ByteWriter): number {
+    out.float64(cell.writtenAt);
+    this.codec.write(out, cell.value);
+    return cell.writtenAt + this.#ttlMs;
+  }
+
+  protected readCell(from: ByteReader): ExpiringCell {
+    const writtenAt = from.float64();
+    return new ExpiringCell(this.codec.read(from), writtenAt);
   }
 
   /** The cell of an element of the current key that is still good. */

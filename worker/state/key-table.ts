@@ -2,12 +2,13 @@
  * The keys of one memory backend. A key has one entry however many states, windows and timers it is
  * part of, so a record costs one hash lookup and each state after that is a slot of the entry. An
  * entry exists while something holds it, or until the log says that nothing does: reading never
- * creates one. The table also knows which entries changed since the last freeze; it must never know
- * what the slots contain.
+ * creates one. The table also knows which entries changed since the last freeze, and asks the cold
+ * keys below it, if there are any, for entries that it lacks; it must never know what the slots contain.
  */
 import { encodeKey, type Key } from '../../core/key-codec.js';
 import { invariant } from '../../core/errors.js';
 import { flatString } from './own-value.js';
+import type { Timer } from './timer-queue.js';
 
 /** What a Map can find a key by: the key itself, or the text of a tuple's or record's bytes. */
 export type KeyIdentity = string | number | bigint | boolean;
@@ -24,6 +25,15 @@ export function slotBit(index: number): number {
   return 1 << Math.min(index, SHARED_SLOT);
 }
 
+/** The row of an entry in the cold store. */
+export const COLD = {
+  /** There is none. */
+  absent: 0,
+  /** It is no longer what the entry is. */
+  stale: 1,
+  current: 2,
+} as const;
+
 export class KeyEntry {
   /** Key group once it was asked for; most short-lived keys are never asked. */
   keyGroup = -1;
@@ -35,6 +45,14 @@ export class KeyEntry {
   epoch = 0;
   /** Bits of the slots that the log has rows of, so that clearing them has to be logged. */
   logged = 0;
+  /** The first of its timers. */
+  timers: Timer | undefined;
+  /** One of `COLD`. */
+  cold: number = COLD.absent;
+  /** Used since the search for something to evict came by. */
+  referenced = true;
+  /** Estimated memory, as far as it was counted. */
+  bytes = 0;
 
   constructor(
     readonly key: Key,
@@ -46,6 +64,19 @@ export class KeyEntry {
   ) {}
 }
 
+/** The keys of a table that are not in memory; a table without has all of them in memory. */
+export interface ColdKeys {
+  /** Another key becomes the current one in the place of this entry. */
+  leave(entry: KeyEntry): void;
+  /** Brings an entry in that the table lacks: it is adopted when this returns. */
+  load(key: Key): KeyEntry | undefined;
+  /** Makes room, if room is short. */
+  relieve(): void;
+  created(entry: KeyEntry): void;
+  /** Nothing holds the entry any more. */
+  removed(entry: KeyEntry): void;
+}
+
 export class KeyTable {
   /** Entry of the current key; undefined while nothing holds one. */
   current: KeyEntry | undefined;
@@ -55,12 +86,19 @@ export class KeyTable {
   #slotCount = 0;
   #holdCount = 0;
   #epoch = 1;
+  #timersEpoch = 0;
   #onlyText = true;
   /** Entries that changed in this epoch, in order of their first change. */
   #changed: KeyEntry[] = [];
   /** How many of those are gone and were never logged. */
   #gone = 0;
   #saveFrozen: ((entry: KeyEntry) => void) | undefined;
+  #cold: ColdKeys | undefined;
+
+  /** Some of the keys are elsewhere; called before there is any. */
+  putOver(cold: ColdKeys): void {
+    this.#cold = cold;
+  }
 
   /** Numbers the stretches between two freezes, from 1; what a restore brings is of epoch 0. */
   get epoch(): number {
@@ -72,9 +110,19 @@ export class KeyTable {
     return this.#onlyText;
   }
 
-  /** What holds entries, over all of them: filled slots, open windows and timers. */
+  /** What holds entries, over all of them, cold ones too: filled slots, open windows and timers. */
   get holdCount(): number {
     return this.#holdCount;
+  }
+
+  /** Entries in memory. */
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** Entries that changed in this epoch; some may be gone. */
+  get changedCount(): number {
+    return this.#changed.length;
   }
 
   /** @returns index of a new slot in every entry */
@@ -83,10 +131,19 @@ export class KeyTable {
   }
 
   setCurrentKey(key: Key): void {
-    const entry = this.#entries.get(typeof key === 'object' ? identityOf(key) : key);
-    if (entry !== undefined) this.touch(entry);
-    this.current = entry;
+    const entry = this.find(key);
+    if (entry !== undefined) {
+      entry.referenced = true;
+      this.touch(entry);
+    }
     this.#key = key;
+    if (this.#cold === undefined) this.current = entry;
+    else this.#setOver(this.#cold, key, entry);
+  }
+
+  /** The entry of a key, if it is in memory. */
+  find(key: Key): KeyEntry | undefined {
+    return this.#entries.get(typeof key === 'object' ? identityOf(key) : key);
   }
 
   setCurrentEntry(entry: KeyEntry): void {
@@ -102,12 +159,20 @@ export class KeyTable {
 
   /** Entry of the current key, made where there is none; the caller must hold it. */
   demand(): KeyEntry {
-    return (this.current ??= this.#create(this.currentKey()));
+    if (this.current !== undefined) return this.current;
+    this.current = this.adopt(this.currentKey());
+    this.#cold?.created(this.current);
+    return this.current;
   }
 
   hold(entry: KeyEntry): void {
     entry.holds++;
     this.#holdCount++;
+  }
+
+  /** Things that held entries are gone from the cold store. */
+  releaseCold(count: number): void {
+    this.#holdCount -= count;
   }
 
   release(entry: KeyEntry): void {
@@ -124,9 +189,21 @@ export class KeyTable {
   mark(entry: KeyEntry, bits: number): void {
     if (entry.changed === 0) {
       entry.epoch = this.#epoch;
+      this.outdate(entry);
       this.#changed.push(entry);
     }
     entry.changed |= bits;
+  }
+
+  /** The log says something of an entry. @param logged bits of the slots that it has rows of */
+  restored(entry: KeyEntry, logged: number): void {
+    entry.logged |= logged;
+    this.outdate(entry);
+  }
+
+  /** The entry is about to differ from its row in the cold store. */
+  outdate(entry: KeyEntry): void {
+    if (entry.cold === COLD.current) entry.cold = COLD.stale;
   }
 
   /** Before an entry is handed out: what it held at the last freeze is saved if it was not yet. */
@@ -155,6 +232,20 @@ export class KeyTable {
     this.#saveFrozen = undefined;
   }
 
+  /** All timers that were registered in this epoch or before are in the log. */
+  timersSaved(epoch: number): void {
+    this.#timersEpoch = epoch;
+  }
+
+  /** Whether an entry and its timers are in the log as they are. */
+  isSaved(entry: KeyEntry): boolean {
+    if (entry.changed !== 0) return false;
+    for (let timer = entry.timers; timer !== undefined; timer = timer.nextOfKey) {
+      if (timer.epoch > this.#timersEpoch) return false;
+    }
+    return true;
+  }
+
   /** The log holds this entry as it is. @param logged bits of the slots that it has rows of */
   saved(entry: KeyEntry, logged: number): void {
     const kept = entry.holds === 0 && entry.logged !== 0;
@@ -165,6 +256,7 @@ export class KeyTable {
 
   /** The log has nothing of the entry in this slot any more. */
   unlog(entry: KeyEntry, slot: number): void {
+    this.outdate(entry);
     // A bit that others share stays, and the next save finds out what it stands for.
     if (slot < SHARED_SLOT) entry.logged &= ~slotBit(slot);
     else this.mark(entry, slotBit(slot));
@@ -182,12 +274,28 @@ export class KeyTable {
     return this.#entries.values();
   }
 
+  /** Takes an entry out of memory that is to be found elsewhere. */
+  evict(entry: KeyEntry): void {
+    this.#entries.delete(entry.identity);
+    entry.slots.length = 0;
+  }
+
+  #setOver(cold: ColdKeys, key: Key, entry: KeyEntry | undefined): void {
+    const left = this.current;
+    this.current = entry;
+    if (left !== undefined && left !== entry) cold.leave(left);
+    if (entry === undefined) this.current = cold.load(key);
+    cold.relieve();
+  }
+
   #remove(entry: KeyEntry): void {
     this.#entries.delete(entry.identity);
     if (this.current === entry) this.current = undefined;
+    this.#cold?.removed(entry);
   }
 
-  #create(key: Key): KeyEntry {
+  /** A new entry of a key that has none. */
+  adopt(key: Key): KeyEntry {
     const owned = ownKey(key);
     this.#onlyText &&= typeof owned === 'string';
     const identity = typeof owned === 'object' ? identityOf(owned) : owned;

@@ -46,6 +46,8 @@ export interface WindowState<A> {
     count: number,
     visit: (key: Key, accumulator: A) => void,
   ): number;
+  /** Brings the accumulators of these keys in, all at once: the next batch is about to use them. */
+  prefetch(windowStart: number, keys: readonly Key[]): void;
   /** Drops the window with all of its keys. */
   drop(windowStart: number): void;
 }
@@ -68,8 +70,10 @@ export interface KeyedStateBackend {
   readonly timers: InternalTimers;
   setCurrentKey(key: Key): void;
   currentKey(): Key;
-  /** Brings the state of these keys in; undefined when nothing has to be waited for. */
-  prefetch(keys: readonly Key[]): Promise<void> | undefined;
+  /** Whether some of the state may be out of memory, so that it pays to prefetch. */
+  readonly isCold: boolean;
+  /** Brings the state of these keys in, all at once: the next batch is about to touch them. */
+  prefetch(keys: readonly Key[]): void;
   snapshot(checkpointId: number): KeyedStateSnapshot;
   /**
    * Takes the state of its own key groups out of runs, whatever parallelism they were written at; they belong to the

@@ -4,6 +4,9 @@
  * added since it last heard of the list, however long the list is.
  */
 import type { ListState } from '../../api/state.js';
+import type { ByteReader } from '../../core/byte-reader.js';
+import type { ByteWriter } from '../../core/byte-writer.js';
+import { arrayBytes } from './heap-size.js';
 import type { StateChanges } from './memory-state.js';
 import type { StateRow } from './run-rows.js';
 import { SlotState } from './slot-state.js';
@@ -64,6 +67,24 @@ export class MemoryListState<E> extends SlotState implements ListState<E> {
     for (const element of added) list.elements.push(element);
     list.logged = list.elements.length;
     this.slot.restore(list, row.writtenAt);
+  }
+
+  protected override valueBytes(value: unknown): number {
+    return arrayBytes((value as StoredList<E>).elements, this.size);
+  }
+
+  protected override writeValue(value: unknown, out: ByteWriter): void {
+    const { elements } = value as StoredList<E>;
+    out.varint(elements.length);
+    for (const element of elements) this.codec.write(out, element);
+  }
+
+  /** What is in the cold store is in the log. */
+  protected override readValue(from: ByteReader): unknown {
+    const list = new StoredList<E>([]);
+    for (let left = from.count(); left > 0; left--) list.elements.push(this.codec.read(from) as E);
+    list.logged = list.elements.length;
+    return list;
   }
 
   #list(): StoredList<E> | undefined {

@@ -1,5 +1,7 @@
 /** Map state in memory without a time to live: one Map per key. */
 import type { MapState } from '../../api/state.js';
+import type { ByteReader } from '../../core/byte-reader.js';
+import type { ByteWriter } from '../../core/byte-writer.js';
 import { ElementState } from './element-state.js';
 import type { StateRow } from './run-rows.js';
 
@@ -40,5 +42,18 @@ export class MemoryMapState<V> extends ElementState<V> implements MapState<V> {
   protected fillRow(value: V, row: StateRow): void {
     row.value = value;
     row.writtenAt = undefined;
+  }
+
+  protected valueOf(value: V): unknown {
+    return value;
+  }
+
+  protected writeCell(value: V, out: ByteWriter): number {
+    this.codec.write(out, value);
+    return Infinity;
+  }
+
+  protected readCell(from: ByteReader): V {
+    return this.codec.read(from) as V;
   }
 }

@@ -1,7 +1,7 @@
 /**
- * The `memory` backend: keyed state and timers of one operator and subtask as live objects on the
- * heap. Reading and updating the state of the current key allocates nothing. A snapshot writes what
- * changed; state that outgrows the heap belongs in another backend.
+ * Keyed state and timers of one operator and subtask as live objects on the heap: all of them in the
+ * `memory` backend, those in use in the `rocksdb` backend, which has a cold store below them. Reading
+ * and updating the state of the current key allocates nothing. A snapshot writes what changed.
  */
 import type {
   AggregatingStateDescriptor,
@@ -14,8 +14,10 @@ import type { Key } from '../../core/key-codec.js';
 import { schemaEquals } from '../../core/schema-json.js';
 import type { Schema } from '../../core/schema.js';
 import { ChangeLog } from './change-log.js';
+import type { ColdStore } from './cold/cold-store.js';
 import { DeclaredState } from './declared-state.js';
 import { ExpiringMapState } from './expiring-map-state.js';
+import { KeyCache, type ColdBelow } from './key-cache.js';
 import { KeyTable, type KeyEntry } from './key-table.js';
 import type {
   InternalTimers,
@@ -40,13 +42,23 @@ import type { Run } from './run-services.js';
 import { RunReplay } from './run-replay.js';
 import type { StateKind } from './run-rows.js';
 import type { RunBytes } from './run-storage.js';
+import type { WrittenRun } from './run-writer.js';
 
 export interface MemoryStateBackendOptions extends KeyedStateBackendOptions {
   /** Skip states of a snapshot that are no longer declared, instead of refusing them. */
   readonly allowNonRestoredState?: boolean;
   /** Rows that are written between two records while a snapshot is taken. */
   readonly sliceChangesMax?: number;
+  /** Where state goes that does not fit into memory; undefined: all of it has to. */
+  readonly cold?: ColdBelow | undefined;
 }
+
+/** Between two checkpoints changes are written once they are this part of what is in memory. */
+const UNSAVED_SHARE = 8;
+/** The same while others are still being written. */
+const UNSAVED_SHARE_MIDST = 2;
+/** Timers that came or went are written at the latest when there are so many. */
+const TIMER_CHANGES_MAX = 64 * 1024;
 
 export class MemoryStateBackend implements KeyedStateBackend {
   readonly #options: MemoryStateBackendOptions;
@@ -57,6 +69,13 @@ export class MemoryStateBackend implements KeyedStateBackend {
   readonly #slots: DeclaredState[] = [];
   readonly #changes: ChangeLog;
   readonly #runs: RunLog;
+  readonly #store: ColdStore | undefined;
+  readonly #cache: KeyCache | undefined;
+  /** Of the latest snapshot. */
+  #checkpointId = 0;
+  /** Snapshots whose runs are not held yet: what is written after them has to wait. */
+  #holding = 0;
+  #waiting: WrittenRun[] = [];
   /** Whether the next snapshot has to tell of states that were declared in another way. */
   #redeclared = false;
   /** States with a time to live, in turn for the sweep. */
@@ -82,6 +101,20 @@ export class MemoryStateBackend implements KeyedStateBackend {
       states: () => this.#forms(),
       now,
     });
+    const { cold } = options;
+    if (cold === undefined) return;
+    this.#store = cold.newStore();
+    this.#cache = new KeyCache({
+      keys: this.#keys,
+      timers: this.#timers,
+      states: this.#slots,
+      maxParallelism,
+      store: this.#store,
+      memory: cold.memory,
+      onUnsaved: () => this.#writeUnsaved(),
+    });
+    this.#keys.putOver(this.#cache);
+    this.#timers.putOver(this.#cache);
   }
 
   get timers(): InternalTimers {
@@ -94,13 +127,13 @@ export class MemoryStateBackend implements KeyedStateBackend {
   }
 
   windowState<A>(name: string, accumulator: Schema<A>): WindowState<A> {
-    return this.#declare(
-      name,
-      'window',
-      accumulator,
-      undefined,
-      (options) => new MemoryWindowState<A>(options),
-    ) as MemoryWindowState<A>;
+    return this.#declare(name, 'window', accumulator, undefined, (options) => {
+      const below =
+        this.#store && this.#cache
+          ? { windows: this.#store.windows(this.#slots.length), cache: this.#cache }
+          : undefined;
+      return new MemoryWindowState<A>(options, below);
+    }) as MemoryWindowState<A>;
   }
 
   setCurrentKey(key: Key): void {
@@ -111,21 +144,38 @@ export class MemoryStateBackend implements KeyedStateBackend {
     return this.#keys.currentKey();
   }
 
-  prefetch(): undefined {
-    return undefined;
+  get isCold(): boolean {
+    return this.#cache !== undefined;
+  }
+
+  prefetch(keys: readonly Key[]): void {
+    this.#cache?.prefetch(keys);
+    this.#store?.flush();
   }
 
   snapshot(checkpointId: number): KeyedStateSnapshot {
-    const frozen = this.#changes.freeze(checkpointId, this.#redeclared, (run) =>
-      this.#runs.append(checkpointId, run),
-    );
+    const frozen = this.#changes.freeze({
+      checkpointId,
+      always: this.#redeclared,
+      onRun: (run) => {
+        this.#appendWaiting();
+        this.#runs.append(checkpointId, run);
+      },
+    });
+    this.#checkpointId = checkpointId;
     this.#redeclared = false;
     return {
       keyGroups: this.#options.keyGroups,
       runs: async () => {
-        while (frozen.proceed()) await this.#options.runs.nextTurn();
-        if (frozen.failure !== undefined) throw toMillraceError(frozen.failure);
-        return this.#runs.hold(checkpointId);
+        this.#holding++;
+        try {
+          while (frozen.proceed()) await this.#options.runs.nextTurn();
+          if (frozen.failure !== undefined) throw toMillraceError(frozen.failure);
+          return await this.#runs.hold(checkpointId);
+        } finally {
+          this.#holding--;
+          if (this.#holding === 0) this.#appendWaiting();
+        }
       },
     };
   }
@@ -156,8 +206,9 @@ export class MemoryStateBackend implements KeyedStateBackend {
 
   /** Looks at no more than `entriesMax` keys in a call, and at all of them over several. */
   cleanExpired(entriesMax: number): void {
-    if (this.#expiring.length === 0) return;
     const now = this.#options.now();
+    if (this.#store !== undefined) this.#keys.releaseCold(this.#store.tidy(now));
+    if (this.#expiring.length === 0) return;
     let left = entriesMax;
     while (left > 0) {
       this.#sweep ??= this.#keys.entries();
@@ -181,7 +232,35 @@ export class MemoryStateBackend implements KeyedStateBackend {
   }
 
   close(): Promise<void> {
+    this.#cache?.close();
     return this.#runs.close();
+  }
+
+  /** What could leave memory has to be in the log before. */
+  #writeUnsaved(): void {
+    const { frozen } = this.#changes;
+    frozen?.proceed();
+    if (this.#changes.promised) return;
+    const { changedCount, size } = this.#keys;
+    const { changeCount } = this.#timers;
+    const share = frozen === undefined ? UNSAVED_SHARE : UNSAVED_SHARE_MIDST;
+    if (Math.max(changedCount, changeCount) * share < size && changeCount < TIMER_CHANGES_MAX)
+      return;
+    this.#changes.freezeBetween({
+      checkpointId: this.#checkpointId,
+      always: false,
+      onRun: (run) => {
+        this.#waiting.push(run);
+        if (this.#holding === 0) this.#appendWaiting();
+      },
+    });
+  }
+
+  /** Runs of changes after the latest checkpoint, once nobody can take them for a part of it. */
+  #appendWaiting(): void {
+    if (this.#waiting.length === 0) return;
+    for (const run of this.#waiting.splice(0)) this.#runs.append(this.#checkpointId, run);
+    this.#runs.compact();
   }
 
   #open(run: Run): OpenRun {

@@ -3,6 +3,8 @@
  * the log has to hear of a key, what it says of one when it is replayed, and the removal of what has
  * expired.
  */
+import type { ByteReader } from '../../core/byte-reader.js';
+import type { ByteWriter } from '../../core/byte-writer.js';
 import type { Schema } from '../../core/schema.js';
 import type { KeyEntry, KeyTable } from './key-table.js';
 import type { StateRow } from './run-rows.js';
@@ -26,7 +28,24 @@ export interface ReplayedState {
   restoreRemoved(row: StateRow): void;
 }
 
+/** A state whose contents are part of the row of a key in the cold store. */
+export interface RowState {
+  /**
+   * Writes what the entry has here, which is something, into the row of its key.
+   * @returns when all of it is expired, ms; Infinity: never
+   */
+  writeRow(entry: KeyEntry, out: ByteWriter): number;
+  /** Puts what `writeRow` wrote into an entry that has nothing here. */
+  readRow(entry: KeyEntry, from: ByteReader): void;
+}
+
 export interface MemoryState extends ReplayedState {
+  /** undefined: what it has is not part of the row of a key. */
+  readonly row: RowState | undefined;
+  /** Estimated memory of what the entry has. */
+  heapBytes(entry: KeyEntry): number;
+  /** The entry leaves memory: what is not part of its row is put elsewhere. */
+  unload(entry: KeyEntry): void;
   /**
    * Writes what changed of an entry since it was last written; all of it when that is not known.
    * @param logged whether the log may have rows of the entry in this state

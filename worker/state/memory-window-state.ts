@@ -2,8 +2,14 @@
  * Window state in memory. Each key has a short chain of its open windows, newest first, so an
  * accumulator costs no second hash lookup; each window has the list of its accumulators, in order
  * of arrival, so firing and dropping visit nothing else. The log hears of a dropped window as a whole.
+ * Accumulators of keys that left memory lie in the cold store by window, and are gone through there.
  */
-import type { Key } from '../../core/key-codec.js';
+import { decodeKey, type Key } from '../../core/key-codec.js';
+import { compileValueCodec, type ValueCodec } from '../../core/value-codec.js';
+import type { ColdWindows } from './cold/cold-windows.js';
+import type { ColdKey } from './cold/cold-key.js';
+import { heapSizeOf, type HeapSize } from './heap-size.js';
+import type { KeyCache } from './key-cache.js';
 import { slotBit, type KeyEntry } from './key-table.js';
 import type { WindowState } from './keyed-state-backend.js';
 import {
@@ -15,9 +21,18 @@ import {
 import { ownValueOf, type OwnValue } from './own-value.js';
 import type { StateRow } from './run-rows.js';
 
+/** Rows of a window that are read together. */
+const PAGE_ROWS = 1024;
+/** A node with its place in the list of its window. */
+const NODE_BYTES = 100;
+
 class WindowNode<A> {
   /** Whether the log has the accumulator as it is. */
   logged = false;
+  /** Whether the cold store has. */
+  cold = false;
+  /** Position in the list of its window. */
+  index = -1;
 
   constructor(
     readonly entry: KeyEntry,
@@ -32,9 +47,36 @@ const RESTORED_EPOCH = 0;
 
 class OpenWindow<A> {
   readonly nodes: WindowNode<A>[] = [];
+  /** Keys that have an accumulator in the cold store and none here. */
+  coldCount = 0;
 
   /** @param epoch of its first accumulator: while it lasts, the log has nothing of the window */
   constructor(readonly epoch: number) {}
+
+  add(node: WindowNode<A>): void {
+    node.index = this.nodes.length;
+    this.nodes.push(node);
+  }
+
+  remove({ index }: WindowNode<A>): void {
+    const last = this.nodes.pop();
+    if (last === undefined || last.index === index) return;
+    last.index = index;
+    this.nodes[index] = last;
+  }
+}
+
+/** Where accumulators of keys go that leave memory. */
+export interface WindowsBelow {
+  readonly windows: ColdWindows;
+  readonly cache: KeyCache;
+}
+
+/** How far a visit of cold accumulators has come. */
+interface Cursor {
+  readonly start: number;
+  visited: number;
+  after: ColdKey | undefined;
 }
 
 export class MemoryWindowState<A> implements WindowState<A>, MemoryState {
@@ -46,8 +88,16 @@ export class MemoryWindowState<A> implements WindowState<A>, MemoryState {
   /** Replaced, never changed: a caller may drop windows while it goes through them. */
   #starts: readonly number[] | undefined = [];
   #dropped: number[] = [];
+  readonly #codec: ValueCodec<A>;
+  readonly #size: HeapSize;
+  readonly #below: WindowsBelow | undefined;
+  /** While a window is visited in several calls, nothing of it may move. */
+  #cursor: Cursor | undefined;
 
-  constructor({ keys, schema }: MemoryStateOptions) {
+  constructor({ keys, schema }: MemoryStateOptions, below?: WindowsBelow) {
+    this.#below = below;
+    this.#codec = compileValueCodec(schema) as ValueCodec<A>;
+    this.#size = heapSizeOf(schema);
     this.#keys = keys;
     this.#index = keys.addSlot();
     this.#bit = slotBit(this.#index);
@@ -75,7 +125,10 @@ export class MemoryWindowState<A> implements WindowState<A>, MemoryState {
     count: number,
     visit: (key: Key, accumulator: A) => void,
   ): number {
-    const nodes = this.#windows.get(windowStart)?.nodes ?? [];
+    const window = this.#windows.get(windowStart);
+    if (window === undefined) return 0;
+    const cursor = this.#beginVisit(windowStart);
+    const { nodes } = window;
     const end = Math.min(nodes.length, from + count);
     for (let position = from; position < end; position++) {
       const node = nodes[position];
@@ -83,7 +136,35 @@ export class MemoryWindowState<A> implements WindowState<A>, MemoryState {
       this.#keys.touch(node.entry);
       visit(node.entry.key, node.accumulator);
     }
-    return Math.max(0, end - from);
+    const visited = Math.max(0, end - from);
+    const left = count - visited;
+    const cold =
+      window.coldCount === 0
+        ? 0
+        : this.#visitCold(cursor, from + visited - nodes.length, left, visit);
+    if (cold < left) this.#endVisit();
+    return visited + cold;
+  }
+
+  /** Brings in what the cold store has of these keys in a window: they are about to be used. */
+  prefetch(windowStart: number, keys: readonly Key[]): void {
+    const window = this.#windows.get(windowStart);
+    if (this.#below === undefined || window === undefined || window.coldCount === 0) return;
+    const { windows, cache } = this.#below;
+    const absent = keys.filter(
+      (key) => this.#nodeOf(this.#keys.find(key), windowStart) === undefined,
+    );
+    const coldKeys = absent.map((key) => cache.coldKeyOf(key));
+    const rows = windows.beginRead(windowStart, coldKeys).values();
+    absent.forEach((key, index) => {
+      const row = rows[index];
+      const known = this.#keys.find(key);
+      // A key may be asked for twice.
+      if (row === undefined || this.#nodeOf(known, windowStart) !== undefined) return;
+      const entry = known ?? this.#keys.adopt(key);
+      if (known === undefined) cache.created(entry);
+      this.#load(entry, window, windowStart, row);
+    });
   }
 
   drop(windowStart: number): void {
@@ -91,6 +172,9 @@ export class MemoryWindowState<A> implements WindowState<A>, MemoryState {
     if (window === undefined) return;
     this.#windows.delete(windowStart);
     this.#starts = undefined;
+    if (this.#cursor?.start === windowStart) this.#endVisit();
+    this.#keys.releaseCold(window.coldCount);
+    this.#below?.windows.drop(windowStart);
     if (window.epoch < this.#keys.epoch) this.#dropped.push(windowStart);
     for (const node of window.nodes) {
       this.#keys.touch(node.entry);
@@ -128,6 +212,30 @@ export class MemoryWindowState<A> implements WindowState<A>, MemoryState {
     return 0;
   }
 
+  readonly row = undefined;
+
+  heapBytes(entry: KeyEntry): number {
+    let bytes = 0;
+    for (let node = this.#head(entry); node !== undefined; node = node.next) {
+      bytes += NODE_BYTES + this.#size(node.accumulator);
+    }
+    return bytes;
+  }
+
+  unload(entry: KeyEntry): void {
+    if (this.#below === undefined) return;
+    const { windows, cache } = this.#below;
+    for (let node = this.#head(entry); node !== undefined; node = node.next) {
+      const window = this.#windows.get(node.start);
+      if (window === undefined) continue;
+      if (!node.cold) {
+        windows.put(node.start, cache.coldKeyOf(entry.key), this.#codec.encode(node.accumulator));
+      }
+      window.remove(node);
+      window.coldCount++;
+    }
+  }
+
   takeDropped(): readonly number[] {
     if (this.#dropped.length === 0) return NOTHING_DROPPED;
     const dropped = this.#dropped;
@@ -136,10 +244,74 @@ export class MemoryWindowState<A> implements WindowState<A>, MemoryState {
   }
 
   #find(start: number): WindowNode<A> | undefined {
-    const entry = this.#keys.current;
+    const node = this.#nodeOf(this.#keys.current, start);
+    if (node !== undefined || this.#below === undefined) return node;
+    const window = this.#windows.get(start);
+    if (window === undefined || window.coldCount === 0) return undefined;
+    const { windows, cache } = this.#below;
+    const row = windows.get(start, cache.coldKeyOf(this.#keys.currentKey()));
+    return row && this.#load(this.#keys.demand(), window, start, row);
+  }
+
+  #nodeOf(entry: KeyEntry | undefined, start: number): WindowNode<A> | undefined {
     let node = entry && this.#head(entry);
     while (node !== undefined && node.start !== start) node = node.next;
     return node;
+  }
+
+  /** Brings an accumulator in that the cold store has. */
+  #load(entry: KeyEntry, window: OpenWindow<A>, start: number, row: Uint8Array): WindowNode<A> {
+    const node = new WindowNode(entry, start, this.#codec.decode(row), this.#head(entry));
+    node.logged = true;
+    node.cold = true;
+    entry.slots[this.#index] = node;
+    entry.holds++;
+    window.coldCount--;
+    window.add(node);
+    return node;
+  }
+
+  /** @param skip cold accumulators that were visited before */
+  #visitCold(
+    cursor: Cursor,
+    skip: number,
+    count: number,
+    visit: (key: Key, accumulator: A) => void,
+  ): number {
+    if (this.#below === undefined) return 0;
+    const { windows } = this.#below;
+    if (cursor.visited > skip) Object.assign(cursor, { visited: 0, after: undefined });
+    let visited = 0;
+    while (visited < count) {
+      const { rows, more } = windows.page(cursor.start, cursor.after, Math.min(PAGE_ROWS, count));
+      for (const row of rows) {
+        if (visited === count) break;
+        cursor.after = row;
+        const key = decodeKey(row.bytes);
+        // What is in memory is newer.
+        if (this.#nodeOf(this.#keys.find(key), cursor.start) !== undefined) continue;
+        if (cursor.visited++ < skip) continue;
+        visit(key, this.#codec.decode(row.contents));
+        visited++;
+      }
+      if (!more) break;
+    }
+    return visited;
+  }
+
+  /** Nothing leaves memory until all of a window is visited, though others ask for room meanwhile. */
+  #beginVisit(start: number): Cursor {
+    if (this.#cursor?.start === start) return this.#cursor;
+    this.#endVisit();
+    this.#below?.cache.pin();
+    this.#cursor = { start, visited: 0, after: undefined };
+    return this.#cursor;
+  }
+
+  #endVisit(): void {
+    if (this.#cursor === undefined) return;
+    this.#cursor = undefined;
+    this.#below?.cache.unpin();
   }
 
   #head(entry: KeyEntry): WindowNode<A> | undefined {
@@ -150,6 +322,7 @@ export class MemoryWindowState<A> implements WindowState<A>, MemoryState {
     const node = this.#find(start);
     if (node === undefined) return this.#insert(start, accumulator, epoch);
     node.accumulator = accumulator;
+    node.cold = false;
     return node;
   }
 
@@ -164,7 +337,7 @@ export class MemoryWindowState<A> implements WindowState<A>, MemoryState {
       this.#windows.set(start, window);
       this.#starts = undefined;
     }
-    window.nodes.push(node);
+    window.add(node);
     return node;
   }
 

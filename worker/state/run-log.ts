@@ -136,6 +136,11 @@ export class RunLog {
     return this.#held(this.#layers);
   }
 
+  /** Merges what is worth it, for runs that no checkpoint asks for. */
+  compact(): void {
+    void this.#storing.then(() => this.#merge());
+  }
+
   /** Resolves once no merge is running or due. */
   async settled(): Promise<void> {
     while (this.#merging !== undefined) await this.#merging;

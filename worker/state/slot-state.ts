@@ -2,24 +2,38 @@
  * The part that value, list, reducing and aggregating state share: one slot per key that turns into
  * one row of a run.
  */
+import type { ByteReader } from '../../core/byte-reader.js';
+import type { ByteWriter } from '../../core/byte-writer.js';
+import { compileValueCodec, type ValueCodec } from '../../core/value-codec.js';
+import { heapSizeOf, type HeapSize } from './heap-size.js';
 import type { KeyEntry } from './key-table.js';
 import {
   NOTHING_DROPPED,
   type MemoryState,
   type MemoryStateOptions,
+  type RowState,
   type StateChanges,
 } from './memory-state.js';
 import { ownValueOf, type OwnValue } from './own-value.js';
 import type { StateRow } from './run-rows.js';
 import { stateSlot, type StateSlot } from './state-slot.js';
 
-export abstract class SlotState implements MemoryState {
+export abstract class SlotState implements MemoryState, RowState {
+  readonly row: RowState = this;
   protected readonly slot: StateSlot;
+  /** Of one value or element. */
+  protected readonly codec: ValueCodec<unknown>;
+  protected readonly size: HeapSize;
+  readonly #ttlMs: number | undefined;
   readonly #own: OwnValue | undefined;
 
   constructor(options: MemoryStateOptions) {
+    const { schema, ttlMs } = options;
     this.slot = stateSlot(options);
-    this.#own = ownValueOf(options.schema);
+    this.codec = compileValueCodec(schema);
+    this.size = heapSizeOf(schema);
+    this.#ttlMs = ttlMs;
+    this.#own = ownValueOf(schema);
   }
 
   protected own(value: unknown): unknown {
@@ -65,5 +79,40 @@ export abstract class SlotState implements MemoryState {
 
   takeDropped(): readonly number[] {
     return NOTHING_DROPPED;
+  }
+
+  heapBytes(entry: KeyEntry): number {
+    return this.valueBytes(this.slot.of(entry));
+  }
+
+  writeRow(entry: KeyEntry, out: ByteWriter): number {
+    const writtenAt = this.slot.writtenAt(entry);
+    if (writtenAt !== undefined) out.float64(writtenAt);
+    this.writeValue(this.slot.of(entry), out);
+    return writtenAt === undefined || this.#ttlMs === undefined
+      ? Infinity
+      : writtenAt + this.#ttlMs;
+  }
+
+  readRow(entry: KeyEntry, from: ByteReader): void {
+    const writtenAt = this.#ttlMs === undefined ? undefined : from.float64();
+    this.slot.load(entry, this.readValue(from), writtenAt);
+  }
+
+  unload(): void {
+    // All of it is in the row.
+  }
+
+  /** Estimated memory of what the slot has. */
+  protected valueBytes(value: unknown): number {
+    return this.size(value);
+  }
+
+  protected writeValue(value: unknown, out: ByteWriter): void {
+    this.codec.write(out, value);
+  }
+
+  protected readValue(from: ByteReader): unknown {
+    return this.codec.read(from);
   }
 }

@@ -19,6 +19,8 @@ export interface StateSlot {
   writtenAt(entry: KeyEntry): number | undefined;
   /** Puts or, with undefined, clears what the log says of the current key: no change for the log. */
   restore(value: unknown, writtenAt: number | undefined): void;
+  /** Puts what the cold store has of an entry. @param value not undefined */
+  load(entry: KeyEntry, value: unknown, writtenAt: number | undefined): void;
   /** @returns how many things were removed, at most `max` */
   removeExpired(entry: KeyEntry, now: number, max: number): number;
 }
@@ -80,6 +82,10 @@ class PlainSlot implements StateSlot {
     restoreSlot(this.#keys, this.#index, this.#bit, value);
   }
 
+  load(entry: KeyEntry, value: unknown): void {
+    entry.slots[this.#index] = value;
+  }
+
   removeExpired(): number {
     return 0;
   }
@@ -92,7 +98,7 @@ function restoreSlot(keys: KeyTable, index: number, bit: number, value: unknown)
   const before = entry.slots[index];
   entry.slots[index] = value;
   if (value !== undefined) {
-    entry.logged |= bit;
+    keys.restored(entry, bit);
     if (before === undefined) keys.hold(entry);
   } else if (before !== undefined) {
     keys.unlog(entry, index);
@@ -167,6 +173,10 @@ class ExpiringSlot implements StateSlot {
     const cell =
       value === undefined ? undefined : new ExpiringCell(value, writtenAt ?? this.#now());
     restoreSlot(this.#keys, this.#index, this.#bit, cell);
+  }
+
+  load(entry: KeyEntry, value: unknown, writtenAt: number | undefined): void {
+    entry.slots[this.#index] = new ExpiringCell(value, writtenAt ?? this.#now());
   }
 
   removeExpired(entry: KeyEntry, now: number, max: number): number {

@@ -4,6 +4,7 @@
  * timer, and a deleted timer is taken out at once, so that rearmed timeouts leave nothing behind.
  * It must never fire anything itself.
  */
+import type { TimeDomain } from './keyed-state-backend.js';
 import type { KeyEntry } from './key-table.js';
 
 export class Timer {
@@ -11,10 +12,16 @@ export class Timer {
   index = -1;
   /** Next timer in the same bucket of the hash table. */
   next: Timer | undefined;
+  /** The other timers of the key, of both domains. */
+  nextOfKey: Timer | undefined;
+  previousOfKey: Timer | undefined;
+  /** Whether it is in the index of cold timers. */
+  cold = false;
   /** The epoch in which it fired or was deleted; 0 while it waits. */
   goneIn = 0;
 
   constructor(
+    readonly domain: TimeDomain,
     readonly entry: KeyEntry,
     readonly timestamp: number,
     readonly sequence: number,
@@ -29,6 +36,8 @@ export class TimerQueue {
   readonly #heap: Timer[] = [];
   #buckets: (Timer | undefined)[] = new Array<Timer | undefined>(BUCKETS_MIN).fill(undefined);
   #sequence = 0;
+
+  constructor(readonly domain: TimeDomain) {}
 
   get size(): number {
     return this.#heap.length;
@@ -49,13 +58,16 @@ export class TimerQueue {
     for (let timer = this.#buckets[bucket]; timer !== undefined; timer = timer.next) {
       if (timer.entry === entry && timer.timestamp === timestamp) return undefined;
     }
-    const timer = new Timer(entry, timestamp, sequence, epoch);
+    const timer = new Timer(this.domain, entry, timestamp, sequence, epoch);
     this.#sequence = Math.max(this.#sequence, sequence + 1);
     timer.next = this.#buckets[bucket];
     this.#buckets[bucket] = timer;
     this.#heap.push(timer);
     this.#siftUp(timer, this.#heap.length - 1);
     if (this.#heap.length > this.#buckets.length) this.#grow();
+    timer.nextOfKey = entry.timers;
+    if (entry.timers !== undefined) entry.timers.previousOfKey = timer;
+    entry.timers = timer;
     return timer;
   }
 
@@ -72,6 +84,7 @@ export class TimerQueue {
   /** Takes out a timer that is in this queue. */
   remove(timer: Timer): void {
     this.#unchain(timer);
+    unlink(timer);
     const last = this.#heap.pop();
     if (last === undefined || last === timer) return;
     const parent = this.#heap[(timer.index - 1) >> 1];
@@ -145,6 +158,14 @@ export class TimerQueue {
       this.#buckets[bucket] = timer;
     }
   }
+}
+
+/** Takes a timer out of those of its key. */
+function unlink(timer: Timer): void {
+  const { entry, nextOfKey, previousOfKey } = timer;
+  if (nextOfKey !== undefined) nextOfKey.previousOfKey = previousOfKey;
+  if (previousOfKey === undefined) entry.timers = nextOfKey;
+  else previousOfKey.nextOfKey = nextOfKey;
 }
 
 /** Order of firing: timestamp, then registration. */

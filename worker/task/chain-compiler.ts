@@ -68,6 +68,13 @@ class ChainSource {
     return counted + consumers.map((consumer) => this.#hand(operator, consumer, value)).join('');
   }
 
+  /** Code that tells the head of the chain of a whole batch, if it wants to know. */
+  prefetch({ name }: StreamNode): string {
+    const target = this.#layout.operatorOf(name);
+    if (target?.prefetch === undefined) return '';
+    return `${this.#constant(target)}.prefetch(values, timestamps, count);\n`;
+  }
+
   /** Code that hands `value` to an operator of the chain. */
   enter({ name }: StreamNode, value: string, method: EntryMethod = 'processElement'): string {
     const counted = `${this.#recordsIn}[${this.#layout.counterOf(name)}]++;\n`;
@@ -153,6 +160,6 @@ export function compileEntry(
   const body = source.enter(head, 'v0', method);
   return source.link<CollectBatch>(
     'collectBatch(values, timestamps, count)',
-    `for (let i = 0; i < count; i++) {\nconst v0 = values[i], ts = timestamps[i];\n${body}}\n`,
+    `${source.prefetch(head)}for (let i = 0; i < count; i++) {\nconst v0 = values[i], ts = timestamps[i];\n${body}}\n`,
   );
 }

@@ -115,13 +115,13 @@ export class Operator {
   }
 
   /** The subtask of a key, with the key as its current one. */
-  async at(key: Key): Promise<Subtask> {
+  at(key: Key): Promise<Subtask> {
     const group = keyGroupOf(keyHash(key), MAX_PARALLELISM);
     const index = subtaskOf(group, this.subtasks.length, MAX_PARALLELISM);
     const subtask = this.subtasks[index] as Subtask;
-    await subtask.backend.prefetch([key]);
+    subtask.backend.prefetch([key]);
     subtask.backend.setCurrentKey(key);
-    return subtask;
+    return Promise.resolve(subtask);
   }
 
   /** Maps in order of their keys: in which order a backend gives them is its own affair. */
