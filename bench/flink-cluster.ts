@@ -12,6 +12,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { FlinkBuild } from './flink-build.js';
 import { FlinkClient } from './flink-client.js';
+import type { FlinkJobOptions } from './flink-jobs.js';
 import { gcPausesIn } from './gc-log.js';
 import { machineMs } from './jobs/tally-sink.js';
 import { watchLoad, type LoadWindow } from './load-watch.js';
@@ -50,7 +51,8 @@ export interface FlinkClusterOptions {
   readonly workers: number;
   /** Slots of each worker. */
   readonly slots: number;
-  readonly stateBackend?: 'hashmap' | 'rocksdb';
+  /** `hashmap` unless told. */
+  readonly stateBackend?: FlinkJobOptions['stateBackend'];
 }
 
 export interface FlinkSubmitOptions {

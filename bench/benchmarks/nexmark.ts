@@ -93,11 +93,13 @@ function measureOurs(query: string, of: Query, { profile, note }: RunOptions): P
 async function measureFlink(of: Query, { flink }: RunOptions): Promise<Course | undefined> {
   const peer = FLINK_JOBS.get(of.benchmark);
   if (flink === undefined || peer === undefined) return undefined;
-  return FlinkCluster.with({ build: flink, ...shapeOf(of.topology) }, (cluster) =>
-    runBounded({ engine: 'flink', engineVersion: flink.version }, of, {
-      cluster,
-      start: () => cluster.submit(of.benchmark, { ...peer, events: of.events }),
-    }),
+  return FlinkCluster.with(
+    { build: flink, ...shapeOf(of.topology), stateBackend: peer.stateBackend },
+    (cluster) =>
+      runBounded({ engine: 'flink', engineVersion: flink.version }, of, {
+        cluster,
+        start: () => cluster.submit(peer.job, { ...peer, events: of.events }),
+      }),
   );
 }
 

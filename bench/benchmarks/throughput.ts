@@ -89,11 +89,13 @@ async function measureFlink<C>(
   const build = runOptions.flink;
   const peer = FLINK_JOBS.get(options.benchmark);
   if (build === undefined || peer === undefined) return undefined;
-  return FlinkCluster.with({ build, ...shapeOf(topology) }, (cluster) =>
-    runCourse({ engine: 'flink', engineVersion: build.version }, options, topology, runOptions, {
-      cluster,
-      submit: () => cluster.submit(options.benchmark, peer),
-    }),
+  return FlinkCluster.with(
+    { build, ...shapeOf(topology), stateBackend: peer.stateBackend },
+    (cluster) =>
+      runCourse({ engine: 'flink', engineVersion: build.version }, options, topology, runOptions, {
+        cluster,
+        submit: () => cluster.submit(peer.job, peer),
+      }),
   );
 }
 

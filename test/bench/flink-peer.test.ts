@@ -31,5 +31,5 @@ test('Flink’s version is the one in the peer’s pom', (t) => {
 test('the peer has a job for every benchmark that it is to be measured in', (t) => {
   const door = readFileSync('bench/peers/flink/src/main/java/millrace/bench/PeerJob.java', 'utf8');
   const jobs = [...door.matchAll(/case "([a-z0-9-]+)" ->/g)].map((match) => match[1]);
-  t.deepEqual([...FLINK_JOBS.keys()].sort(), jobs.sort());
+  t.deepEqual([...new Set([...FLINK_JOBS.values()].map(({ job }) => job))].sort(), jobs.sort());
 });

@@ -28,6 +28,11 @@ public final class PeerJob {
       case "state" ->
           RollingJob.build(
               transactions(env, new Transactions(RollingJob.USERS, 1), none), folder);
+      case "state-uniform" ->
+          RollingJob.build(
+              transactions(
+                  env, new Transactions(RollingJob.USERS, 1, Transactions.Draw.UNIFORM), none),
+              folder);
       case "window" ->
           WindowJob.build(
               transactions(

@@ -26,13 +26,25 @@ public final class Transactions implements IndexSource.Generator<Transaction> {
 
   private final int users;
   private final int recordsPerMs;
+  private final Draw draw;
   private transient String[] userIds;
   private transient long idBlock;
   private transient String idHead;
 
+  /** How records choose their users. */
+  public enum Draw {
+    CYCLE,
+    UNIFORM
+  }
+
   public Transactions(int users, int recordsPerMs) {
+    this(users, recordsPerMs, Draw.CYCLE);
+  }
+
+  public Transactions(int users, int recordsPerMs, Draw draw) {
     this.users = users;
     this.recordsPerMs = recordsPerMs;
+    this.draw = draw;
   }
 
   @Override
@@ -43,13 +55,27 @@ public final class Transactions implements IndexSource.Generator<Transaction> {
     }
     Transaction made = new Transaction();
     made.transactionId = transactionId(index);
-    made.userId = userIds[(int) ((index % users) * STRIDE % users)];
+    made.userId = userIds[userOf(index)];
     made.productId = PRODUCTS[(int) ((index % PRODUCTS.length) * 31 % PRODUCTS.length)];
     made.price = (index % 9973) * 13 % 9973 / 4.0;
     made.timestamp = EPOCH_MS + index / recordsPerMs;
     made.paymentMethod = METHODS[(int) (index & 3)];
     made.geolocation = PLACES[(int) (index % PLACES.length)];
     return made;
+  }
+
+  private int userOf(long index) {
+    return switch (draw) {
+      case CYCLE -> (int) ((index % users) * STRIDE % users);
+      case UNIFORM -> Integer.remainderUnsigned(scattered((int) index), users);
+    };
+  }
+
+  /** 32 bits that look random, one number for each index. */
+  private static int scattered(int index) {
+    int h = (index ^ (index >>> 16)) * 0x85ebca6b;
+    h = (h ^ (h >>> 13)) * 0xc2b2ae35;
+    return h ^ (h >>> 16);
   }
 
   private String transactionId(long index) {
