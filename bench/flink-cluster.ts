@@ -101,6 +101,11 @@ export class FlinkCluster implements MeasuredCluster {
     return path.join(this.#folder, 'tally');
   }
 
+  /** Process ids by name. */
+  get processes(): ReadonlyMap<string, number> {
+    return new Map(this.#processes.map(({ name, pid }) => [name, pid]));
+  }
+
   /** When the first process was started, by the machine's monotonic clock. */
   get startedMs(): number {
     return this.#startedMs;
@@ -131,7 +136,7 @@ export class FlinkCluster implements MeasuredCluster {
   }
 
   watch(until: number | Promise<unknown>): Promise<LoadWindow> {
-    return watchLoad(new Map(this.#processes.map(({ name, pid }) => [name, pid])), until);
+    return watchLoad(this.processes, until);
   }
 
   async stop(jobId: string): Promise<void> {

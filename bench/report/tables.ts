@@ -22,7 +22,7 @@ export function tablesOf(rows: readonly ResultRow[]): string {
       rates.map(rateCells),
     ),
     table(
-      ['benchmark', 'topology', 'figures', "others' cores", 'target', 'commit'],
+      ['benchmark', 'topology', 'figures', 'Flink', "others' cores", 'target', 'commit'],
       others.map(figureCells),
     ),
   ].join('\n');
@@ -57,13 +57,18 @@ function figureCells(row: ResultRow): readonly string[] {
   return [
     row.benchmark,
     row.topology,
-    Object.entries(ours?.figures ?? {})
-      .map(([name, value]) => `${name} ${figure(name, value)}`)
-      .join('; '),
+    figuresOf(ours),
+    figuresOf(row.engines.get('flink')),
     othersOf(row),
     target === undefined ? '' : `${target.text}: ${target.met ? 'met' : 'missed'}`,
     origin(row),
   ];
+}
+
+function figuresOf(measurement: Measurement | undefined): string {
+  return Object.entries(measurement?.figures ?? {})
+    .map(([name, value]) => `${name} ${figure(name, value)}`)
+    .join('; ');
 }
 
 function othersOf({ engines }: ResultRow): string {
