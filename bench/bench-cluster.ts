@@ -15,14 +15,14 @@ import { startEmbeddedCluster, type EmbeddedCluster } from '../cli/embedded-clus
 import { systemClock } from '../process/system-clock.js';
 import type { GcPauses } from './probe.js';
 import { machineMs } from './jobs/tally-sink.js';
-import { foreignCores, readLoad, rssBytesOf } from './machine-load.js';
-import { FOREIGN_CORES_MAX } from './measurement.js';
-import type { MemoryReading } from './memory-growth.js';
+import { watchLoad, type LoadWindow, type MemorySeries } from './load-watch.js';
+import type { MeasuredCluster } from './measured-cluster.js';
 
 const PACKAGE_ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const PROBE = new URL('./probe.js', import.meta.url).href;
-const SAMPLE_INTERVAL_MS = 250;
-const JOB_TIMEOUT_MS = 60_000;
+/** A bounded job may take minutes on a busy machine. */
+const JOB_TIMEOUT_MS = 600_000;
+const POLL_MS = 50;
 
 export interface BenchClusterOptions {
   readonly workers: number;
@@ -35,32 +35,17 @@ export interface BenchClusterOptions {
   readonly leakBytesPerSecond?: number;
 }
 
-/** Memory of one process, or of one thread's heap, over a stretch of time. */
-export interface MemorySeries {
-  /** `coordinator`, `worker-1`; of a thread `worker-1 main`, `worker-1 slot 1`. */
-  readonly of: string;
-  readonly readings: readonly MemoryReading[];
-}
-
-/** Load of all processes over a stretch of time. */
-export interface LoadWindow {
-  readonly fromMs: number;
-  readonly toMs: number;
-  readonly cpuSeconds: number;
-  readonly foreignCores: number;
-  readonly noisy: boolean;
-  /** Of all processes together. */
-  readonly rssBytesMax: number;
-  readonly rssBytes: readonly MemorySeries[];
-}
-
-export class BenchCluster {
+export class BenchCluster implements MeasuredCluster {
   readonly folder: string;
   readonly cluster: EmbeddedCluster;
   readonly client: RestClient;
 
-  private constructor(folder: string, cluster: EmbeddedCluster) {
+  /** When the first process was started, by the machine's monotonic clock. */
+  readonly startedMs: number;
+
+  private constructor(folder: string, cluster: EmbeddedCluster, startedMs: number) {
     this.folder = folder;
+    this.startedMs = startedMs;
     this.cluster = cluster;
     this.client = new RestClient({ address: cluster.rest });
   }
@@ -80,9 +65,10 @@ export class BenchCluster {
     try {
       const { workers, slots } = options;
       const dataDir = path.join(folder, 'data');
+      const startedMs = machineMs();
       const embedded = await startEmbeddedCluster({ workers, slots, dataDir, clock: systemClock });
       try {
-        return await measure(new BenchCluster(folder, embedded));
+        return await measure(new BenchCluster(folder, embedded, startedMs));
       } finally {
         await embedded.close();
       }
@@ -118,28 +104,33 @@ export class BenchCluster {
     params: Readonly<Record<string, string>> = {},
     parallelism = 2,
   ): Promise<string> {
-    const bundle = await createBundle({
-      file: path.join('bench', 'jobs', file),
-      params: { folder: this.tallyFolder, ...params },
-      workingFolder: PACKAGE_ROOT,
-    });
-    const { bundleId } = await this.client.uploadBundle(bundle.archive);
+    const archive = await bundleOf(file, { folder: this.tallyFolder, ...params });
+    return this.submitBundle(archive, parallelism);
+  }
+
+  async submitBundle(archive: Uint8Array, parallelism: number): Promise<string> {
+    const { bundleId } = await this.client.uploadBundle(archive);
     return (await this.client.submitJob({ bundleId, parallelism })).jobId;
   }
 
   /** Stops the sources at a barrier and waits until all before it is in the tallies. */
   async stop(jobId: string): Promise<void> {
     const { savepointId } = await this.client.stopWithSavepoint(jobId);
-    const deadlineMs = machineMs() + JOB_TIMEOUT_MS;
-    for (;;) {
-      const job = await this.client.job(jobId);
-      if (job.status === 'FINISHED') return;
-      if (TERMINAL_STATUSES.has(job.status) || machineMs() > deadlineMs) {
-        const savepoint = await this.client.savepoint(jobId, savepointId);
-        throw unfinished(job, `the savepoint is ${savepoint.status} ${savepoint.failure ?? ''}`);
-      }
-      await delay(100);
+    try {
+      await this.finished(jobId);
+    } catch (error) {
+      const { status, failure } = await this.client.savepoint(jobId, savepointId);
+      throw new Error(`the savepoint is ${status} ${failure ?? ''}`, { cause: error });
     }
+  }
+
+  async finished(jobId: string): Promise<void> {
+    await this.#until(jobId, 'FINISHED');
+  }
+
+  /** Resolves once all tasks of the job run. */
+  async running(jobId: string): Promise<void> {
+    await this.#until(jobId, 'RUNNING');
   }
 
   /** @throws Error when the job is not RUNNING, or was restarted more often than expected */
@@ -149,37 +140,8 @@ export class BenchCluster {
   }
 
   /** Watches the cluster's load for a while. */
-  async watch(seconds: number): Promise<LoadWindow> {
-    const processes = [...this.processes].map(([of, pid]) => ({
-      of,
-      pid,
-      readings: new Array<MemoryReading>(),
-    }));
-    const pids = processes.map(({ pid }) => pid);
-    let rssBytesMax = 0;
-    const fromMs = machineMs();
-    const before = readLoad(pids);
-    for (let now = fromMs; now < fromMs + seconds * 1000; now = machineMs()) {
-      let sum = 0;
-      for (const { pid, readings } of processes) {
-        const bytes = rssBytesOf(pid);
-        readings.push([(now - fromMs) / 1000, bytes]);
-        sum += bytes;
-      }
-      rssBytesMax = Math.max(rssBytesMax, sum);
-      await delay(Math.min(SAMPLE_INTERVAL_MS, Math.max(1, fromMs + seconds * 1000 - now)));
-    }
-    const after = readLoad(pids);
-    const foreign = foreignCores(before, after);
-    return {
-      fromMs,
-      toMs: machineMs(),
-      cpuSeconds: after.cpuSeconds - before.cpuSeconds,
-      foreignCores: foreign,
-      noisy: foreign > FOREIGN_CORES_MAX,
-      rssBytesMax,
-      rssBytes: processes.map(({ of, readings }) => ({ of, readings })),
-    };
+  watch(until: number | Promise<unknown>): Promise<LoadWindow> {
+    return watchLoad(this.processes, until);
   }
 
   /** What each thread held after collections during the window. */
@@ -222,6 +184,30 @@ export class BenchCluster {
     }
     return pausedMs / 1000;
   }
+
+  /** @throws Error when the job ends in another status, or takes too long */
+  async #until(jobId: string, status: JobDetails['status']): Promise<void> {
+    const deadlineMs = machineMs() + JOB_TIMEOUT_MS;
+    for (;;) {
+      const job = await this.client.job(jobId);
+      if (job.status === status) return;
+      if (TERMINAL_STATUSES.has(job.status) || machineMs() > deadlineMs) throw unfinished(job);
+      await delay(POLL_MS);
+    }
+  }
+}
+
+/** The archive of a job in bench/jobs. */
+export async function bundleOf(
+  file: string,
+  params: Readonly<Record<string, string>>,
+): Promise<Uint8Array> {
+  const bundle = await createBundle({
+    file: path.join('bench', 'jobs', file),
+    params,
+    workingFolder: PACKAGE_ROOT,
+  });
+  return bundle.archive;
 }
 
 function setVariable(name: string, value: number | undefined): void {
@@ -229,9 +215,9 @@ function setVariable(name: string, value: number | undefined): void {
   else process.env[name] = String(value);
 }
 
-function unfinished(job: JobDetails, detail = ''): Error {
+function unfinished(job: JobDetails): Error {
   const causes = job.failures.map((failure) => `${failure.code}: ${failure.message}`).join('; ');
   return new Error(
-    `the measured job is ${job.status} after ${job.restarts} restarts${detail === '' ? '' : `, ${detail}`}${causes === '' ? '' : ` (${causes})`}; the measurement is void`,
+    `the measured job is ${job.status} after ${job.restarts} restarts${causes === '' ? '' : ` (${causes})`}; the measurement is void`,
   );
 }

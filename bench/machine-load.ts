@@ -13,6 +13,8 @@ export interface LoadReading {
   readonly cpuSeconds: number;
   /** Of everything on the machine, ourselves included. */
   readonly machineCpuSeconds: number;
+  /** What the host gave to others while a core here was ready to run. */
+  readonly stealSeconds: number;
   /** Of this process. */
   readonly ownCpuSeconds: number;
 }
@@ -30,34 +32,47 @@ export function rssBytesOf(pid: number): number {
   return Number(/^VmRSS:\s+(\d+) kB/m.exec(readProc(`/proc/${pid}/status`))?.[1] ?? 0) * 1024;
 }
 
-function machineCpuSeconds(): number {
+/** Busy time of all cores, and the part of it that was stolen by the host. */
+function machineSeconds(): { readonly cpu: number; readonly steal: number } {
   const [line = ''] = readProc('/proc/stat').split('\n', 1);
   const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = line
     .trim()
     .split(/\s+/)
     .slice(1)
     .map(Number);
-  return (user + nice + system + irq + softirq + steal) / TICKS_PER_SECOND;
+  return {
+    cpu: (user + nice + system + irq + softirq + steal) / TICKS_PER_SECOND,
+    steal: steal / TICKS_PER_SECOND,
+  };
 }
 
 export function readLoad(pids: readonly number[]): LoadReading {
   const own = process.cpuUsage();
+  const { cpu, steal } = machineSeconds();
   return {
     monotonicMs: performance.now(),
     cpuSeconds: pids.reduce((sum, pid) => sum + cpuSecondsOf(pid), 0),
-    machineCpuSeconds: machineCpuSeconds(),
+    machineCpuSeconds: cpu,
+    stealSeconds: steal,
     ownCpuSeconds: (own.user + own.system) / 1e6,
   };
 }
 
-/** Cores that others used between two readings. */
-export function foreignCores(from: LoadReading, to: LoadReading): number {
+/** Cores that others used between two readings, and how many of them the host took. */
+export function otherLoad(
+  from: LoadReading,
+  to: LoadReading,
+): { readonly foreignCores: number; readonly stealCores: number } {
+  const seconds = (to.monotonicMs - from.monotonicMs) / 1000;
   const foreign =
     to.machineCpuSeconds -
     from.machineCpuSeconds -
     (to.cpuSeconds - from.cpuSeconds) -
     (to.ownCpuSeconds - from.ownCpuSeconds);
-  return Math.max(0, (foreign * 1000) / (to.monotonicMs - from.monotonicMs));
+  return {
+    foreignCores: Math.max(0, foreign / seconds),
+    stealCores: (to.stealSeconds - from.stealSeconds) / seconds,
+  };
 }
 
 function readProc(file: string): string {

@@ -1,11 +1,17 @@
 /**
- * `npm run bench [-- NAME...] [--seconds N] [--repeat N] [--json] [--profile]`: measures a real
- * cluster on this machine and keeps what it found under bench/results.
+ * `npm run bench [-- NAME...] [--seconds N] [--repeat N] [--json] [--profile]
+ * [--peer flink]`: measures a real
+ * cluster on this machine and keeps what it found under bench/results. `npm run bench -- report` makes
+ * tables and plots of all that was kept.
  */
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { BENCHMARKS } from './benchmarks/benchmarks.js';
+import { buildFlink } from './flink-build.js';
 import { TOPOLOGIES, type Measurement, type Topology } from './measurement.js';
+import { writeReport } from './report/write-report.js';
 import { formatMeasurement, saveResults } from './results.js';
+
+const REPORT = 'report';
 
 interface Flags {
   readonly seconds?: number;
@@ -15,6 +21,7 @@ interface Flags {
   readonly json?: boolean;
   readonly profile?: boolean;
   readonly leak: number;
+  readonly peer?: 'flink';
 }
 
 function positive(text: string): number {
@@ -26,9 +33,9 @@ function positive(text: string): number {
 async function main(): Promise<void> {
   const command = new Command('bench')
     .description(
-      `Measures Millrace on this machine: ${BENCHMARKS.map(({ name, description }) => `\n  ${name.padEnd(12)} ${description}`).join('')}`,
+      `Measures Millrace on this machine: ${BENCHMARKS.map(({ name, description }) => `\n  ${name.padEnd(13)} ${description}`).join('')}`,
     )
-    .argument('[names...]', 'benchmarks to run; all unless named')
+    .argument('[names...]', 'benchmarks to run, all unless named; or "report"')
     .option(
       '--seconds <n>',
       "length of the measured part; each benchmark's own unless told",
@@ -37,6 +44,12 @@ async function main(): Promise<void> {
     .option('--warm-up <n>', 'seconds before it', positive, 8)
     .option('--repeat <n>', 'times each benchmark is run', positive, 1)
     .addOption(new Option('--topology <wxs>', 'workers x slots of each').choices(TOPOLOGIES))
+    .addOption(
+      new Option(
+        '--peer <name>',
+        'measure it beside us, with the same work, in the same run',
+      ).choices(['flink']),
+    )
     .option('--json', 'one line of JSON for each measurement')
     .option(
       '--leak <kb>',
@@ -48,6 +61,12 @@ async function main(): Promise<void> {
     .parse();
   const flags = command.opts<Flags>();
   const names = command.args;
+  const note = (text: string): void => void process.stderr.write(`${text}\n`);
+  if (names[0] === REPORT) {
+    const files = await writeReport(BENCHMARKS.map(({ name }) => name));
+    note(`written: ${files.join(', ')}`);
+    return;
+  }
   const unknown = names.find((name) => !BENCHMARKS.some((benchmark) => benchmark.name === name));
   if (unknown !== undefined) {
     command.error(
@@ -56,7 +75,7 @@ async function main(): Promise<void> {
     );
   }
   const chosen = BENCHMARKS.filter(({ name }) => names.length === 0 || names.includes(name));
-  const note = (text: string): void => void process.stderr.write(`${text}\n`);
+  const flink = flags.peer === 'flink' ? await buildFlink(note) : undefined;
   const measured: Measurement[] = [];
   for (let round = 0; round < flags.repeat; round++) {
     for (const benchmark of chosen) {
@@ -66,6 +85,7 @@ async function main(): Promise<void> {
         topologies: flags.topology === undefined ? TOPOLOGIES : [flags.topology],
         profile: flags.profile === true,
         leakBytesPerSecond: flags.leak * 1000,
+        ...(flink === undefined ? {} : { flink }),
         note,
       });
       for (const measurement of measurements) {

@@ -1,4 +1,5 @@
 /** What a benchmark reports: one measurement is one line of JSON. Names are stable; units stand in them. */
+import type { FlinkBuild } from './flink-build.js';
 
 /** Workers x slots of each. */
 export type Topology = '2x1' | '1x2';
@@ -12,16 +13,23 @@ export interface RunOptions {
   readonly topologies: readonly Topology[];
   /** Keep CPU profiles of all processes. */
   readonly profile: boolean;
+  /** The peer to be measured beside, for benchmarks that have a job for it. */
+  readonly flink?: FlinkBuild;
   /** Plant a leak in each slot's thread, to see it caught; 0: none. */
   readonly leakBytesPerSecond: number;
   readonly note: (text: string) => void;
 }
 
+/** `raw` is a loop of the same work in one thread, without a runtime. */
+export type Engine = 'millrace' | 'flink' | 'raw';
+
 export interface Measurement {
   readonly benchmark: string;
   /** Workers x slots of each. */
   readonly topology: string;
-  readonly engine: 'millrace';
+  readonly engine: Engine;
+  /** Of a peer: its version and that of what it runs on. */
+  readonly engineVersion?: string;
   readonly recordsPerSecond?: number;
   readonly recordsPerCpuSecond?: number;
   /** Of coordinator and workers over the measured part. */
@@ -38,8 +46,14 @@ export interface Measurement {
   readonly ratioToRaw?: number;
   /** recordsPerCpuSecond / the raw loop's records per CPU second. */
   readonly ratioToRawPerCpu?: number;
-  /** Cores that processes other than ours used during the measured part. */
+  /** recordsPerSecond / Flink's, on the same topology in the same run. */
+  readonly ratioToFlink?: number;
+  /** recordsPerCpuSecond / Flink's. */
+  readonly ratioToFlinkPerCpu?: number;
+  /** Cores that others used during the measured part: other processes, and the host for other machines. */
   readonly foreignCores: number;
+  /** The host's part of it. */
+  readonly stealCores?: number;
   /** More than FOREIGN_CORES_MAX were used by others: compare ratios only. */
   readonly noisy: boolean;
   /** Figures of their own, with units in their names. */

@@ -7,14 +7,30 @@
 import { keyGroupOf } from '../core/key-group.js';
 import { keyHash } from '../core/key-codec.js';
 import { PrefixTally } from './jobs/prefix-tally.js';
+import { NEXMARK_MODELS } from './jobs/nexmark/models.js';
 import { roll, STATE_USERS, type Rolling } from './jobs/rolling-state.js';
-import { SPLITS, transactionsOf, USERS, withFee, withTax, type Draw } from './jobs/transactions.js';
+import { lineOf, transactionIn } from './jobs/transaction-lines.js';
+import {
+  SPLITS,
+  transactionsOf,
+  USERS,
+  withFee,
+  withTax,
+  type Draw,
+  type Transaction,
+} from './jobs/transactions.js';
 import { RECORDS_PER_MS, WINDOW_MS } from './jobs/window.js';
-import type { WindowTotals } from './jobs/window-tally.js';
+import { WindowTally, type UserTotal, type WindowTotals } from './jobs/window-tally.js';
+import { otherLoad, readLoad } from './machine-load.js';
+import { FOREIGN_CORES_MAX } from './measurement.js';
 
 export interface RawResult {
   readonly recordsPerSecond: number;
   readonly recordsPerCpuSecond: number;
+  /** Load of others meanwhile, as in a measurement. */
+  readonly foreignCores: number;
+  readonly stealCores: number;
+  readonly noisy: boolean;
   /** Of the benchmark's own form; equal to what the cluster's tallies add up to. */
   readonly sums: unknown;
 }
@@ -34,8 +50,47 @@ function eachIndex(counts: readonly number[], visit: (index: number) => void): v
   }
 }
 
+type UserSums = Map<string, { count: number; sum: number }>;
+
+/** The windows of all users, each total counted once it is whole. */
+function windowTotals(
+  counts: readonly number[],
+  read: (record: Transaction) => Transaction,
+  total: (start: number, users: UserSums) => WindowTotals[number],
+): WindowTotals {
+  const generate = transactionsOf({ users: USERS, recordsPerMs: RECORDS_PER_MS });
+  const windows = new Map<number, UserSums>();
+  let latest: UserSums | undefined;
+  let latestStart = -1;
+  eachIndex(counts, (index) => {
+    const { user_id, timestamp, price } = read(generate(index));
+    const start = Math.floor(timestamp / WINDOW_MS) * WINDOW_MS;
+    if (start !== latestStart || latest === undefined) {
+      latestStart = start;
+      latest = windows.get(start) ?? new Map<string, { count: number; sum: number }>();
+      windows.set(start, latest);
+    }
+    const sums = latest.get(user_id);
+    if (sums === undefined) latest.set(user_id, { count: 1, sum: price });
+    else {
+      sums.count++;
+      sums.sum += price;
+    }
+  });
+  return [...windows].map(([start, users]) => total(start, users));
+}
+
+function totalsOf(start: number, users: UserSums): WindowTotals[number] {
+  let [count, sum] = [0, 0];
+  for (const one of users.values()) {
+    count += one.count;
+    sum += one.sum;
+  }
+  return [start, count, sum];
+}
+
 const LOOPS: Readonly<Record<string, RawLoop>> = {
-  exchange: (counts) => {
+  passthrough: (counts) => {
     const generate = transactionsOf({ users: USERS, recordsPerMs: 1 });
     const tally = new PrefixTally();
     let groups = 0;
@@ -46,35 +101,19 @@ const LOOPS: Readonly<Record<string, RawLoop>> = {
     });
     return { ...tally.cut(), groups };
   },
-  window: (counts) => {
-    const generate = transactionsOf({ users: USERS, recordsPerMs: RECORDS_PER_MS });
-    const windows = new Map<number, Map<string, { count: number; sum: number }>>();
-    let latest: Map<string, { count: number; sum: number }> | undefined;
-    let latestStart = -1;
-    eachIndex(counts, (index) => {
-      const { user_id, timestamp, price } = generate(index);
-      const start = Math.floor(timestamp / WINDOW_MS) * WINDOW_MS;
-      if (start !== latestStart || latest === undefined) {
-        latestStart = start;
-        latest = windows.get(start) ?? new Map<string, { count: number; sum: number }>();
-        windows.set(start, latest);
-      }
-      const total = latest.get(user_id);
-      if (total === undefined) latest.set(user_id, { count: 1, sum: price });
-      else {
-        total.count++;
-        total.sum += price;
-      }
-    });
-    return [...windows].map(([start, users]) => {
-      let [count, sum] = [0, 0];
-      for (const total of users.values()) {
-        count += total.count;
-        sum += total.sum;
-      }
-      return [start, count, sum] as const;
-    }) satisfies WindowTotals;
-  },
+  window: (counts) => windowTotals(counts, (record) => record, totalsOf),
+  json: (counts) =>
+    windowTotals(
+      counts,
+      (record) => transactionIn(lineOf(record)),
+      (start, users) => {
+        const tally = new WindowTally();
+        for (const [user_id, { count, sum }] of users) {
+          tally.add(JSON.parse(JSON.stringify({ user_id, start, count, sum })) as UserTotal);
+        }
+        return tally.cut()[0] ?? [start, 0, 0];
+      },
+    ),
   state: rollingLoop('cycle'),
   'state-uniform': rollingLoop('uniform'),
   'state-zipf': rollingLoop('zipf'),
@@ -95,23 +134,32 @@ function rollingLoop(draw: Draw): RawLoop {
   };
 }
 
+/** The queries as benchmarks are named; all events are one split. */
+const QUERIES: Readonly<Record<string, RawLoop>> = Object.fromEntries(
+  Object.entries(NEXMARK_MODELS).map(([name, model]) => [
+    `nexmark-${name}`,
+    ([events = 0]) => ({ sum: model(events) }),
+  ]),
+);
+
 const WARM_UP_ROUNDS = 100_000;
 
 function main(): void {
   const [, , name = '', countsText = '[]'] = process.argv;
-  const loop = LOOPS[name];
+  const loop = LOOPS[name] ?? QUERIES[name];
   if (loop === undefined) throw new Error(`there is no raw loop of ${name}`);
   const counts = JSON.parse(countsText) as number[];
   loop(counts.map(() => WARM_UP_ROUNDS));
-  const started = performance.now();
-  const cpuBefore = process.cpuUsage();
+  const before = readLoad([]);
   const sums = loop(counts);
-  const cpu = process.cpuUsage(cpuBefore);
-  const seconds = (performance.now() - started) / 1000;
+  const after = readLoad([]);
+  const load = otherLoad(before, after);
   const records = counts.reduce((sum, count) => sum + count, 0);
   const result: RawResult = {
-    recordsPerSecond: records / seconds,
-    recordsPerCpuSecond: records / ((cpu.user + cpu.system) / 1e6),
+    recordsPerSecond: (records * 1000) / (after.monotonicMs - before.monotonicMs),
+    recordsPerCpuSecond: records / (after.ownCpuSeconds - before.ownCpuSeconds),
+    ...load,
+    noisy: load.foreignCores > FOREIGN_CORES_MAX,
     sums,
   };
   process.stdout.write(`${JSON.stringify(result)}\n`);

@@ -1,4 +1,4 @@
-/** Runs the raw loop of a benchmark in a process of its own, with the heap that a slot has. */
+/** Runs the raw loop of a benchmark in a process of its own, with the young generation that a slot has. */
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -12,7 +12,13 @@ export async function runRawLoop(benchmark: string, counts: readonly number[]): 
   const { NODE_OPTIONS: _, ...env } = process.env;
   const { stdout } = await promisify(execFile)(
     process.execPath,
-    ['--max-semi-space-size=64', RAW_LOOP_MAIN, benchmark, JSON.stringify(counts)],
+    [
+      '--max-semi-space-size=64',
+      '--max-old-space-size=8192',
+      RAW_LOOP_MAIN,
+      benchmark,
+      JSON.stringify(counts),
+    ],
     { env, timeout: TIMEOUT_MS },
   );
   return JSON.parse(stdout) as RawResult;

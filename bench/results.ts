@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import { ENGINE_VERSION } from '../core/version.js';
 import type { Measurement } from './measurement.js';
 
-const RESULTS_FOLDER = path.join('bench', 'results');
+export const RESULTS_FOLDER = path.join('bench', 'results');
 
 async function commit(): Promise<string> {
   const run = promisify(execFile);
@@ -20,6 +20,21 @@ async function commit(): Promise<string> {
   }
 }
 
+/** What a file of results holds. */
+export interface ResultsDocument {
+  readonly takenAt: string;
+  readonly commit: string;
+  readonly engineVersion: string;
+  readonly node: string;
+  readonly machine: {
+    readonly cpu: string;
+    readonly cores: number;
+    readonly memoryBytes: number;
+    readonly system: string;
+  };
+  readonly measurements: readonly Measurement[];
+}
+
 /** @returns the file's path */
 export async function saveResults(measurements: readonly Measurement[]): Promise<string> {
   const takenAt = new Date().toISOString();
@@ -28,7 +43,7 @@ export async function saveResults(measurements: readonly Measurement[]): Promise
     RESULTS_FOLDER,
     `${takenAt.replaceAll(':', '').slice(0, 17)}-${names}.json`,
   );
-  const document = {
+  const document: ResultsDocument = {
     takenAt,
     commit: await commit(),
     engineVersion: ENGINE_VERSION,
@@ -47,14 +62,20 @@ export async function saveResults(measurements: readonly Measurement[]): Promise
 }
 
 export function formatMeasurement(measurement: Measurement): string {
-  const { benchmark, topology, figures, target } = measurement;
+  const { benchmark, topology, engine, figures, target } = measurement;
   const millions = (perSecond: number): string => `${(perSecond / 1e6).toFixed(2)} M/s`;
-  const parts = [`${benchmark} ${topology}:`];
+  const parts = [`${benchmark} ${topology}${engine === 'millrace' ? '' : ` ${engine}`}:`];
   const { recordsPerSecond, recordsPerCpuSecond, ratioToRaw, ratioToRawPerCpu } = measurement;
   if (recordsPerSecond !== undefined) parts.push(millions(recordsPerSecond));
   if (recordsPerCpuSecond !== undefined) parts.push(`(${millions(recordsPerCpuSecond)} per CPU)`);
   if (ratioToRaw !== undefined) {
     parts.push(`${ratioToRaw.toFixed(3)} of raw (${(ratioToRawPerCpu ?? 0).toFixed(3)} per CPU)`);
+  }
+  const { ratioToFlink, ratioToFlinkPerCpu } = measurement;
+  if (ratioToFlink !== undefined) {
+    parts.push(
+      `${ratioToFlink.toFixed(3)} of Flink (${(ratioToFlinkPerCpu ?? 0).toFixed(3)} per CPU)`,
+    );
   }
   if (measurement.gcShare !== undefined)
     parts.push(`GC ${(measurement.gcShare * 100).toFixed(1)}%`);

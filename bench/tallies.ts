@@ -10,13 +10,16 @@ export async function readTallies<C>(folder: string): Promise<C[]> {
   );
 }
 
+/** On the machine's monotonic clock; the count grows from point to point. */
+export type TracePoint = readonly [ms: number, count: number];
+
 interface Trace {
   readonly attempt: number;
-  readonly points: readonly (readonly [ms: number, count: number])[];
+  readonly points: readonly TracePoint[];
 }
 
-async function readTraces(folder: string): Promise<Trace[]> {
-  const names = (await readdir(folder).catch(() => [])).filter((name) => name.startsWith('trace-'));
+async function readTraces(folder: string, prefix = 'trace-'): Promise<Trace[]> {
+  const names = (await readdir(folder).catch(() => [])).filter((name) => name.startsWith(prefix));
   return Promise.all(
     names.map(async (name) => ({
       attempt: Number(name.slice(name.lastIndexOf('-') + 1)),
@@ -29,18 +32,22 @@ async function readTraces(folder: string): Promise<Trace[]> {
   );
 }
 
-/** Records that all sink subtasks took per second, between the trace points nearest to the window. */
+/** Records that all sink subtasks took per second of the window. */
 export async function rateBetween(folder: string, fromMs: number, toMs: number): Promise<number> {
   let rate = 0;
   for (const { points } of await readTraces(folder)) {
-    const within = points.filter(([ms]) => ms >= fromMs && ms <= toMs);
-    const [first, last] = [within[0], within.at(-1)];
-    if (first === undefined || last === undefined || last[0] === first[0]) {
+    const taken = countAt(points, toMs) - countAt(points, fromMs);
+    if (taken === 0) {
       throw new Error(`a sink took nothing in the measured time; see its trace in ${folder}`);
     }
-    rate += ((last[1] - first[1]) * 1000) / (last[0] - first[0]);
+    rate += (taken * 1000) / (toMs - fromMs);
   }
   return rate;
+}
+
+/** The count of a trace that stood at a time: windows fire in bursts, with nothing between them. */
+export function countAt(points: readonly TracePoint[], atMs: number): number {
+  return points.findLast(([ms]) => ms <= atMs)?.[1] ?? 0;
 }
 
 /**
@@ -56,6 +63,18 @@ export async function firstRecordMs(
     .filter((trace) => trace.attempt >= attempt)
     .flatMap(({ points }) => points[0]?.[0] ?? []);
   return times.sort((a, b) => a - b)[subtasks - 1];
+}
+
+/** Events that a bounded source had made by a time, as bench/jobs/nexmark/progress.ts notes it. */
+export async function progressAt(folder: string, atMs: number): Promise<number> {
+  const traces = await readTraces(folder, 'progress-');
+  return traces.reduce((sum, { points }) => sum + countAt(points, atMs), 0);
+}
+
+/** When the last word of any sink came, on the machine's clock. */
+export async function lastTraceMs(folder: string): Promise<number> {
+  const traces = await readTraces(folder);
+  return Math.max(...traces.map(({ points }) => points.at(-1)?.[0] ?? -Infinity));
 }
 
 /** Latest attempt that wrote anything. */

@@ -4,13 +4,14 @@
  * memory of each process, where one outside of the heaps does.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { BenchCluster, type LoadWindow, type MemorySeries } from '../bench-cluster.js';
+import { BenchCluster } from '../bench-cluster.js';
 import type { SplitSums } from '../jobs/prefix-tally.js';
+import type { LoadWindow, MemorySeries } from '../load-watch.js';
 import type { Benchmark, Measurement, RunOptions } from '../measurement.js';
 import { floorsOf, growthInTenMinutes, type MemoryReading } from '../memory-growth.js';
 import { runRawLoop } from '../raw-loop.js';
 import { rateBetween, readTallies } from '../tallies.js';
-import { proveSplitSums, splitSumsOf } from './exchange.js';
+import { proveSplitSums, splitSumsOf } from './passthrough.js';
 
 const SINK_RATE_PER_SECOND = 20_000;
 /** In ten minutes, of one thread's heap: 3 KB/s. Code and feedback of functions still settle. */
@@ -81,7 +82,9 @@ async function measure(options: RunOptions): Promise<Measurement> {
   const shape = { workers: 2, slots: 1, liveHeapEveryMs, leakBytesPerSecond };
   return BenchCluster.with(shape, async (cluster) => {
     note(`backpressure: sinks take ${SINK_RATE_PER_SECOND} records/s each for ${seconds} s`);
-    const jobId = await cluster.submit('exchange.ts', { sinkRate: String(SINK_RATE_PER_SECOND) });
+    const jobId = await cluster.submit('passthrough.ts', {
+      sinkRate: String(SINK_RATE_PER_SECOND),
+    });
     await cluster.watch(warmUpSeconds);
     const load = await cluster.watch(seconds);
     await cluster.checkRunning(jobId);
@@ -92,7 +95,7 @@ async function measure(options: RunOptions): Promise<Measurement> {
     await cluster.stop(jobId);
     const proof = proveSplitSums(await readTallies<SplitSums>(cluster.tallyFolder));
     await cluster.close();
-    const raw = await runRawLoop('exchange', proof.counts);
+    const raw = await runRawLoop('passthrough', proof.counts);
     if (!isDeepStrictEqual(splitSumsOf(raw.sums), proof.sums)) {
       throw new Error(
         'backpressure: records were lost or doubled; the tallies are not the input’s',

@@ -2,20 +2,28 @@
 import type { Benchmark } from '../measurement.js';
 import { backpressure } from './backpressure.js';
 import { checkpoint } from './checkpoint.js';
-import { exchange } from './exchange.js';
+import { coldStart } from './cold-start.js';
 import { idle } from './idle.js';
+import { json } from './json.js';
 import { latency } from './latency.js';
+import { nexmark } from './nexmark.js';
+import { passthrough } from './passthrough.js';
 import { recovery } from './recovery.js';
+import { scaleOut } from './scale-out.js';
 import { stateBenchmarks } from './state.js';
 import { unaligned } from './unaligned.js';
 import { window } from './window.js';
 
 export const BENCHMARKS: readonly Benchmark[] = [
-  exchange,
+  passthrough,
   window,
   ...stateBenchmarks,
+  json,
+  ...nexmark,
   latency,
   recovery,
+  coldStart,
+  scaleOut,
   idle,
   backpressure,
   unaligned,

@@ -10,7 +10,7 @@ import { machineMs } from '../jobs/tally-sink.js';
 import type { Benchmark, Measurement, RunOptions } from '../measurement.js';
 import { runRawLoop } from '../raw-loop.js';
 import { firstRecordMs, latestAttempt, readTallies } from '../tallies.js';
-import { proveSplitSums, splitSumsOf } from './exchange.js';
+import { proveSplitSums, splitSumsOf } from './passthrough.js';
 
 const RECOVERY_MS_MAX = 3000;
 const GIVE_UP_MS = 60_000;
@@ -20,7 +20,7 @@ const CHECKPOINTS_MIN = 3;
 async function measure({ seconds, warmUpSeconds, note }: RunOptions): Promise<Measurement> {
   return BenchCluster.with({ workers: 2, slots: 1 }, async (cluster) => {
     note(`recovery: kill -9 of a worker after ${warmUpSeconds} s, then ${seconds} s more`);
-    const jobId = await cluster.submit('exchange.ts');
+    const jobId = await cluster.submit('passthrough.ts');
     await cluster.watch(warmUpSeconds);
     const spare = await cluster.cluster.addWorker();
     await completedCheckpoints(cluster, jobId, CHECKPOINTS_MIN);
@@ -41,7 +41,7 @@ async function measure({ seconds, warmUpSeconds, note }: RunOptions): Promise<Me
     await cluster.stop(jobId);
     const proof = proveSplitSums(await readTallies<SplitSums>(cluster.tallyFolder));
     await cluster.close();
-    const raw = await runRawLoop('exchange', proof.counts);
+    const raw = await runRawLoop('passthrough', proof.counts);
     if (!isDeepStrictEqual(splitSumsOf(raw.sums), proof.sums)) {
       throw new Error('recovery: records were lost or doubled; the tallies are not the input’s');
     }

@@ -1,12 +1,18 @@
 /**
  * The common course of the benchmarks that measure records per second: warm up, watch, stop at a
- * barrier, then let the raw loop do the same records and compare its sums with the tallies.
+ * barrier, then let the raw loop do the same records and compare its sums with the tallies. A peer goes
+ * the same way right after, so that both ratios are of one run.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { BenchCluster } from '../bench-cluster.js';
-import type { Measurement, RunOptions, Topology } from '../measurement.js';
+import { FlinkCluster } from '../flink-cluster.js';
+import { FLINK_JOBS } from '../flink-jobs.js';
+import type { LoadWindow } from '../load-watch.js';
+import type { MeasuredCluster } from '../measured-cluster.js';
+import type { Engine, Measurement, RunOptions, Topology } from '../measurement.js';
 import { printProfile } from '../profile-split.js';
 import { runRawLoop } from '../raw-loop.js';
+import type { RawResult } from '../raw-loop-main.js';
 import { rateBetween, readTallies } from '../tallies.js';
 
 export interface Proof {
@@ -30,73 +36,195 @@ export interface ThroughputOptions<C> {
   readonly targetPerSecond?: number;
 }
 
-/** One measurement for each topology. */
+/** Millrace, then its peer, then the raw loop, for each topology. */
 export async function measureThroughput<C>(
   options: ThroughputOptions<C>,
   runOptions: RunOptions,
 ): Promise<Measurement[]> {
   const measurements: Measurement[] = [];
   for (const topology of runOptions.topologies) {
-    measurements.push(await measure(options, topology, runOptions));
+    const ours = await measureOurs(options, topology, runOptions);
+    const flink = await measureFlink(options, topology, runOptions);
+    measurements.push(
+      withTarget(withRatios(ours.measurement, flink?.measurement), options.targetPerSecond),
+      ...(flink === undefined ? [] : [flink.measurement]),
+      ours.raw,
+    );
   }
   return measurements;
 }
 
-function measure<C>(
+/** What a course left behind: its own measurement, and that of the raw loop behind it. */
+interface Course {
+  readonly measurement: Measurement;
+  readonly raw: Measurement;
+}
+
+function measureOurs<C>(
   options: ThroughputOptions<C>,
   topology: Topology,
-  { seconds, warmUpSeconds, profile, note }: RunOptions,
-): Promise<Measurement> {
-  const { benchmark } = options;
+  runOptions: RunOptions,
+): Promise<Course> {
+  const { warmUpSeconds, profile, note } = runOptions;
+  const shape = {
+    ...shapeOf(topology),
+    ...(profile ? { profileAfterMs: warmUpSeconds * 1000 } : {}),
+  };
+  return BenchCluster.with(shape, (cluster) =>
+    runCourse({ engine: 'millrace' }, options, topology, runOptions, {
+      cluster,
+      submit: () => cluster.submit(options.jobFile),
+      closed: async (rate) => {
+        if (profile) await printProfile(cluster.probeFolder, rate, note);
+      },
+    }),
+  );
+}
+
+async function measureFlink<C>(
+  options: ThroughputOptions<C>,
+  topology: Topology,
+  runOptions: RunOptions,
+): Promise<Course | undefined> {
+  const build = runOptions.flink;
+  const peer = FLINK_JOBS.get(options.benchmark);
+  if (build === undefined || peer === undefined) return undefined;
+  return FlinkCluster.with(
+    { build, ...shapeOf(topology), stateBackend: peer.stateBackend },
+    (cluster) =>
+      runCourse({ engine: 'flink', engineVersion: build.version }, options, topology, runOptions, {
+        cluster,
+        submit: () => cluster.submit(peer.job, peer),
+      }),
+  );
+}
+
+export function shapeOf(topology: string): { readonly workers: number; readonly slots: number } {
   const [workers = 1, slots = 1] = topology.split('x').map(Number);
-  const shape = { workers, slots, ...(profile ? { profileAfterMs: warmUpSeconds * 1000 } : {}) };
-  return BenchCluster.with(shape, async (cluster) => {
-    note(`${benchmark} ${topology}: ${warmUpSeconds} s to warm up, then ${seconds} s`);
-    const jobId = await cluster.submit(options.jobFile);
-    await cluster.watch(warmUpSeconds);
-    const load = await cluster.watch(seconds);
-    await cluster.checkRunning(jobId);
-    const rate = await rateBetween(cluster.tallyFolder, load.fromMs, load.toMs);
-    await cluster.stop(jobId);
-    const proof = options.prove(await readTallies<C>(cluster.tallyFolder));
-    await cluster.close();
-    const gcSeconds = await cluster.gcSeconds(load);
-    if (profile) await printProfile(cluster.probeFolder, rate, note);
-    note(`${benchmark} ${topology}: the raw loop does the same records`);
-    const raw = await runRawLoop(options.rawLoop ?? benchmark, proof.counts);
-    const expected = options.rawSums === undefined ? raw.sums : options.rawSums(raw.sums);
-    if (!isDeepStrictEqual(expected, proof.sums)) {
-      throw new Error(
-        `${benchmark} ${topology}: the tallies are not those of the input: ` +
-          `${JSON.stringify(proof.sums)} instead of ${JSON.stringify(expected)}`,
-      );
-    }
-    const perCpu = (rate * ((load.toMs - load.fromMs) / 1000)) / load.cpuSeconds;
-    const targetPerSecond = topology === '2x1' ? options.targetPerSecond : undefined;
-    return {
+  return { workers, slots };
+}
+
+interface CourseOptions {
+  readonly cluster: MeasuredCluster;
+  readonly submit: () => Promise<string>;
+  /** Called when all processes have ended. */
+  readonly closed?: (recordsPerSecond: number) => Promise<void>;
+}
+
+export async function runCourse<C>(
+  engine: { readonly engine: Engine; readonly engineVersion?: string },
+  options: Omit<ThroughputOptions<C>, 'jobFile'>,
+  topology: string,
+  { seconds, warmUpSeconds, note }: RunOptions,
+  { cluster, submit, closed }: CourseOptions,
+): Promise<Course> {
+  const { benchmark } = options;
+  const title = `${benchmark} ${topology} ${engine.engine}`;
+  note(`${title}: ${warmUpSeconds} s to warm up, then ${seconds} s`);
+  const jobId = await submit();
+  await cluster.watch(warmUpSeconds);
+  const load = await cluster.watch(seconds);
+  await cluster.checkRunning(jobId);
+  const rate = await rateBetween(cluster.tallyFolder, load.fromMs, load.toMs);
+  await cluster.stop(jobId);
+  const proof = options.prove(await readTallies<C>(cluster.tallyFolder));
+  await cluster.close();
+  const gcSeconds = await cluster.gcSeconds(load);
+  await closed?.(rate);
+  note(`${title}: the raw loop does the same records`);
+  const raw = await runRawLoop(options.rawLoop ?? benchmark, proof.counts);
+  checkSums(title, proof, options.rawSums === undefined ? raw.sums : options.rawSums(raw.sums));
+  const records = proof.counts.reduce((sum, count) => sum + count, 0);
+  const perCpu = (rate * ((load.toMs - load.fromMs) / 1000)) / load.cpuSeconds;
+  return {
+    measurement: {
       benchmark,
       topology,
-      engine: 'millrace',
+      ...engine,
       recordsPerSecond: Math.round(rate),
       recordsPerCpuSecond: Math.round(perCpu),
       cpuSeconds: load.cpuSeconds,
       rssBytesMax: load.rssBytesMax,
       gcShare: gcSeconds / load.cpuSeconds,
-      records: proof.counts.reduce((sum, count) => sum + count, 0),
+      records,
       checksum: proof.checksum,
       rawRecordsPerSecond: Math.round(raw.recordsPerSecond),
       ratioToRaw: rate / raw.recordsPerSecond,
       ratioToRawPerCpu: perCpu / raw.recordsPerCpuSecond,
-      foreignCores: load.foreignCores,
-      noisy: load.noisy,
-      ...(targetPerSecond === undefined
-        ? {}
-        : {
-            target: {
-              text: `at least ${targetPerSecond / 1e6} M records/s`,
-              met: rate >= targetPerSecond,
-            },
-          }),
+      ...others(load),
+    },
+    raw: measurementOfRaw(benchmark, topology, records, proof, raw),
+  };
+}
+
+/** @throws Error when a record was lost, doubled or changed: the row is void */
+export function checkSums(title: string, proof: Proof, expected: unknown): void {
+  if (isDeepStrictEqual(expected, proof.sums)) return;
+  throw new Error(
+    `${title}: the tallies are not those of the input: ` +
+      `${JSON.stringify(proof.sums)} instead of ${JSON.stringify(expected)}`,
+  );
+}
+
+export function measurementOfRaw(
+  benchmark: string,
+  topology: string,
+  records: number,
+  { checksum }: Proof,
+  raw: RawResult,
+): Measurement {
+  return {
+    benchmark,
+    topology,
+    engine: 'raw',
+    recordsPerSecond: Math.round(raw.recordsPerSecond),
+    recordsPerCpuSecond: Math.round(raw.recordsPerCpuSecond),
+    records,
+    checksum,
+    ...others(raw),
+  };
+}
+
+export function others({
+  foreignCores,
+  stealCores,
+  noisy,
+}: Pick<LoadWindow, 'foreignCores' | 'stealCores' | 'noisy'>): Pick<
+  Measurement,
+  'foreignCores' | 'stealCores' | 'noisy'
+> {
+  return { foreignCores, stealCores, noisy };
+}
+
+/** With what our rate is of the peer's. */
+export function withRatios(ours: Measurement, flink: Measurement | undefined): Measurement {
+  if (flink === undefined) return ours;
+  const { recordsPerSecond = NaN, recordsPerCpuSecond = NaN } = flink;
+  return {
+    ...ours,
+    ratioToFlink: (ours.recordsPerSecond ?? NaN) / recordsPerSecond,
+    ratioToFlinkPerCpu: (ours.recordsPerCpuSecond ?? NaN) / recordsPerCpuSecond,
+  };
+}
+
+/** Beside a peer, the ratio is the target; alone, a rate of two workers is, if there is one. */
+export function withTarget(ours: Measurement, targetPerSecond: number | undefined): Measurement {
+  const ratioMin = FLINK_JOBS.get(ours.benchmark)?.ratioMin;
+  if (ours.ratioToFlink !== undefined && ratioMin !== undefined) {
+    return {
+      ...ours,
+      target: {
+        text: `at least ${ratioMin} of Flink's rate`,
+        met: ours.ratioToFlink >= ratioMin,
+      },
     };
-  });
+  }
+  if (targetPerSecond === undefined || ours.topology !== '2x1') return ours;
+  return {
+    ...ours,
+    target: {
+      text: `at least ${targetPerSecond / 1e6} M records/s`,
+      met: (ours.recordsPerSecond ?? 0) >= targetPerSecond,
+    },
+  };
 }

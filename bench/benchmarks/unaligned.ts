@@ -4,7 +4,7 @@ import { BenchCluster } from '../bench-cluster.js';
 import type { SplitSums } from '../jobs/prefix-tally.js';
 import type { Benchmark, Measurement, RunOptions } from '../measurement.js';
 import { readTallies } from '../tallies.js';
-import { proveSplitSums } from './exchange.js';
+import { proveSplitSums } from './passthrough.js';
 
 const SINK_RATE_PER_SECOND = 20;
 const CHECKPOINT_MS_MAX = 1000;
@@ -51,8 +51,8 @@ function median(sorted: readonly number[]): number {
 }
 
 async function run(options: RunOptions): Promise<readonly Measurement[]> {
-  const aligned = await measure('exchange-aligned.ts', options);
-  const unaligned = await measure('exchange-unaligned.ts', options);
+  const aligned = await measure('passthrough-aligned.ts', options);
+  const unaligned = await measure('passthrough-unaligned.ts', options);
   const slowest = unaligned.durationsMs.at(-1) ?? Infinity;
   return [
     {

@@ -8,7 +8,7 @@ import { measureThroughput, type Proof } from './throughput.js';
 const RECORDS_PER_WINDOW = RECORDS_PER_MS * WINDOW_MS;
 
 /** Sums by window, in order of time. A window may have been reported over several epochs. */
-function prove(tallies: readonly WindowTotals[]): Proof {
+export function proveWindows(tallies: readonly WindowTotals[]): Proof {
   const windows = new Map<number, [number, number]>();
   for (const [start, count, sum] of tallies.flat()) {
     const [counted, summed] = windows.get(start) ?? [0, 0];
@@ -29,5 +29,8 @@ export const window: Benchmark = {
   description: '1-minute tumbling sum and count of 100k users, memory backend',
   seconds: 20,
   run: (options) =>
-    measureThroughput<WindowTotals>({ benchmark: 'window', jobFile: 'window.ts', prove }, options),
+    measureThroughput<WindowTotals>(
+      { benchmark: 'window', jobFile: 'window.ts', prove: proveWindows },
+      options,
+    ),
 };

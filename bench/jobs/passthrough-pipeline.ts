@@ -5,7 +5,7 @@ import { PrefixTally } from './prefix-tally.js';
 import { tallySink } from './tally-sink.js';
 import { SPLITS, Transaction, transactionsOf, USERS, withFee, withTax } from './transactions.js';
 
-export const exchangeParams = {
+export const passthroughParams = {
   folder: param.string({ help: 'where the tallies go' }),
   sinkRate: param.number({
     help: 'records per second and sink subtask; 0: no limit',
@@ -13,7 +13,7 @@ export const exchangeParams = {
   }),
 };
 
-export function exchangePipeline(
+export function passthroughPipeline(
   env: StreamEnvironment,
   { folder, sinkRate }: { readonly folder: string; readonly sinkRate: number },
 ): void {

@@ -26,15 +26,15 @@ export function splitSumsOf(raw: unknown): SplitSums {
   return { counts, sums };
 }
 
-export const exchange: Benchmark = {
-  name: 'exchange',
+export const passthrough: Benchmark = {
+  name: 'passthrough',
   description: 'source -> map -> keyBy 100k users -> map -> count, 100-byte records',
   seconds: 20,
   run: (options) =>
     measureThroughput<SplitSums>(
       {
-        benchmark: 'exchange',
-        jobFile: 'exchange.ts',
+        benchmark: 'passthrough',
+        jobFile: 'passthrough.ts',
         prove: proveSplitSums,
         rawSums: splitSumsOf,
         targetPerSecond: TARGET_PER_SECOND,

@@ -1,0 +1,74 @@
+package millrace.bench;
+
+import org.apache.flink.api.common.eventtime.WatermarkStrategy;
+import org.apache.flink.api.common.typeinfo.TypeInformation;
+import org.apache.flink.streaming.api.datastream.DataStream;
+import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
+
+/**
+ * The door of the jar: `PeerJob JOB FOLDER CHECKPOINT_INTERVAL_MS [EVENTS]`. Everything that a user of Flink
+ * would leave alone is left alone; what is set comes from the cluster's configuration.
+ */
+public final class PeerJob {
+  private PeerJob() {}
+
+  public static void main(String[] args) throws Exception {
+    String job = args[0];
+    String folder = args[1];
+    StreamExecutionEnvironment env = StreamExecutionEnvironment.getExecutionEnvironment();
+    env.enableCheckpointing(Long.parseLong(args[2]));
+    WatermarkStrategy<Transaction> none = WatermarkStrategy.noWatermarks();
+    WatermarkStrategy<Transaction> ascending =
+        WatermarkStrategy.<Transaction>forMonotonousTimestamps()
+            .withTimestampAssigner((record, given) -> record.timestamp);
+    switch (job) {
+      case "passthrough" ->
+          PassthroughJob.build(
+              transactions(env, new Transactions(Transactions.USERS, 1), none), folder);
+      case "state" ->
+          RollingJob.build(
+              transactions(env, new Transactions(RollingJob.USERS, 1), none), folder);
+      case "state-uniform" ->
+          RollingJob.build(
+              transactions(
+                  env, new Transactions(RollingJob.USERS, 1, Transactions.Draw.UNIFORM), none),
+              folder);
+      case "window" ->
+          WindowJob.build(
+              transactions(
+                  env, new Transactions(Transactions.USERS, WindowJob.RECORDS_PER_MS), ascending),
+              folder);
+      case "json" ->
+          JsonJob.build(
+              transactions(
+                  env,
+                  new JsonJob.Lines(
+                      new Transactions(Transactions.USERS, WindowJob.RECORDS_PER_MS)),
+                  ascending),
+              folder);
+      case "nexmark-q1" -> NexmarkJobs.q1(events(env, folder, args[3]), folder);
+      case "nexmark-q5" -> NexmarkJobs.q5(events(env, folder, args[3]), folder);
+      case "nexmark-q8" -> NexmarkJobs.q8(events(env, folder, args[3]), folder);
+      default -> throw new IllegalArgumentException("there is no job " + job);
+    }
+    env.execute("bench-" + job);
+  }
+
+  private static DataStream<Transaction> transactions(
+      StreamExecutionEnvironment env,
+      IndexSource.Generator<Transaction> made,
+      WatermarkStrategy<Transaction> watermarks) {
+    return env.fromSource(
+        new IndexSource<>(made), watermarks, "transactions", TypeInformation.of(Transaction.class));
+  }
+
+  private static DataStream<NexmarkEvent> events(
+      StreamExecutionEnvironment env, String folder, String count) {
+    return env.fromSource(
+        new IndexSource<>(new NexmarkEvents(folder), Long.parseLong(count)),
+        WatermarkStrategy.<NexmarkEvent>forMonotonousTimestamps()
+            .withTimestampAssigner((event, given) -> event.dateTime()),
+        "events",
+        TypeInformation.of(NexmarkEvent.class));
+  }
+}
