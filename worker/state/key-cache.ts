@@ -59,6 +59,8 @@ export class KeyCache implements ColdKeys, AbsentTimers, LiveShare {
   #uses = 0;
   /** While somebody goes through entries, none may leave. */
   #pins = 0;
+  /** The first entry of the bucket that is being restored, if all of the bucket's are in memory. */
+  #wholeFrom = Infinity;
 
   constructor(options: KeyCacheOptions) {
     this.#options = options;
@@ -82,12 +84,23 @@ export class KeyCache implements ColdKeys, AbsentTimers, LiveShare {
     this.#options.memory.leave(this);
   }
 
+  /** No key of the bucket that is restored from now on has a row, as long as none has left. */
+  beginBucket(): void {
+    this.#wholeFrom = this.#options.keys.nextOrdinal;
+  }
+
+  endRestore(): void {
+    this.#wholeFrom = Infinity;
+    this.#options.store.flush();
+  }
+
   leave(entry: KeyEntry): void {
     this.#options.memory.hits++;
     if (++this.#uses % MEASURE_EVERY === 0 && entry.cold !== COLD.current) this.#measure(entry);
   }
 
   load(key: Key): KeyEntry | undefined {
+    if (this.#wholeFrom < Infinity) return undefined;
     const row = this.#options.store.rows.get(this.coldKeyOf(key));
     if (row === undefined) return undefined;
     return this.#place(key, row);
@@ -206,6 +219,7 @@ export class KeyCache implements ColdKeys, AbsentTimers, LiveShare {
     for (const { state } of states) state.unload(entry);
     timers.unload(entry);
     keys.evict(entry);
+    if (entry.ordinal >= this.#wholeFrom) this.#wholeFrom = Infinity;
     this.#count(entry, 0);
     this.#options.memory.evictions++;
     return true;

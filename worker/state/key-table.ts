@@ -78,6 +78,11 @@ export class KeyTable {
     return this.#entries.size;
   }
 
+  /** Greater than the ordinals of all entries so far. */
+  get nextOrdinal(): number {
+    return this.#ordinal;
+  }
+
   /** Entries that changed in this epoch; some may be gone. */
   get changedCount(): number {
     return this.#changed.length;
@@ -156,6 +161,8 @@ export class KeyTable {
   /** The log says something of an entry. @param logged bits of the slots that it has rows of */
   restored(entry: KeyEntry, logged: number): void {
     entry.logged |= logged;
+    // Nobody has asked for it yet.
+    entry.referenced = false;
     this.outdate(entry);
   }
 

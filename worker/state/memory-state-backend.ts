@@ -194,7 +194,11 @@ export class MemoryStateBackend implements KeyedStateBackend {
       }
       const replay = new RunReplay(opened.flat(), this.#replayTarget());
       const { start, end } = replay.buckets;
-      for (let bucket = start; bucket < end; bucket++) replay.replay(bucket);
+      for (let bucket = start; bucket < end; bucket++) {
+        this.#cache?.beginBucket();
+        replay.replay(bucket);
+      }
+      this.#cache?.endRestore();
       this.#removeExpired();
       this.#redeclared = opened.some(
         (list) => !this.#isDeclaredAs(list.at(-1)?.file.header.states),
