@@ -28,6 +28,8 @@ const DUE_TIMERS_MAX = 256;
 /** An entry, its place in the table, its list of slots. */
 const ENTRY_BYTES = 300;
 const TIMER_BYTES = 150;
+/** A bucket that is restored may exceed memory by a quarter before a part of it leaves. */
+const RESTORED_SHARE_MAX = 1.25;
 /** Changed entries are measured once in so many uses. */
 const MEASURE_EVERY = 4;
 
@@ -61,6 +63,9 @@ export class KeyCache implements ColdKeys, AbsentTimers, LiveShare {
   #pins = 0;
   /** The first entry of the bucket that is being restored, if all of the bucket's are in memory. */
   #wholeFrom = Infinity;
+  /** While a bucket is restored, the hand stands before its entries that were not looked at. */
+  #restoring = false;
+  #unseen = 0;
 
   constructor(options: KeyCacheOptions) {
     this.#options = options;
@@ -86,11 +91,17 @@ export class KeyCache implements ColdKeys, AbsentTimers, LiveShare {
 
   /** No key of the bucket that is restored from now on has a row, as long as none has left. */
   beginBucket(): void {
+    this.#restoring = true;
+    this.#hand ??= this.#options.keys.entries();
     this.#wholeFrom = this.#options.keys.nextOrdinal;
   }
 
-  endRestore(): void {
+  /** What there is no room for leaves while it is young: the collector never has to move it. */
+  endBucket(): void {
     this.#wholeFrom = Infinity;
+    this.#evictRestored();
+    for (; this.#unseen > 0; this.#unseen--) this.#hand?.next();
+    this.#restoring = false;
     this.#options.store.flush();
   }
 
@@ -126,6 +137,7 @@ export class KeyCache implements ColdKeys, AbsentTimers, LiveShare {
     // What an entry of its kind takes, until it is measured.
     const { size } = this.#options.keys;
     this.#count(entry, Math.max(ENTRY_BYTES, Math.floor(this.#bytes / Math.max(1, size - 1))));
+    if (this.#restoring) this.#unseen++;
     if (this.#options.store.rows.forgets) this.#expectForgotten(entry);
   }
 
@@ -141,6 +153,10 @@ export class KeyCache implements ColdKeys, AbsentTimers, LiveShare {
   evict(): void {
     if (this.#pins > 0) return;
     const { keys, memory, onUnsaved } = this.#options;
+    if (this.#restoring) {
+      if (memory.usedBytes > memory.bytesMax * RESTORED_SHARE_MAX) this.#evictRestored();
+      return;
+    }
     let unsaved = 0;
     for (let visits = 0; visits < VISITS_MAX && memory.isShort; visits++) {
       const entry = this.#next();
@@ -192,6 +208,15 @@ export class KeyCache implements ColdKeys, AbsentTimers, LiveShare {
   #makeRoom(): void {
     const { memory } = this.#options;
     for (let left = SEARCHES_MAX; left > 0 && memory.isShort; left--) memory.relieve();
+  }
+
+  /** Those of the bucket at hand that were not looked at, from the first on, while room is short. */
+  #evictRestored(): void {
+    const { keys, memory } = this.#options;
+    for (; this.#unseen > 0 && memory.isShort; this.#unseen--) {
+      const entry = this.#next();
+      if (entry !== undefined && entry !== keys.current) this.#tryEvict(entry);
+    }
   }
 
   /** The next entry that the search comes by; it goes round. */
@@ -257,7 +282,8 @@ export class KeyCache implements ColdKeys, AbsentTimers, LiveShare {
     }
     if (things > 0 || entry.logged !== 0) {
       const expires = things > 0 && expiresAt < Infinity ? expiresAt : undefined;
-      rows.put(this.#coldKey(entry), out.take(), expires, things);
+      const contents = out.peek().subarray(0, out.length);
+      rows.put(this.#coldKey(entry), contents, expires, things);
     } else if (entry.cold !== COLD.absent) {
       rows.delete(this.#coldKey(entry));
     }

@@ -197,8 +197,8 @@ export class MemoryStateBackend implements KeyedStateBackend {
       for (let bucket = start; bucket < end; bucket++) {
         this.#cache?.beginBucket();
         replay.replay(bucket);
+        this.#cache?.endBucket();
       }
-      this.#cache?.endRestore();
       this.#removeExpired();
       this.#redeclared = opened.some(
         (list) => !this.#isDeclaredAs(list.at(-1)?.file.header.states),

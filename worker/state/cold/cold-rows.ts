@@ -39,6 +39,7 @@ export class ColdRows {
   }
 
   /**
+   * @param contents are copied
    * @param expiresAtMs when all of it is expired; undefined for never
    * @param things how many things are in it
    */

@@ -34,9 +34,9 @@ import { PackedReader, PackedWriter } from './packed-bytes.js';
 import { UnfinishedWrites } from './unfinished-writes.js';
 
 /** Gathered writes are sent once they are this many bytes. */
-const WRITE_BYTES = 64 * 1024;
+const WRITE_BYTES = 256 * 1024;
 /** Writes sent and not yet done; one more waits. */
-const WRITES_OUTSTANDING_MAX = 8;
+const WRITES_OUTSTANDING_MAX = 4;
 /** Reads and walks begun and not yet asked for. */
 const ANSWERS_OUTSTANDING_MAX = 64;
 /** Longest wait for the state thread, which is busy for milliseconds: beyond it the disk hangs. */
