@@ -24,26 +24,26 @@ interface PreparedSlot<S> {
   readonly cancelTimer: () => void;
 }
 
-export interface PreparedSlotsOptions<S extends StartedSlot> {
+export interface PreparedSlotsOptions<S extends StartedSlot, B> {
   readonly clock: Clock;
   /** No more are kept at once. */
   readonly slotsMax: number;
-  readonly start: (bundleFolder: string, listener: SlotListener) => S;
+  readonly start: (bundle: B, listener: SlotListener) => S;
 }
 
-export class PreparedSlots<S extends StartedSlot> {
-  readonly #options: PreparedSlotsOptions<S>;
+export class PreparedSlots<S extends StartedSlot, B> {
+  readonly #options: PreparedSlotsOptions<S, B>;
   readonly #slots = new Set<PreparedSlot<S>>();
 
-  constructor(options: PreparedSlotsOptions<S>) {
+  constructor(options: PreparedSlotsOptions<S, B>) {
     this.#options = options;
   }
 
   /** Starts as many as are missing; resolves once all of the job's have loaded the bundle, or failed. */
-  async prepare(jobId: string, bundleId: string, folder: string, count: number): Promise<void> {
+  async prepare(jobId: string, bundleId: string, bundle: B, count: number): Promise<void> {
     const ofJob = [...this.#slots].filter((known) => isOf(known, jobId, bundleId));
     while (ofJob.length < count && this.#slots.size < this.#options.slotsMax) {
-      ofJob.push(this.#start(jobId, bundleId, folder));
+      ofJob.push(this.#start(jobId, bundleId, bundle));
     }
     await Promise.all(ofJob.map(({ settled }) => settled));
   }
@@ -64,12 +64,12 @@ export class PreparedSlots<S extends StartedSlot> {
     await Promise.all([...this.#slots].map((prepared) => this.#discard(prepared)));
   }
 
-  #start(jobId: string, bundleId: string, folder: string): PreparedSlot<S> {
+  #start(jobId: string, bundleId: string, bundle: B): PreparedSlot<S> {
     const { clock, start } = this.#options;
     const discard = (): void => void this.#discard(prepared);
     let settle = (): void => undefined;
     const settled = new Promise<void>((resolve) => (settle = resolve));
-    const slot = start(folder, {
+    const slot = start(bundle, {
       onMessage: ({ kind }) => (kind === 'loaded' ? settle() : discard()),
       onReleased: discard,
     });

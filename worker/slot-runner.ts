@@ -7,10 +7,11 @@ import { fileURLToPath } from 'node:url';
 import { MessageChannel, Worker, type TransferListItem } from 'node:worker_threads';
 import type { Clock } from '../core/clock.js';
 import { serializeError, toMillraceError } from '../core/errors.js';
+import type { StateConfig } from '../core/stream-graph.js';
 import type { ScoringService } from './compute/scoring-service.js';
 import { serveScoring } from './compute/scoring-pool-port.js';
 import type { SlotPort } from './network/attempt-exchange.js';
-import { slotHeapLimits } from './slot-heap.js';
+import { describeHeapError, slotHeapLimits } from './slot-heap.js';
 import {
   transferList,
   type FromSlot,
@@ -26,10 +27,17 @@ const FINISH_TIMEOUT_MS = 10_000;
 /** The same for a slot that is canceled: the next attempt waits for it. */
 const CANCEL_TIMEOUT_MS = 2_000;
 
-export interface SlotRunnerOptions {
+/** What a thread runs. */
+export interface SlotBundle {
   /** Folder with the unpacked bundle, which the thread loads at once. */
-  readonly bundleFolder: string;
+  readonly folder: string;
+  readonly state: StateConfig;
+}
+
+export interface SlotRunnerOptions {
+  readonly bundle: SlotBundle;
   readonly scoring: ScoringService;
+  /** Limit of the thread's heap; what its state needs unless given. */
   readonly heapMb: number | undefined;
   readonly clock: Clock;
 }
@@ -56,11 +64,11 @@ export class SlotRunner {
     this.#clock = options.clock;
     const { port1, port2 } = new MessageChannel();
     serveScoring(port1, options.scoring);
-    const data: SlotThreadData = { bundleFolder: options.bundleFolder, scoringPort: port2 };
+    const data: SlotThreadData = { bundleFolder: options.bundle.folder, scoringPort: port2 };
     this.#worker = new Worker(SLOT_THREAD, {
       workerData: data,
       transferList: [port2],
-      resourceLimits: slotHeapLimits(options.heapMb),
+      resourceLimits: slotHeapLimits(options.bundle.state, options.heapMb),
     });
     this.#worker.on('message', (message: FromSlot) => {
       if (message.kind === 'running') this.#running = true;
@@ -72,7 +80,10 @@ export class SlotRunner {
       this.#listener.onMessage({
         kind: 'failed',
         task: undefined,
-        error: serializeError(toMillraceError(error, 'USER_CODE_FAILED')),
+        error: serializeError(
+          describeHeapError(error, options.bundle.state, options.heapMb) ??
+            toMillraceError(error, 'USER_CODE_FAILED'),
+        ),
       });
     });
     this.#released = new Promise((resolve) => {

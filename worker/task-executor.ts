@@ -27,7 +27,7 @@ import type { LocalCheckpoints } from './local-checkpoints.js';
 import type { Command, Report } from './session-client.js';
 import type { SlotDeployment, SlotReport } from './slot-messages.js';
 import { PreparedSlots } from './prepared-slots.js';
-import { SlotRunner, type SlotListener } from './slot-runner.js';
+import { SlotRunner, type SlotBundle, type SlotListener } from './slot-runner.js';
 import { StateThreadRunner } from './state/cold/state-thread-runner.js';
 import type { StateFolder } from './state-folder.js';
 import type { WorkerMetrics } from './worker-metrics.js';
@@ -63,7 +63,7 @@ interface RunningAttempt {
 export class TaskExecutor {
   readonly #options: TaskExecutorOptions;
   readonly #attempts = new Map<string, RunningAttempt>();
-  readonly #prepared: PreparedSlots<SlotRunner>;
+  readonly #prepared: PreparedSlots<SlotRunner, SlotBundle>;
   /** Deployments that are being prepared, so that a cancel in the meantime is not missed. */
   readonly #canceled = new Map<string, number>();
   #epoch = 0;
@@ -176,16 +176,17 @@ export class TaskExecutor {
     const { jobId } = attempt;
     try {
       const folder = await bundles.load(bundleId);
-      await this.#prepared.prepare(jobId, bundleId, folder, slots);
+      const { streamGraph } = await readBundleManifest(folder);
+      await this.#prepared.prepare(jobId, bundleId, { folder, state: streamGraph.state }, slots);
     } catch (error) {
       log.warn({ jobId, err: toMillraceError(error) }, 'slots could not be prepared');
     }
     report({ $case: 'slotsPrepared', value: { attempt } });
   }
 
-  #startThread(bundleFolder: string, listener: SlotListener): SlotRunner {
+  #startThread(bundle: SlotBundle, listener: SlotListener): SlotRunner {
     const { clock, scoring, slotHeapMb: heapMb } = this.#options;
-    return new SlotRunner({ bundleFolder, scoring, heapMb, clock }, listener);
+    return new SlotRunner({ bundle, scoring, heapMb, clock }, listener);
   }
 
   async #deploy(deploy: DeploySlot): Promise<void> {
@@ -267,7 +268,7 @@ export class TaskExecutor {
     };
     const slot =
       this.#prepared.take(attempt.jobId, deploy.bundleId) ??
-      this.#startThread(bundleFolder, listener);
+      this.#startThread({ folder: bundleFolder, state: running.state }, listener);
     const deployment: SlotDeployment = {
       jobId: attempt.jobId,
       attempt: attempt.attempt,

@@ -11,6 +11,7 @@ import { passthrough } from './passthrough.js';
 import { recovery } from './recovery.js';
 import { scaleOut } from './scale-out.js';
 import { stateBenchmarks } from './state.js';
+import { stateLarge } from './state-large.js';
 import { unaligned } from './unaligned.js';
 import { window } from './window.js';
 
@@ -18,6 +19,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
   passthrough,
   window,
   ...stateBenchmarks,
+  stateLarge,
   json,
   ...nexmark,
   latency,

@@ -22,7 +22,7 @@ export const Rolling = t.record({
 });
 export type Rolling = Infer<typeof Rolling>;
 
-const Running = t.record({ split: t.int32, count: t.float64 });
+export const Running = t.record({ split: t.int32, count: t.float64 });
 
 /** The value after `record`; `previous` is undefined for a user's first one. */
 export function roll(previous: Rolling | undefined, record: Transaction): Rolling {
@@ -46,7 +46,7 @@ export interface RunningSums {
   readonly sum: number;
 }
 
-class RunningTally implements Tally<Infer<typeof Running>> {
+export class RunningTally implements Tally<Infer<typeof Running>> {
   readonly #counts = new Float64Array(SPLITS);
   #sum = 0;
 

@@ -24,7 +24,7 @@ class FakeSlot implements StartedSlot {
 function fixture(slotsMax = 4): {
   readonly clock: ManualClock;
   readonly started: FakeSlot[];
-  readonly prepared: PreparedSlots<FakeSlot>;
+  readonly prepared: PreparedSlots<FakeSlot, string>;
 } {
   const clock = new ManualClock();
   const started: FakeSlot[] = [];
