@@ -98,15 +98,15 @@ export abstract class ElementState<C> implements MemoryState, RowState {
 
   heapBytes(entry: KeyEntry): number {
     const elements = this.elementsOf(entry);
-    if (elements instanceof BigMap) return BIG_BYTES;
-    const first = elements?.entries().next().value;
+    if (isBig(elements)) return BIG_BYTES;
+    const first = elements?.entries().next().value as [string, C] | undefined;
     if (elements === undefined || first === undefined) return 0;
     return mapBytes(elements.size, first[0].length, this.size(this.valueOf(first[1])));
   }
 
   writeRow(entry: KeyEntry, out: ByteWriter): number {
     const elements = this.elementsOf(entry) ?? new MapElements<C>();
-    if (elements instanceof BigMap) return writeBig(elements, out);
+    if (isBig(elements)) return writeBig(elements, out);
     let expiresAt = 0;
     out.varint(elements.size);
     for (const [name, cell] of elements.entries()) {
@@ -128,7 +128,7 @@ export abstract class ElementState<C> implements MemoryState, RowState {
   unload(entry: KeyEntry): void {
     const elements = this.elementsOf(entry);
     // All of a small one is in the row.
-    if (elements instanceof BigMap) elements.unload();
+    if (isBig(elements)) elements.unload();
   }
 
   protected own(value: unknown): unknown {
@@ -146,7 +146,7 @@ export abstract class ElementState<C> implements MemoryState, RowState {
     const { elements } = this;
     if (elements === undefined) return new Map<string, C>().entries();
     // A Map can be gone through while it changes, but not while it makes way for a big one.
-    return this.#big === undefined || elements instanceof BigMap
+    return this.#big === undefined || isBig(elements)
       ? elements.entries()
       : this.#smallCells(elements);
   }
@@ -209,7 +209,7 @@ export abstract class ElementState<C> implements MemoryState, RowState {
   *#smallCells(small: ElementSet<C>): IterableIterator<[string, C]> {
     for (const [name, cell] of small.entries()) {
       const now = this.elements;
-      if (!(now instanceof BigMap)) {
+      if (!isBig(now)) {
         yield [name, cell];
       } else if (now.has(name)) {
         yield [name, now.get(name) as C];
@@ -257,4 +257,8 @@ function readBig<C>(from: ByteReader, big: BigCollections, form: CellForm<C>): B
   const collection = from.float64();
   const size = from.float64();
   return new BigMap(big, form, { collection, size, expiresAt: from.float64() });
+}
+
+function isBig<C>(elements: ElementSet<C> | undefined): elements is BigMap<C> {
+  return elements instanceof BigMap;
 }
