@@ -13,10 +13,10 @@ import type { StateConfig } from '../core/stream-graph.js';
 const YOUNG_GENERATION_MB = 64;
 /** V8 rounds a third of the young generation up to a power of two. */
 const SEMI_SPACE_MB = 32;
-/** Where memory is what counts; V8 makes 8 MB of a third of it. */
-const YOUNG_GENERATION_MB_SMALL = 24;
+/** Where memory is what counts; V8 makes 16 MB of a third of it. */
+const YOUNG_GENERATION_MB_SMALL = 48;
 /** Beside live state: the runtime and the bundle take 30 MB, user code and garbage the rest. */
-const BESIDE_STATE_MB = 64;
+const BESIDE_STATE_MB = 192;
 const MIB = 1024 * 1024;
 
 /**

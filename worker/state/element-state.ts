@@ -6,10 +6,12 @@
 import type { ByteReader } from '../../core/byte-reader.js';
 import type { ByteWriter } from '../../core/byte-writer.js';
 import { compileValueCodec, type ValueCodec } from '../../core/value-codec.js';
+import type { BigCollections } from './big-collections.js';
+import { BigMap, type CellForm } from './big-map.js';
 import { heapSizeOf, mapBytes, type HeapSize } from './heap-size.js';
 import type { KeyEntry } from './key-entry.js';
 import { slotBit, type KeyTable } from './key-table.js';
-import { MapElements } from './map-elements.js';
+import { MapElements, type ElementSet } from './map-elements.js';
 import {
   NOTHING_DROPPED,
   type MemoryState,
@@ -17,8 +19,13 @@ import {
   type RowState,
   type StateChanges,
 } from './memory-state.js';
-import { flatString, ownValueOf, type OwnValue } from './own-value.js';
+import { ownValueOf, type OwnValue } from './own-value.js';
 import type { StateRow } from './run-rows.js';
+
+/** In the place of the count of a map that has any elements. */
+const BIG_MARK = 0;
+/** A big map, but for its elements. */
+const BIG_BYTES = 500;
 
 export abstract class ElementState<C> implements MemoryState, RowState {
   readonly row: RowState = this;
@@ -28,21 +35,30 @@ export abstract class ElementState<C> implements MemoryState, RowState {
   readonly #index: number;
   readonly #bit: number;
   readonly #own: OwnValue | undefined;
+  /** undefined: all elements are in memory. */
+  readonly #big: BigCollections | undefined;
+  readonly #form: CellForm<C>;
 
-  constructor({ keys, schema }: MemoryStateOptions) {
+  constructor({ keys, schema, big }: MemoryStateOptions) {
     this.#keys = keys;
     this.#index = keys.addSlot();
     this.#bit = slotBit(this.#index);
     this.codec = compileValueCodec(schema);
     this.size = heapSizeOf(schema);
     this.#own = ownValueOf(schema);
+    this.#big = big;
+    this.#form = {
+      write: (cell, out) => this.writeCell(cell, out),
+      read: (from) => this.readCell(from),
+      heapBytes: (cell) => this.size(this.valueOf(cell)),
+      expiresAt: (cell) => this.expiresAt(cell),
+    };
   }
 
   clear(): void {
     const entry = this.#keys.current;
     if (entry === undefined || this.elementsOf(entry) === undefined) return;
-    this.#keys.mark(entry, this.#bit);
-    this.#drop(entry);
+    this.deleteAll(entry);
   }
 
   save(entry: KeyEntry, logged: boolean, changes: StateChanges): boolean {
@@ -59,8 +75,9 @@ export abstract class ElementState<C> implements MemoryState, RowState {
   abstract removeExpired(entry: KeyEntry, now: number, max: number): number;
   protected abstract fillRow(cell: C, row: StateRow): void;
   protected abstract valueOf(cell: C): unknown;
-  /** @returns when it expires, ms; Infinity: never */
-  protected abstract writeCell(cell: C, out: ByteWriter): number;
+  protected abstract writeCell(cell: C, out: ByteWriter): void;
+  /** ms; Infinity: never. */
+  protected abstract expiresAt(cell: C): number;
   protected abstract readCell(from: ByteReader): C;
 
   restoreCleared(): void {
@@ -71,9 +88,9 @@ export abstract class ElementState<C> implements MemoryState, RowState {
   restoreRemoved(row: StateRow): void {
     const entry = this.#keys.current;
     const elements = entry && this.elementsOf(entry);
-    if (entry === undefined || elements?.all.delete(row.name) !== true) return;
+    if (entry === undefined || elements?.delete(row.name) !== true) return;
     this.#keys.outdate(entry);
-    if (elements.all.size === 0) this.#unlog(entry);
+    if (elements.size === 0) this.#unlog(entry);
   }
 
   takeDropped(): readonly number[] {
@@ -81,33 +98,38 @@ export abstract class ElementState<C> implements MemoryState, RowState {
   }
 
   heapBytes(entry: KeyEntry): number {
-    const all = this.elementsOf(entry)?.all;
-    const first = all?.entries().next().value;
-    if (all === undefined || first === undefined) return 0;
-    return mapBytes(all.size, first[0].length, this.size(this.valueOf(first[1])));
+    const elements = this.elementsOf(entry);
+    if (isBig(elements)) return BIG_BYTES;
+    const first = elements?.entries().next().value as [string, C] | undefined;
+    if (elements === undefined || first === undefined) return 0;
+    return mapBytes(elements.size, first[0].length, this.size(this.valueOf(first[1])));
   }
 
   writeRow(entry: KeyEntry, out: ByteWriter): number {
-    const all = this.elementsOf(entry)?.all ?? new Map<string, C>();
+    const elements = this.elementsOf(entry) ?? new MapElements<C>();
+    if (isBig(elements)) return writeBig(elements, out);
     let expiresAt = 0;
-    out.varint(all.size);
-    for (const [name, cell] of all) {
+    out.varint(elements.size);
+    for (const [name, cell] of elements.entries()) {
       out.text(name);
-      expiresAt = Math.max(expiresAt, this.writeCell(cell, out));
+      this.writeCell(cell, out);
+      expiresAt = Math.max(expiresAt, this.expiresAt(cell));
     }
     return expiresAt;
   }
 
   readRow(entry: KeyEntry, from: ByteReader): void {
-    const elements = new MapElements<C>();
-    for (let left = from.count(); left > 0; left--) {
-      elements.all.set(from.text(), this.readCell(from));
-    }
-    entry.slots[this.#index] = elements;
+    const count = from.varint();
+    entry.slots[this.#index] =
+      count === BIG_MARK && this.#big !== undefined
+        ? readBig(from, this.#big, this.#form)
+        : this.#readElements(count, from);
   }
 
-  unload(): void {
-    // All of it is in the row.
+  unload(entry: KeyEntry): void {
+    const elements = this.elementsOf(entry);
+    // All of a small one is in the row.
+    if (isBig(elements)) elements.unload();
   }
 
   protected own(value: unknown): unknown {
@@ -115,17 +137,27 @@ export abstract class ElementState<C> implements MemoryState, RowState {
   }
 
   /** Of the current key. */
-  protected elements(): ReadonlyMap<string, C> | undefined {
+  protected get elements(): ElementSet<C> | undefined {
     const entry = this.#keys.current;
-    return entry && this.elementsOf(entry)?.all;
+    return entry && this.elementsOf(entry);
+  }
+
+  /** Elements of the current key, while which others may be put and removed. */
+  protected cells(): IterableIterator<[string, C]> {
+    const { elements } = this;
+    if (elements === undefined) return new Map<string, C>().entries();
+    // A Map can be gone through while it changes, but not while it makes way for a big one.
+    return this.#big === undefined || isBig(elements)
+      ? elements.entries()
+      : this.#smallCells(elements);
   }
 
   protected get currentEntry(): KeyEntry | undefined {
     return this.#keys.current;
   }
 
-  protected elementsOf(entry: KeyEntry): MapElements<C> | undefined {
-    return entry.slots[this.#index] as MapElements<C> | undefined;
+  protected elementsOf(entry: KeyEntry): ElementSet<C> | undefined {
+    return entry.slots[this.#index] as ElementSet<C> | undefined;
   }
 
   /** Puts an element of the current key; at the end of the order when `last`. */
@@ -134,7 +166,8 @@ export abstract class ElementState<C> implements MemoryState, RowState {
     const elements = this.elementsOf(entry) ?? this.#create(entry);
     elements.track(name, (entry.changed & this.#bit) === 0);
     this.#keys.mark(entry, this.#bit);
-    place(elements.all, name, cell, last);
+    elements.put(name, cell, last);
+    if (this.#big !== undefined) this.#grow(entry, name, cell, this.#big);
   }
 
   /** As `set`, for what the log has already. */
@@ -142,16 +175,55 @@ export abstract class ElementState<C> implements MemoryState, RowState {
     const entry = this.#keys.demand();
     const elements = this.elementsOf(entry) ?? this.#create(entry);
     this.#keys.restored(entry, this.#bit);
-    place(elements.all, name, cell, last);
+    elements.put(name, cell, last);
+    if (this.#big !== undefined) this.#grow(entry, name, cell, this.#big);
   }
 
   protected delete(entry: KeyEntry, name: string): void {
     const elements = this.elementsOf(entry);
-    if (elements?.all.has(name) !== true) return;
+    if (elements?.has(name) !== true) return;
     elements.track(name, (entry.changed & this.#bit) === 0);
     this.#keys.mark(entry, this.#bit);
-    elements.all.delete(name);
-    if (elements.all.size === 0) this.#drop(entry);
+    elements.delete(name);
+    if (elements.size === 0) this.#drop(entry);
+  }
+
+  /** All elements of a key at once. */
+  protected deleteAll(entry: KeyEntry): void {
+    this.#keys.mark(entry, this.#bit);
+    this.#drop(entry);
+  }
+
+  /** A map that has become large is no longer kept whole. */
+  #grow(entry: KeyEntry, name: string, cell: C, big: BigCollections): void {
+    const elements = this.elementsOf(entry);
+    if (elements instanceof MapElements) {
+      // The last element stands for all.
+      const bytes = mapBytes(elements.size, name.length, this.#form.heapBytes(cell));
+      if (!big.isBig(elements.size, bytes)) return;
+      const changed = (entry.changed & this.#bit) !== 0;
+      entry.slots[this.#index] = BigMap.of(elements as MapElements<C>, changed, big, this.#form);
+    }
+    big.relieve();
+  }
+
+  *#smallCells(small: ElementSet<C>): IterableIterator<[string, C]> {
+    for (const [name, cell] of small.entries()) {
+      const now = this.elements;
+      if (!isBig(now)) {
+        yield [name, cell];
+      } else if (now.has(name)) {
+        yield [name, now.get(name) as C];
+      }
+    }
+  }
+
+  #readElements(count: number, from: ByteReader): MapElements<C> {
+    const elements = new MapElements<C>();
+    for (let left = count; left > 0; left--) {
+      elements.all.set(from.text(), this.readCell(from));
+    }
+    return elements;
   }
 
   #create(entry: KeyEntry): MapElements<C> {
@@ -162,6 +234,7 @@ export abstract class ElementState<C> implements MemoryState, RowState {
   }
 
   #drop(entry: KeyEntry): void {
+    this.elementsOf(entry)?.drop();
     entry.slots[this.#index] = undefined;
     this.#keys.release(entry);
   }
@@ -172,11 +245,21 @@ export abstract class ElementState<C> implements MemoryState, RowState {
   }
 }
 
-function place<C>(all: Map<string, C>, name: string, cell: C, last: boolean): void {
-  if (all.has(name) && !last) {
-    all.set(name, cell);
-  } else {
-    all.delete(name);
-    all.set(flatString(name), cell);
-  }
+function writeBig<C>(elements: BigMap<C>, out: ByteWriter): number {
+  const { collection, size, expiresAt } = elements.head;
+  out.varint(BIG_MARK);
+  out.float64(collection);
+  out.float64(size);
+  out.float64(expiresAt);
+  return expiresAt;
+}
+
+function readBig<C>(from: ByteReader, big: BigCollections, form: CellForm<C>): BigMap<C> {
+  const collection = from.float64();
+  const size = from.float64();
+  return new BigMap(big, form, { collection, size, expiresAt: from.float64() });
+}
+
+function isBig<C>(elements: ElementSet<C> | undefined): elements is BigMap<C> {
+  return elements instanceof BigMap;
 }

@@ -6,6 +6,7 @@
 import type { MapState } from '../../api/state.js';
 import type { ByteReader } from '../../core/byte-reader.js';
 import type { ByteWriter } from '../../core/byte-writer.js';
+import { BigMap } from './big-map.js';
 import { ElementState } from './element-state.js';
 import type { KeyEntry } from './key-entry.js';
 import type { MemoryStateOptions } from './memory-state.js';
@@ -27,7 +28,7 @@ export class ExpiringMapState<V> extends ElementState<ExpiringCell> implements M
   }
 
   put(key: string, value: V): void {
-    const cell = this.elements()?.get(key) ?? new ExpiringCell(undefined, 0);
+    const cell = this.elements?.get(key) ?? new ExpiringCell(undefined, 0);
     cell.value = this.own(value);
     cell.writtenAt = this.#now();
     this.set(key, cell, true);
@@ -44,7 +45,7 @@ export class ExpiringMapState<V> extends ElementState<ExpiringCell> implements M
 
   *entries(): IterableIterator<[string, V]> {
     const now = this.#now();
-    for (const [key, cell] of this.elements() ?? []) {
+    for (const [key, cell] of this.cells()) {
       if (!isExpired(cell, this.#ttlMs, now)) yield [key, cell.value as V];
     }
   }
@@ -58,8 +59,16 @@ export class ExpiringMapState<V> extends ElementState<ExpiringCell> implements M
   }
 
   removeExpired(entry: KeyEntry, now: number, max: number): number {
+    const elements = this.elementsOf(entry);
+    if (elements === undefined) return 0;
+    if (elements instanceof BigMap) {
+      // Single elements are removed by the cold store's walk, or when they are asked for.
+      if (max < 1 || elements.head.expiresAt > now) return 0;
+      this.deleteAll(entry);
+      return 1;
+    }
     let removed = 0;
-    for (const [key, cell] of this.elementsOf(entry)?.all ?? []) {
+    for (const [key, cell] of elements.entries()) {
       if (removed >= max || !isExpired(cell, this.#ttlMs, now)) break;
       this.delete(entry, key);
       removed++;
@@ -76,9 +85,12 @@ export class ExpiringMapState<V> extends ElementState<ExpiringCell> implements M
     return cell.value;
   }
 
-  protected writeCell(cell: ExpiringCell, out: ByteWriter): number {
+  protected writeCell(cell: ExpiringCell, out: ByteWriter): void {
     out.float64(cell.writtenAt);
     this.codec.write(out, cell.value);
+  }
+
+  protected expiresAt(cell: ExpiringCell): number {
     return cell.writtenAt + this.#ttlMs;
   }
 
@@ -90,7 +102,7 @@ export class ExpiringMapState<V> extends ElementState<ExpiringCell> implements M
   /** The cell of an element of the current key that is still good. */
   #cell(key: string): ExpiringCell | undefined {
     const entry = this.currentEntry;
-    const cell = entry === undefined ? undefined : this.elementsOf(entry)?.all.get(key);
+    const cell = entry === undefined ? undefined : this.elementsOf(entry)?.get(key);
     if (entry === undefined || cell === undefined) return undefined;
     if (!isExpired(cell, this.#ttlMs, this.#now())) return cell;
     this.delete(entry, key);

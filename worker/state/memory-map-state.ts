@@ -7,7 +7,7 @@ import type { StateRow } from './run-rows.js';
 
 export class MemoryMapState<V> extends ElementState<V> implements MapState<V> {
   get(key: string): V | undefined {
-    return this.elements()?.get(key);
+    return this.elements?.get(key);
   }
 
   put(key: string, value: V): void {
@@ -15,7 +15,7 @@ export class MemoryMapState<V> extends ElementState<V> implements MapState<V> {
   }
 
   has(key: string): boolean {
-    return this.elements()?.has(key) ?? false;
+    return this.elements?.has(key) ?? false;
   }
 
   remove(key: string): void {
@@ -24,11 +24,11 @@ export class MemoryMapState<V> extends ElementState<V> implements MapState<V> {
   }
 
   entries(): IterableIterator<[string, V]> {
-    return (this.elements() ?? new Map<string, V>()).entries();
+    return this.cells();
   }
 
   isEmpty(): boolean {
-    return this.elements() === undefined;
+    return this.elements === undefined;
   }
 
   restoreRow(row: StateRow): void {
@@ -48,8 +48,11 @@ export class MemoryMapState<V> extends ElementState<V> implements MapState<V> {
     return value;
   }
 
-  protected writeCell(value: V, out: ByteWriter): number {
+  protected writeCell(value: V, out: ByteWriter): void {
     this.codec.write(out, value);
+  }
+
+  protected expiresAt(): number {
     return Infinity;
   }
 

@@ -13,6 +13,7 @@ import { assertNever, MillraceError, toMillraceError } from '../../core/errors.j
 import type { Key } from '../../core/key-codec.js';
 import { schemaEquals } from '../../core/schema-json.js';
 import type { Schema } from '../../core/schema.js';
+import { BigCollections, COLLECTION_BOUND, type CollectionBound } from './big-collections.js';
 import { ChangeLog } from './change-log.js';
 import type { ColdStore } from './cold/cold-store.js';
 import { DeclaredState } from './declared-state.js';
@@ -52,6 +53,8 @@ export interface MemoryStateBackendOptions extends KeyedStateBackendOptions {
   readonly sliceChangesMax?: number;
   /** Where state goes that does not fit into memory; undefined: all of it has to. */
   readonly cold?: ColdBelow | undefined;
+  /** From where on a map is kept in parts, over a cold store. */
+  readonly collectionBound?: CollectionBound;
 }
 
 /** Between two checkpoints changes are written once they are this part of what is in memory. */
@@ -72,6 +75,7 @@ export class MemoryStateBackend implements KeyedStateBackend {
   readonly #runs: RunLog;
   readonly #store: ColdStore | undefined;
   readonly #cache: KeyCache | undefined;
+  readonly #big: BigCollections | undefined;
   /** Of the latest snapshot. */
   #checkpointId = 0;
   /** Snapshots whose runs are not held yet: what is written after them has to wait. */
@@ -113,6 +117,12 @@ export class MemoryStateBackend implements KeyedStateBackend {
       store: this.#store,
       memory: cold.memory,
       onUnsaved: () => this.#writeUnsaved(),
+    });
+    this.#big = new BigCollections({
+      elements: this.#store.elements,
+      memory: cold.memory,
+      bound: options.collectionBound ?? COLLECTION_BOUND,
+      onUnsaved: () => this.#writeUnsavedParts(),
     });
     this.#keys.putOver(this.#cache);
     this.#timers.putOver(this.#cache);
@@ -238,6 +248,7 @@ export class MemoryStateBackend implements KeyedStateBackend {
 
   close(): Promise<void> {
     this.#cache?.close();
+    this.#big?.close();
     return this.#runs.close();
   }
 
@@ -251,6 +262,15 @@ export class MemoryStateBackend implements KeyedStateBackend {
     const share = frozen === undefined ? UNSAVED_SHARE : UNSAVED_SHARE_MIDST;
     if (Math.max(changedCount, changeCount) * share < size && changeCount < TIMER_CHANGES_MAX)
       return;
+    this.#freezeBetween();
+  }
+
+  /** The same for large parts of few keys; one may be in use. */
+  #writeUnsavedParts(): void {
+    if (this.#changes.frozen?.proceed() !== true) this.#freezeBetween();
+  }
+
+  #freezeBetween(): void {
     this.#changes.freezeBetween({
       checkpointId: this.#checkpointId,
       always: false,
@@ -327,7 +347,13 @@ export class MemoryStateBackend implements KeyedStateBackend {
     if (ttlMs !== undefined && !(ttlMs > 0)) {
       throw invalid(name, `has a time to live of ${String(ttlMs)} ms; give it more than 0`);
     }
-    const state = create({ keys: this.#keys, schema, ttlMs, now: this.#options.now });
+    const state = create({
+      keys: this.#keys,
+      schema,
+      ttlMs,
+      now: this.#options.now,
+      big: this.#big,
+    });
     const form = { kind, schema, ttl: ttlMs !== undefined };
     const declared = new DeclaredState(name, form, ttlMs, state);
     this.#states.set(name, declared);

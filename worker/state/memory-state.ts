@@ -6,6 +6,7 @@
 import type { ByteReader } from '../../core/byte-reader.js';
 import type { ByteWriter } from '../../core/byte-writer.js';
 import type { Schema } from '../../core/schema.js';
+import type { BigCollections } from './big-collections.js';
 import type { KeyEntry } from './key-entry.js';
 import type { KeyTable } from './key-table.js';
 import type { StateRow } from './run-rows.js';
@@ -67,4 +68,6 @@ export interface MemoryStateOptions {
   readonly schema: Schema;
   readonly ttlMs: number | undefined;
   readonly now: () => number;
+  /** Where maps go that are too large for memory; undefined: nowhere. */
+  readonly big: BigCollections | undefined;
 }

@@ -17,17 +17,19 @@ keyedStateBackendContract(
 
 test('random operations while nothing but the current key stays in memory equal a model', async (t) => {
   const liveBytes = fc.constantFrom(0, 1000, 5000);
+  const elementsMax = fc.constantFrom(2, 12, 1000);
   await fc.assert(
-    fc.asyncProperty(liveBytes, scriptArbitrary, async (bytes, script) => {
+    fc.asyncProperty(liveBytes, elementsMax, scriptArbitrary, async (bytes, elements, script) => {
       const create: CreateBackend = (options) =>
         new MemoryStateBackend({
           ...options,
           sliceChangesMax: 3,
           cold: coldBelow(new DatabaseModel(), bytes),
+          collectionBound: { elementsMax: elements, bytesMax: Infinity },
         });
       await runScript(new Operator(create), script);
     }),
-    { numRuns: 60 },
+    { numRuns: 120 },
   );
   t.pass();
 });

@@ -1,13 +1,19 @@
 /**
- * Elements of collections too large to be loaded whole: a row for each key of a map, for each
- * segment of a list. They are read and written one by one, and gone through in order of their names.
+ * Elements of collections too large to be loaded whole: a row for each name of a map. A
+ * collection is a number, which the row of its key remembers: what it held is
+ * deleted in slices after it was dropped, since its number never comes again.
  */
 import { successorOf } from './byte-order.js';
-import type { ColdDatabase, PendingRead } from './cold-database.js';
-import { elementKey, elementRange, elementsOf, readElementName, type ColdKey } from './cold-key.js';
+import type { ColdDatabase } from './cold-database.js';
+import { elementKey, elementRange, elementsOf, readElementName } from './cold-key.js';
 import { FilteredTable } from './filtered-table.js';
 import type { FilterBudget } from './key-filter.js';
 import { withoutHeader } from './row-header.js';
+
+/** Rows of a dropped collection deleted at once: some milliseconds of the state thread's time. */
+const DELETE_ROWS = 4096;
+/** Elements that a page brings, unless they are large. */
+const PAGE_ROWS = 256;
 
 export interface ColdElement {
   readonly name: Uint8Array;
@@ -20,10 +26,17 @@ export interface ElementPage {
   readonly more: boolean;
 }
 
+interface DroppedCollection {
+  readonly collection: number;
+  rowsLeft: number;
+}
+
 export class ColdElements {
   readonly #database: ColdDatabase;
   readonly #operator: number;
   readonly #table: FilteredTable;
+  readonly #dropped: DroppedCollection[] = [];
+  #collections = 0;
 
   constructor(database: ColdDatabase, operator: number, budget: FilterBudget) {
     this.#database = database;
@@ -31,44 +44,32 @@ export class ColdElements {
     this.#table = new FilteredTable(database, elementsOf(operator), budget);
   }
 
-  /** Begins to read elements of one key and state, in the order of the names. */
-  beginRead(state: number, key: ColdKey, names: readonly Uint8Array[]): PendingRead {
-    return this.#table.beginRead(names.map((name) => elementKey(this.#operator, state, key, name)));
+  /** @returns number of a new collection, with nothing in it */
+  create(): number {
+    return this.#collections++;
   }
 
-  get(state: number, key: ColdKey, name: Uint8Array): Uint8Array | undefined {
-    return this.beginRead(state, key, [name]).values()[0];
+  get(collection: number, name: Uint8Array): Uint8Array | undefined {
+    return this.#table.beginRead([elementKey(this.#operator, collection, name)]).values()[0];
   }
 
-  /** False only if there is surely no such element. */
-  mayHave(state: number, key: ColdKey, name: Uint8Array): boolean {
-    return this.#table.mayHave(elementKey(this.#operator, state, key, name));
+  put(collection: number, name: Uint8Array, contents: Uint8Array, expiresAtMs?: number): void {
+    this.#table.put(elementKey(this.#operator, collection, name), contents, expiresAtMs, 1);
   }
 
-  put(
-    state: number,
-    key: ColdKey,
-    name: Uint8Array,
-    contents: Uint8Array,
-    expiresAtMs?: number,
-  ): void {
-    this.#table.put(elementKey(this.#operator, state, key, name), contents, expiresAtMs, 1);
-  }
-
-  delete(state: number, key: ColdKey, name: Uint8Array): void {
-    this.#table.delete(elementKey(this.#operator, state, key, name));
-  }
-
-  /** @param count about how many there are */
-  deleteAll(state: number, key: ColdKey, count: number): void {
-    this.#table.deleteRange(elementRange(this.#operator, state, key), count);
+  delete(collection: number, name: Uint8Array): void {
+    this.#table.delete(elementKey(this.#operator, collection, name));
   }
 
   /** Elements in order of their names: the first, or those after a name. */
-  page(state: number, key: ColdKey, after: Uint8Array | undefined, countMax: number): ElementPage {
-    const { from, to } = elementRange(this.#operator, state, key);
+  page(
+    collection: number,
+    after: Uint8Array | undefined,
+    countMax: number = PAGE_ROWS,
+  ): ElementPage {
+    const { from, to } = elementRange(this.#operator, collection);
     const start =
-      after === undefined ? from : successorOf(elementKey(this.#operator, state, key, after));
+      after === undefined ? from : successorOf(elementKey(this.#operator, collection, after));
     const { rows, more } = this.#database.page({ from: start, to }, countMax);
     const elements = rows.map((row) => ({
       name: readElementName(row.key),
@@ -77,8 +78,25 @@ export class ColdElements {
     return { elements, more };
   }
 
+  /** Nobody asks for this collection again. @param rows about how many there are */
+  drop(collection: number, rows: number): void {
+    this.#dropped.push({ collection, rowsLeft: rows });
+  }
+
   /** Background work; never blocks. */
   tidy(now: number): void {
+    this.#deleteSlice();
     this.#table.tidy(now);
+  }
+
+  #deleteSlice(): void {
+    const first = this.#dropped[0];
+    if (first === undefined) return;
+    const range = elementRange(this.#operator, first.collection);
+    first.rowsLeft -= DELETE_ROWS;
+    // Counts are about right only: the last slice takes whatever there is.
+    const isLast = first.rowsLeft <= 0;
+    this.#table.deleteRange(range, isLast ? Infinity : DELETE_ROWS, DELETE_ROWS);
+    if (isLast) this.#dropped.shift();
   }
 }

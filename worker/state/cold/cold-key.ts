@@ -5,7 +5,7 @@
  * | table   | key                                                                   |
  * | ------- | --------------------------------------------------------------------- |
  * | row     | operator, key group, key                                              |
- * | element | operator, key group, state, length of key, key, name                  |
+ * | element | operator, collection, name                                            |
  * | timer   | operator, domain, timestamp, sequence, key                            |
  * | window  | operator, state, window start, key group, key                         |
  */
@@ -32,7 +32,7 @@ const TABLES = { row: 1, element: 2, timer: 3, window: 4 } as const;
 
 /** Parts of fixed length before the key itself: table, operator, and what the table has. */
 const ROW_HEAD = 1 + 2 + 2;
-const ELEMENT_HEAD = 1 + 2 + 2 + 2 + 4;
+const ELEMENT_HEAD = 1 + 2 + 6;
 const TIMER_HEAD = 1 + 2 + 1 + 8 + 8;
 const WINDOW_HEAD = 1 + 2 + 2 + 8 + 2;
 
@@ -56,30 +56,21 @@ export function rowRange(operator: number, keyGroups?: KeyGroupRange): ByteRange
   return { from: at(keyGroups.start), to: at(keyGroups.end) };
 }
 
-export function elementKey(
-  operator: number,
-  state: number,
-  { bytes, keyGroup }: ColdKey,
-  name: Uint8Array,
-): Buffer {
-  const key = Buffer.allocUnsafe(ELEMENT_HEAD + bytes.length + name.length);
+export function elementKey(operator: number, collection: number, name: Uint8Array): Buffer {
+  const key = Buffer.allocUnsafe(ELEMENT_HEAD + name.length);
   writeHead(key, TABLES.element, operator);
-  key.writeUInt16BE(keyGroup, 3);
-  key.writeUInt16BE(state, 5);
-  // Without the length, the end of one key and the name within another would look alike.
-  key.writeUInt32BE(bytes.length, 7);
-  key.set(bytes, ELEMENT_HEAD);
-  key.set(name, ELEMENT_HEAD + bytes.length);
+  key.writeUIntBE(collection, 3, 6);
+  key.set(name, ELEMENT_HEAD);
   return key;
 }
 
-/** The elements of one key and state, in order of their names. */
-export function elementRange(operator: number, state: number, key: ColdKey): ByteRange {
-  return prefixRange(elementKey(operator, state, key, NO_BYTES));
+/** The elements of one collection, in order of their names. */
+export function elementRange(operator: number, collection: number): ByteRange {
+  return prefixRange(elementKey(operator, collection, NO_BYTES));
 }
 
 export function readElementName(elementKey: Uint8Array): Uint8Array {
-  return elementKey.subarray(ELEMENT_HEAD + bufferOf(elementKey).readUInt32BE(7));
+  return elementKey.subarray(ELEMENT_HEAD);
 }
 
 export function elementsOf(operator: number): ByteRange {

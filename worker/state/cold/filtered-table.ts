@@ -82,9 +82,12 @@ export class FilteredTable {
     this.#deleted++;
   }
 
-  /** @param rows about how many there are */
-  deleteRange(range: ByteRange, rows: number): void {
-    this.#database.deleteRange(range);
+  /**
+   * @param rowsMax removes at most so many, from the first on
+   * @param rows about how many that are
+   */
+  deleteRange(range: ByteRange, rowsMax: number, rows: number): void {
+    this.#database.deleteRange(range, rowsMax);
     this.#deleted += rows;
   }
 

@@ -53,6 +53,7 @@ function pagesOf<T>(page: (after: T | undefined) => readonly [items: readonly T[
 }
 
 const key = fc.constantFrom('a', 'b', 'ab', 'abc').map(keyOf);
+const collection = fc.constantFrom(0, 1, 2 ** 40);
 const name = fc.constantFrom('', 'x', 'y', 'xy').map((text) => Buffer.from(text));
 const contents = fc.string({ maxLength: 5 }).map((text) => Buffer.from(text, 'latin1'));
 const start = fc.constantFrom(-5, 0, 1.5, 1000);
@@ -83,29 +84,24 @@ const step: fc.Arbitrary<Step> = fc.oneof(
         rows.beginRead(keys).values().map(textOf),
   ),
   fc.constant<Step>(({ rows }) => [...rows.scan({ start: 1, end: 3 })].map(rowOf)),
-  fc.tuple(key, name, contents).map(
-    ([k, n, c]): Step =>
+  fc.tuple(collection, name, contents).map(
+    ([n, k, c]): Step =>
       ({ elements }) =>
-        elements.put(1, k, n, c),
+        elements.put(n, k, c),
   ),
-  fc.tuple(key, name).map(
-    ([k, n]): Step =>
+  fc.tuple(collection, name).map(
+    ([n, k]): Step =>
       ({ elements }) =>
-        elements.delete(1, k, n),
+        elements.delete(n, k),
   ),
-  key.map(
-    (k): Step =>
+  fc.tuple(collection, name).map(
+    ([n, k]): Step =>
       ({ elements }) =>
-        elements.deleteAll(1, k, 2),
+        textOf(elements.get(n, k)),
   ),
-  fc.tuple(key, fc.array(name)).map(
-    ([k, names]): Step =>
-      ({ elements }) =>
-        elements.beginRead(1, k, names).values().map(textOf),
-  ),
-  key.map((k): Step => ({ elements }) => {
+  collection.map((n): Step => ({ elements }) => {
     const found = pagesOf<{ name: Uint8Array; contents: Uint8Array }>((after) => {
-      const page = elements.page(1, k, after?.name, 2);
+      const page = elements.page(n, after?.name, 2);
       return [page.elements, page.more];
     });
     return found.map((element) => [textOf(element.name), textOf(element.contents)]);
@@ -213,12 +209,12 @@ test('a key that was never put costs no read', (t) => {
   const windows = newStore(database).windows(1);
   for (let i = 0; i < 1000; i++) {
     rows.put(keyOf(`in ${i}`), Buffer.from('x'));
-    elements.put(1, keyOf('k'), Buffer.from(`in ${i}`), Buffer.from('x'));
+    elements.put(1, Buffer.from(`in ${i}`), Buffer.from('x'));
     windows.put(0, keyOf(`in ${i}`), Buffer.from('x'));
   }
   for (let i = 0; i < 1000; i++) {
     rows.get(keyOf(`out ${i}`));
-    elements.get(1, keyOf('k'), Buffer.from(`out ${i}`));
+    elements.get(1, Buffer.from(`out ${i}`));
     windows.get(0, keyOf(`out ${i}`));
     windows.get(1, keyOf(`in ${i}`));
   }
@@ -247,7 +243,7 @@ test('expired rows go in the background, not before their second', (t) => {
   for (let i = 0; i < 10_000; i++) {
     store.rows.put(keyOf(`${i}`), Buffer.from('x'), i % 2 === 0 ? 10_000 : undefined);
   }
-  store.elements.put(1, keyOf('k'), Buffer.from('n'), Buffer.from('x'), 10_001);
+  store.elements.put(1, Buffer.from('n'), Buffer.from('x'), 10_001);
   for (let i = 0; i < 4; i++) store.tidy(9999);
   t.is(database.size, 10_001);
   for (let i = 0; i < 4; i++) store.tidy(10_000);
@@ -270,5 +266,19 @@ test('what a dropped window held is deleted in slices, also when it is put into 
   windows.put(1, keyOf('new'), Buffer.from('x'));
   t.is(database.size, 10_000 - 4096 + 1);
   for (let i = 0; i < 3; i++) store.tidy(0);
+  t.is(database.size, 1);
+});
+
+test('what a dropped collection held is deleted in slices', (t) => {
+  const database = new DatabaseModel();
+  const { elements } = newStore(database);
+  const dropped = elements.create();
+  const kept = elements.create();
+  for (let i = 0; i < 10_000; i++) elements.put(dropped, Buffer.from(`${i}`), Buffer.from('x'));
+  elements.put(kept, Buffer.from('0'), Buffer.from('x'));
+  elements.drop(dropped, 9000);
+  elements.tidy(0);
+  t.is(database.size, 10_001 - 4096);
+  for (let i = 0; i < 2; i++) elements.tidy(0);
   t.is(database.size, 1);
 });

@@ -7,7 +7,7 @@ import type { ColdWindows } from '../../../../worker/state/cold/cold-windows.js'
 /** What random steps use of a store. */
 export interface Tables {
   readonly rows: Pick<ColdRows, 'get' | 'put' | 'delete' | 'scan' | 'beginRead'>;
-  readonly elements: Pick<ColdElements, 'put' | 'delete' | 'deleteAll' | 'beginRead' | 'page'>;
+  readonly elements: Pick<ColdElements, 'put' | 'delete' | 'get' | 'page'>;
   readonly windows: Pick<ColdWindows, 'put' | 'drop' | 'starts' | 'beginRead' | 'page'>;
   flush(): void;
   tidy(now: number): void;
@@ -57,9 +57,8 @@ function read<T>(values: readonly T[]): { values(): readonly T[] } {
 
 export function plainStore(): Tables {
   const rows = new SortedMap<ColdRow>();
-  const elements = new Map<string, SortedMap<PlainElement>>();
+  const elements = new Map<number, SortedMap<PlainElement>>();
   const windows = new Map<number, SortedMap<ColdRow>>();
-  const of = (state: number, key: ColdKey): string => `${state} ${sortOf(key)}`;
   return {
     rows: {
       get: (key) => rows.get(sortOf(key))?.contents,
@@ -70,17 +69,15 @@ export function plainStore(): Tables {
         rows.after(undefined).filter(({ keyGroup }) => keyGroup >= start && keyGroup < end),
     },
     elements: {
-      put: (state, key, name, contents) => {
-        const map = elements.get(of(state, key)) ?? new SortedMap();
-        elements.set(of(state, key), map);
+      put: (collection, name, contents) => {
+        const map = elements.get(collection) ?? new SortedMap();
+        elements.set(collection, map);
         map.set(textOf(name), { name, contents });
       },
-      delete: (state, key, name) => elements.get(of(state, key))?.delete(textOf(name)),
-      deleteAll: (state, key) => void elements.delete(of(state, key)),
-      beginRead: (state, key, names) =>
-        read(names.map((name) => elements.get(of(state, key))?.get(textOf(name))?.contents)),
-      page: (state, key, after, countMax) => {
-        const found = elements.get(of(state, key))?.after(after && textOf(after)) ?? [];
+      delete: (collection, name) => elements.get(collection)?.delete(textOf(name)),
+      get: (collection, name) => elements.get(collection)?.get(textOf(name))?.contents,
+      page: (collection, after, countMax = Infinity) => {
+        const found = elements.get(collection)?.after(after && textOf(after)) ?? [];
         return { elements: found.slice(0, countMax), more: found.length > countMax };
       },
     },
