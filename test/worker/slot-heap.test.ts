@@ -13,7 +13,7 @@ test('state on the heap has what V8 gives it, unless the worker was told', (t) =
 });
 
 test('a budget bounds the heap, unless the worker was told', (t) => {
-  t.is(slotHeapLimits(budgeted, undefined).maxOldGenerationSizeMb, 320);
+  t.is(slotHeapLimits(budgeted, undefined).maxOldGenerationSizeMb, 448);
   t.is(slotHeapLimits(budgeted, 700).maxOldGenerationSizeMb, 700);
 });
 
@@ -25,7 +25,7 @@ test('a thread that runs out of its heap names the budget and the least that may
   const [error] = (await once(thread, 'error')) as [Error];
   const described = describeHeapError(error, budgeted, undefined);
   t.regex(described?.message ?? '', /state\.memoryBytesMax \(256 MiB\)/);
-  t.regex(described?.message ?? '', /--slot-heap-mb 384 at least/);
+  t.regex(described?.message ?? '', /--slot-heap-mb 640 at least/);
   t.is(described?.cause, error);
   t.is(describeHeapError(error, onHeap, undefined), undefined);
   t.is(describeHeapError(new Error('another'), budgeted, undefined), undefined);
