@@ -133,7 +133,7 @@ export class RunLog {
       );
     }
     for (const run of this.#loggedRuns()) run.holders++;
-    return this.#held(this.#layers);
+    return this.#held([...this.#layers]);
   }
 
   /** Merges what is worth it, for runs that no checkpoint asks for. */

@@ -187,3 +187,20 @@ test('a log that is closed during a merge keeps the inputs until its end', async
   await log.settled();
   t.deepEqual(merges.storage.names(), []);
 });
+
+test('what is held is merged as it was held, whatever is appended meanwhile', async (t) => {
+  const merges = new ManualMerges();
+  const log = merges.log();
+  log.append(1, run(1000));
+  const held = await log.hold(1);
+  log.append(1, run(10));
+  const merging = held.merged();
+  const merge = await merges.next();
+  t.deepEqual(
+    merge.request.inputs.map(({ name }) => name),
+    held.runs.map(({ name }) => name),
+  );
+  await merge.finish(1000);
+  (await merging).release();
+  held.release();
+});
