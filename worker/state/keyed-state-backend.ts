@@ -57,7 +57,8 @@ export interface KeyedStateSnapshot {
   readonly keyGroups: KeyGroupRange;
   /**
    * Writes what changed since the last snapshot, in slices between other work, and holds all runs that make the
-   * state as of this one. Called once.
+   * state as of this one. Called once, also for a snapshot that is given up: until it has settled, nothing that came
+   * after the snapshot joins the runs.
    * @throws MillraceError SCHEMA_MISMATCH naming the state whose value its schema does not describe
    */
   runs(): Promise<HeldRuns>;

@@ -78,8 +78,8 @@ export class MemoryStateBackend implements KeyedStateBackend {
   readonly #big: BigCollections | undefined;
   /** Of the latest snapshot. */
   #checkpointId = 0;
-  /** Snapshots whose runs are not held yet: what is written after them has to wait. */
-  #holding = 0;
+  /** The snapshot whose runs are not held yet: what is written after it has to wait. */
+  #unheld: number | undefined;
   #waiting: WrittenRun[] = [];
   /** Whether the next snapshot has to tell of states that were declared in another way. */
   #redeclared = false;
@@ -173,19 +173,23 @@ export class MemoryStateBackend implements KeyedStateBackend {
         this.#runs.append(checkpointId, run);
       },
     });
+    // A snapshot that is not held by now was given up.
+    this.#appendWaiting();
     this.#checkpointId = checkpointId;
+    this.#unheld = checkpointId;
     this.#redeclared = false;
     return {
       keyGroups: this.#options.keyGroups,
       runs: async () => {
-        this.#holding++;
         try {
           while (frozen.proceed()) await this.#options.runs.nextTurn();
           if (frozen.failure !== undefined) throw toMillraceError(frozen.failure);
           return await this.#runs.hold(checkpointId);
         } finally {
-          this.#holding--;
-          if (this.#holding === 0) this.#appendWaiting();
+          if (this.#unheld === checkpointId) {
+            this.#unheld = undefined;
+            this.#appendWaiting();
+          }
         }
       },
     };
@@ -276,7 +280,7 @@ export class MemoryStateBackend implements KeyedStateBackend {
       always: false,
       onRun: (run) => {
         this.#waiting.push(run);
-        if (this.#holding === 0) this.#appendWaiting();
+        if (this.#unheld === undefined) this.#appendWaiting();
       },
     });
   }

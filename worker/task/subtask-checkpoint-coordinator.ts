@@ -59,13 +59,13 @@ export class SubtaskCheckpointCoordinator {
     // There is one checkpoint at a time, so earlier ones are complete or given up.
     this.abort(checkpointId - 1);
     const started = environment.clock.monotonic();
-    let taken: TakenSnapshot[];
+    const taken: TakenSnapshot[] = [];
     try {
-      taken = operators.map((operator) => ({
-        operator: operator.name,
-        snapshot: operator.snapshot(checkpointId),
-      }));
+      for (const operator of operators) {
+        taken.push({ operator: operator.name, snapshot: operator.snapshot(checkpointId) });
+      }
     } catch (error) {
+      void holdAll(taken).then(releaseAll, () => undefined);
       environment.reports.declined(task, checkpointId, toMillraceError(error, 'CHECKPOINT_FAILED'));
       return;
     }
@@ -123,12 +123,8 @@ export class SubtaskCheckpointCoordinator {
     taken: readonly TakenSnapshot[],
     before: Promise<unknown>,
   ): Promise<StateFile[] | undefined> {
-    const held = new Map<string, HeldRuns>();
+    const held = await holdAll(taken);
     try {
-      for (const { operator, snapshot } of taken) {
-        const runs = await snapshot.keyed?.runs();
-        if (runs !== undefined) held.set(operator, runs);
-      }
       // Whoever acknowledges a checkpoint writes nothing more for an earlier one, so that its files can go.
       await before;
       const files: StateFile[] = [];
@@ -146,7 +142,7 @@ export class SubtaskCheckpointCoordinator {
       }
       return files;
     } finally {
-      for (const runs of held.values()) runs.release();
+      releaseAll(held);
     }
   }
 
@@ -219,4 +215,23 @@ export class SubtaskCheckpointCoordinator {
     const written = await environment.storage.write(prefix, name, bytes);
     return { operator, kind: 'operator', ...written, keyGroupStart: 0, keyGroupEnd: 0 };
   }
+}
+
+/** The runs of each operator; should those of one fail, none are held. */
+async function holdAll(taken: readonly TakenSnapshot[]): Promise<ReadonlyMap<string, HeldRuns>> {
+  const settled = await Promise.allSettled(taken.map(({ snapshot }) => snapshot.keyed?.runs()));
+  const held = new Map<string, HeldRuns>();
+  settled.forEach((result, index) => {
+    const operator = taken[index]?.operator;
+    if (operator === undefined || result.status === 'rejected') return;
+    if (result.value !== undefined) held.set(operator, result.value);
+  });
+  const failed = settled.find((result) => result.status === 'rejected');
+  if (failed === undefined) return held;
+  releaseAll(held);
+  throw toMillraceError(failed.reason, 'CHECKPOINT_FAILED');
+}
+
+function releaseAll(held: ReadonlyMap<string, HeldRuns>): void {
+  for (const runs of held.values()) runs.release();
 }

@@ -5,6 +5,7 @@ import { MemoryStateBackend } from '../../../worker/state/memory-state-backend.j
 import { coldBelow } from './cold-below.js';
 import { DatabaseModel } from './cold/database-model.js';
 import { keyedStateBackendContract } from './keyed-state-backend-contract.js';
+import { copyRuns } from './run-copies.js';
 import { Operator, type CreateBackend } from './state-fixture.js';
 import { runScript, scriptArbitrary } from './state-script.js';
 
@@ -50,4 +51,29 @@ test('a restore reads no row, though not all keys fit', async (t) => {
   for (const [index, key] of keys.entries()) {
     t.is((await restored.at(key)).value.value(), index < 600 ? 2 : 1);
   }
+});
+
+test('a snapshot whose runs are asked for late has nothing of what came after it', async (t) => {
+  const create: CreateBackend = (options) =>
+    new MemoryStateBackend({
+      ...options,
+      sliceChangesMax: 3,
+      cold: coldBelow(new DatabaseModel(), 0),
+    });
+  const operator = new Operator(create);
+  const [subtask = t.fail()] = operator.subtasks;
+  const keys = Array.from({ length: 200 }, (_, index) => `key-${String(index)}`);
+  for (const key of keys) (await operator.at(key)).value.update(1);
+  const snapshot = subtask.backend.snapshot(1);
+  // As when another operator of the task comes first: changes go on, and more than fit into memory.
+  for (const value of [2, 3, 4]) {
+    for (const key of keys) (await operator.at(key)).value.update(value);
+  }
+  const restored = operator.restored(1, [await copyRuns(snapshot)]);
+  for (const key of keys) t.is((await restored.at(key)).value.value(), 1);
+  subtask.backend.snapshot(2);
+  for (const key of keys) (await operator.at(key)).value.update(5);
+  for (const key of keys) (await operator.at(key)).value.update(4);
+  const later = operator.restored(1, [await copyRuns(subtask.backend.snapshot(3))]);
+  for (const key of keys) t.is((await later.at(key)).value.value(), 4);
 });
