@@ -1,7 +1,7 @@
 /** The contract of state access: kinds of state, isolation of keys, windows. */
 import test from 'ava';
 import * as schema from '../../../api/schema-builder.js';
-import { listState, valueState } from '../../../api/state.js';
+import { listState, valueState, type ValueState } from '../../../api/state.js';
 import { hostileKeys, Operator, optionsOf, type CreateBackend } from './state-fixture.js';
 import { emptyContents } from './state-model.js';
 
@@ -51,6 +51,24 @@ export function stateContract(create: CreateBackend): void {
     for (const state of [value, list, map, sum, mean]) state.clear();
     t.deepEqual(await operator.contents('k'), emptyContents());
     t.is(operator.subtasks[0]?.backend.entryCount(), 0);
+  });
+
+  test('a record that was read stays as it was when its state changes', async (t) => {
+    const operator = new Operator(create);
+    const { backend } = await operator.at('k');
+    const state = backend.state(
+      'record',
+      valueState(schema.record({ name: schema.string, n: schema.float64 })),
+    ) as ValueState<{ readonly name: string; readonly n: number }>;
+    state.update({ name: 'first', n: 1 });
+    const first = state.value();
+    state.update({ name: 'second', n: 2 });
+    t.deepEqual(first, { name: 'first', n: 1 });
+    t.deepEqual(state.value(), { name: 'second', n: 2 });
+    backend.setCurrentKey('other');
+    t.is(state.value(), undefined);
+    backend.setCurrentKey('k');
+    t.deepEqual(state.value(), { name: 'second', n: 2 });
   });
 
   test('a list added to itself doubles', async (t) => {
