@@ -41,7 +41,6 @@ export class ProcessOperator implements StreamOperator {
   readonly #context: MutableContext;
   /** Whether any state has a time to live. */
   readonly #expires: boolean;
-  readonly prefetch: StreamOperator['prefetch'];
   /** The watermark whose timers are firing. */
   #advancingTo: number | undefined;
 
@@ -52,7 +51,6 @@ export class ProcessOperator implements StreamOperator {
     this.#backend = options.backend;
     this.#output = options.output;
     this.#context = new MutableContext(options);
-    if (options.backend.isCold) this.prefetch = this.#prefetch.bind(this);
     this.#expires = Object.values(options.process.state ?? {}).some(
       ({ ttlMs }) => ttlMs !== undefined,
     );
@@ -130,7 +128,7 @@ export class ProcessOperator implements StreamOperator {
     return this.#backend.close();
   }
 
-  #prefetch(values: readonly unknown[], _timestamps: ArrayLike<number>, count: number): void {
+  prefetch(values: readonly unknown[], _timestamps: ArrayLike<number>, count: number): void {
     const keys: Key[] = [];
     try {
       for (let i = 0; i < count; i++) keys.push(this.#selectKey(values[i]));

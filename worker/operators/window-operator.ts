@@ -40,7 +40,6 @@ export interface WindowOperatorOptions {
 export class WindowOperator implements StreamOperator {
   readonly name: string;
   readonly #options: WindowOperatorOptions;
-  readonly prefetch: StreamOperator['prefetch'];
   readonly #contents: WindowState<unknown>;
   #watermark: number;
   /** While keys restored from other subtasks may be ahead of `#watermark`. */
@@ -54,11 +53,22 @@ export class WindowOperator implements StreamOperator {
     this.#restored = options.restored;
     this.#forgetRestored();
     this.#contents = options.backend.windowState('windowContents', options.aggregate.accumulator);
-    if (options.backend.isCold) this.prefetch = this.#prefetch.bind(this);
   }
 
   open(): Promise<void> {
     return Promise.resolve();
+  }
+
+  prefetch(values: readonly unknown[], timestamps: ArrayLike<number>, count: number): void {
+    const { backend, selectKey } = this.#options;
+    const keys: Key[] = [];
+    try {
+      for (let i = 0; i < count; i++) keys.push(selectKey(values[i]));
+    } catch {
+      // A record that has no key fails when it is its turn.
+    }
+    if (backend.isCold) this.#prefetchWindows(keys, timestamps);
+    else backend.prefetch(keys);
   }
 
   processElement(value: unknown, timestamp: number): void {
@@ -169,21 +179,18 @@ export class WindowOperator implements StreamOperator {
     return this.#options.backend.close();
   }
 
-  #prefetch(values: readonly unknown[], timestamps: ArrayLike<number>, count: number): void {
-    const { backend, sizeMs, offsetMs, selectKey } = this.#options;
+  #prefetchWindows(keys: readonly Key[], timestamps: ArrayLike<number>): void {
+    const { backend, sizeMs, offsetMs } = this.#options;
     const keysOf = new Map<number, Key[]>();
-    try {
-      for (let i = 0; i < count; i++) {
-        const start = Math.floor(((timestamps[i] ?? 0) - offsetMs) / sizeMs) * sizeMs + offsetMs;
-        const keys = keysOf.get(start) ?? [];
-        keys.push(selectKey(values[i]));
-        keysOf.set(start, keys);
-      }
-    } catch {
-      // A record that has no key fails when it is its turn.
-    }
+    keys.forEach((key, i) => {
+      const start = Math.floor(((timestamps[i] ?? 0) - offsetMs) / sizeMs) * sizeMs + offsetMs;
+      const keysOfWindow = keysOf.get(start);
+      if (keysOfWindow === undefined) keysOf.set(start, [key]);
+      else keysOfWindow.push(key);
+    });
+    // Windows have rows of their own, keys that are in nothing else have none.
     backend.prefetch([]);
-    for (const [start, keys] of keysOf) this.#contents.prefetch(start, keys);
+    for (const [start, keysOfWindow] of keysOf) this.#contents.prefetch(start, keysOfWindow);
   }
 
   #forgetRestored(): void {

@@ -6,7 +6,6 @@
  * can't be written counts as changed again.
  */
 import { invariant, isMillraceError, MillraceError } from '../../core/errors.js';
-import { keyHash } from '../../core/key-codec.js';
 import { keyGroupOf, type KeyGroupRange } from '../../core/key-group.js';
 import type { DeclaredState } from './declared-state.js';
 import type { KeyEntry, Timer } from './key-entry.js';
@@ -274,8 +273,7 @@ export class FrozenChanges {
 
   #groupOf(entry: KeyEntry): number {
     const { keyGroups, maxParallelism } = this.#options;
-    if (entry.keyGroup < 0) entry.keyGroup = keyGroupOf(keyHash(entry.key), maxParallelism);
-    const group = entry.keyGroup;
+    const group = keyGroupOf(entry.hash, maxParallelism);
     if (group >= keyGroups.start && group < keyGroups.end) return group;
     throw new MillraceError(
       'KEY_GROUP_RANGE',

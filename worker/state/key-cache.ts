@@ -348,10 +348,10 @@ export class KeyCache implements ColdKeys, AbsentTimers, LiveShare {
   }
 
   #coldKey(entry: KeyEntry): ColdKey {
-    if (entry.keyGroup < 0) {
-      entry.keyGroup = keyGroupOf(keyHash(entry.key), this.#options.maxParallelism);
-    }
-    return { bytes: encodeKey(entry.key), keyGroup: entry.keyGroup };
+    return {
+      bytes: encodeKey(entry.key),
+      keyGroup: keyGroupOf(entry.hash, this.#options.maxParallelism),
+    };
   }
 }
 

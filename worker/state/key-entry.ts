@@ -18,8 +18,8 @@ export const COLD = {
 } as const;
 
 export class KeyEntry {
-  /** Key group once it was asked for; most short-lived keys are never asked. */
-  keyGroup = -1;
+  /** Where the index of keys has it; negative once it is gone. */
+  position = -1;
   /** Slots, windows and timers that still need this entry. */
   holds = 0;
   /** Bits of what changed and is not in the log yet. */
@@ -40,6 +40,8 @@ export class KeyEntry {
   constructor(
     readonly key: Key,
     readonly identity: KeyIdentity,
+    /** Of the key, as a signed number. */
+    readonly hash: number,
     /** Tells keys apart in hash tables that can't hash a key. */
     readonly ordinal: number,
     /** By index of the state; undefined where there is nothing. */

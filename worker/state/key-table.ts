@@ -5,9 +5,11 @@
  * creates one. The table also knows which entries changed since the last freeze, and asks the cold
  * keys below it, if there are any, for entries that it lacks; it must never know what the slots contain.
  */
-import { encodeKey, type Key } from '../../core/key-codec.js';
+import { encodeKey, keyHash, type Key } from '../../core/key-codec.js';
 import { invariant } from '../../core/errors.js';
 import { COLD, KeyEntry, type KeyIdentity } from './key-entry.js';
+import { KeyBatch } from './key-batch.js';
+import { KeyIndex } from './key-index.js';
 import { flatString } from './own-value.js';
 
 /** Changed timers, beside the bits of the slots in `KeyEntry.changed`. */
@@ -39,7 +41,8 @@ export class KeyTable {
   /** Entry of the current key; undefined while nothing holds one. */
   current: KeyEntry | undefined;
   #key: Key | undefined;
-  readonly #entries = new Map<KeyIdentity, KeyEntry>();
+  readonly #index = new KeyIndex();
+  readonly #batch = new KeyBatch(this.#index);
   #ordinal = 0;
   #slotCount = 0;
   #holdCount = 0;
@@ -75,7 +78,7 @@ export class KeyTable {
 
   /** Entries in memory. */
   get size(): number {
-    return this.#entries.size;
+    return this.#index.size;
   }
 
   /** Greater than the ordinals of all entries so far. */
@@ -93,8 +96,13 @@ export class KeyTable {
     return this.#slotCount++;
   }
 
+  /** Finds the entries of keys that will be set one after the other. @returns how many have state in memory */
+  lookUp(keys: readonly Key[]): number {
+    return this.#batch.lookUp(keys);
+  }
+
   setCurrentKey(key: Key): void {
-    const entry = this.find(key);
+    const entry = this.#batch.next(key) ?? this.find(key);
     if (entry !== undefined) {
       entry.referenced = true;
       this.touch(entry);
@@ -106,7 +114,7 @@ export class KeyTable {
 
   /** The entry of a key, if it is in memory. */
   find(key: Key): KeyEntry | undefined {
-    return this.#entries.get(typeof key === 'object' ? identityOf(key) : key);
+    return this.#index.find(identityOf(key), hashOf(key));
   }
 
   setCurrentEntry(entry: KeyEntry): void {
@@ -236,12 +244,12 @@ export class KeyTable {
 
   /** Entries in order of creation; those created or dropped meanwhile are met or not met. */
   entries(): IterableIterator<KeyEntry> {
-    return this.#entries.values();
+    return this.#index.walk();
   }
 
   /** Takes an entry out of memory that is to be found elsewhere. */
   evict(entry: KeyEntry): void {
-    this.#entries.delete(entry.identity);
+    this.#index.delete(entry);
     entry.slots.length = 0;
   }
 
@@ -254,7 +262,7 @@ export class KeyTable {
   }
 
   #remove(entry: KeyEntry): void {
-    this.#entries.delete(entry.identity);
+    this.#index.delete(entry);
     if (this.current === entry) this.current = undefined;
     this.#cold?.removed(entry);
   }
@@ -263,18 +271,23 @@ export class KeyTable {
   adopt(key: Key): KeyEntry {
     const owned = ownKey(key);
     this.#onlyText &&= typeof owned === 'string';
-    const identity = typeof owned === 'object' ? identityOf(owned) : owned;
     const slots = new Array<unknown>(this.#slotCount).fill(undefined);
-    const entry = new KeyEntry(owned, identity, this.#ordinal++, slots);
-    this.#entries.set(identity, entry);
+    const entry = new KeyEntry(owned, identityOf(owned), hashOf(owned), this.#ordinal++, slots);
+    this.#index.add(entry);
     return entry;
   }
 }
 
 /** Equal exactly for equal keys; a composite key never meets a string key in one backend. */
-export function identityOf(key: Key & object): string {
+export function identityOf(key: Key): KeyIdentity {
+  if (typeof key !== 'object') return key;
   const bytes = encodeKey(key);
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
+}
+
+/** A small integer to V8: an entry keeps it in itself. */
+function hashOf(key: Key): number {
+  return keyHash(key) | 0;
 }
 
 /** A copy that neither a later change by the caller nor the chunk it was read from reaches. */

@@ -162,6 +162,7 @@ export class MemoryStateBackend implements KeyedStateBackend {
   prefetch(keys: readonly Key[]): void {
     this.#cache?.prefetch(keys);
     this.#store?.flush();
+    this.#keys.lookUp(keys);
   }
 
   snapshot(checkpointId: number): KeyedStateSnapshot {

@@ -52,7 +52,7 @@ export class MergeTable implements ReplayTarget {
   }
 
   setCurrentKey(key: Key): void {
-    const identity = typeof key === 'object' ? identityOf(key) : key;
+    const identity = identityOf(key);
     let known = this.#keys.get(identity);
     if (known === undefined) {
       known = new MergedKey(key);
