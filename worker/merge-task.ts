@@ -1,6 +1,6 @@
 /** What the merge thread is asked and what it answers; all of it is cloned. */
 import type { SerializedError } from '../core/errors.js';
-import type { MergedRun, MergeRequest } from './state/run-services.js';
+import type { LogRun, MergeRequest } from './state/run-services.js';
 
 export interface MergeTask {
   /** Of the slot's runs. */
@@ -9,4 +9,4 @@ export interface MergeTask {
 }
 
 export type MergeReply =
-  { readonly runs: readonly MergedRun[] } | { readonly error: SerializedError };
+  { readonly runs: readonly LogRun[] } | { readonly error: SerializedError };

@@ -4,10 +4,10 @@
  */
 import { deserializeError } from '../core/errors.js';
 import type { MergeReply } from './merge-task.js';
-import type { MergedRun, MergeRequest, RunMerger } from './state/run-services.js';
+import type { LogRun, MergeRequest, RunMerger } from './state/run-services.js';
 
 interface Waiting {
-  readonly resolve: (runs: readonly MergedRun[]) => void;
+  readonly resolve: (runs: readonly LogRun[]) => void;
   readonly reject: (error: Error) => void;
 }
 
@@ -20,7 +20,7 @@ export class SlotMerger implements RunMerger {
     this.#ask = ask;
   }
 
-  merge(request: MergeRequest): Promise<readonly MergedRun[]> {
+  merge(request: MergeRequest): Promise<readonly LogRun[]> {
     return new Promise((resolve, reject) => {
       const id = this.#nextId++;
       this.#waiting.set(id, { resolve, reject });

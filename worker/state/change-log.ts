@@ -11,8 +11,11 @@ import type { DeclaredState } from './declared-state.js';
 import type { KeyEntry, Timer } from './key-entry.js';
 import { SHARED_SLOT, TIMERS_BIT, type KeyTable } from './key-table.js';
 import type { MemoryTimers, TimerChanges } from './memory-timers.js';
+import type { RunBuffers } from './run-buffers.js';
 import { RunWriter, type WrittenRun } from './run-writer.js';
 
+/** A run is closed at this size: what is written and not stored yet lies in memory. */
+const RUN_BYTES_MAX = 4 * 1024 * 1024;
 /** Rows in one slice: about a millisecond. */
 const SLICE_CHANGES_MAX = 1024;
 /** Entries and timers looked at in one slice, which may all turn out to be gone. */
@@ -24,6 +27,7 @@ export interface ChangeLogOptions {
   readonly maxParallelism: number;
   readonly keys: KeyTable;
   readonly timers: MemoryTimers;
+  readonly buffers: RunBuffers;
   /** In the order of their slots; more may be declared until the first freeze. */
   readonly states: readonly DeclaredState[];
   readonly sliceChangesMax?: number | undefined;
@@ -35,6 +39,8 @@ export interface Freeze {
   readonly checkpointId: number;
   /** Writes a run even when nothing changed. */
   readonly always: boolean;
+  /** Writes all that there is, so that it needs no earlier run. */
+  readonly whole: boolean;
   readonly onRun: (run: WrittenRun) => void;
 }
 
@@ -88,6 +94,7 @@ interface LeftChanges {
 export class FrozenChanges {
   readonly #options: ChangeLogOptions;
   readonly #always: boolean;
+  readonly #whole: boolean;
   readonly #writer: RunWriter;
   /** The last epoch that belongs to this. */
   readonly #epoch: number;
@@ -102,22 +109,26 @@ export class FrozenChanges {
 
   constructor(
     options: ChangeLogOptions,
-    { checkpointId, always, onRun }: Freeze,
+    { checkpointId, always, whole, onRun }: Freeze,
     left: LeftChanges | undefined,
   ) {
     const { keys, timers, states } = options;
     this.#options = options;
     this.#always = always;
+    this.#whole = whole;
     this.#epoch = keys.epoch;
     this.#writer = new RunWriter({
       ...options,
       checkpointId,
       keys: keys.onlyText ? 'string' : 'bytes',
+      whole,
+      runBytesMax: RUN_BYTES_MAX,
       onRun,
     });
-    const timerChanges = timers.takeChanges();
+    const timerChanges = timers.takeChanges(whole);
     this.#writeRanges(timerChanges, states);
-    const entries = keys.freeze((entry) => this.#save(entry));
+    const save = (entry: KeyEntry): void => this.#save(entry);
+    const entries = whole ? keys.freezeAll(save) : keys.freeze(save);
     this.#timers = left === undefined ? timerChanges : [...left.timers, ...timerChanges];
     this.#entries = left === undefined ? entries : [...left.entries, ...entries];
     this.#work = this.#writeAll();
@@ -236,7 +247,7 @@ export class FrozenChanges {
       return;
     }
     let { logged } = entry;
-    let left = entry.changed & ~TIMERS_BIT;
+    let left = this.#whole ? keys.allSlots : entry.changed & ~TIMERS_BIT;
     let index = 0;
     try {
       this.#writer.setKey(entry.key, this.#groupOf(entry));

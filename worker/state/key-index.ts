@@ -88,6 +88,14 @@ export class KeyIndex {
     if (this.#entries.length - this.#size > Math.max(GONE_MAX, this.#size)) this.#rebuild();
   }
 
+  /** All entries, in order of creation. */
+  all(): readonly KeyEntry[] {
+    const entries = this.#entries;
+    return this.#size === entries.length
+      ? (entries.slice() as KeyEntry[])
+      : entries.filter((entry) => entry !== undefined);
+  }
+
   /** Goes through all entries from the first on; those created or deleted meanwhile are met or not met. */
   walk(): IterableIterator<KeyEntry> {
     const walk = new EntryWalk(

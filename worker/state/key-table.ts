@@ -91,6 +91,11 @@ export class KeyTable {
     return this.#changed.length;
   }
 
+  /** The bits of all slots. */
+  get allSlots(): number {
+    return (1 << Math.min(this.#slotCount, SHARED_SLOT + 1)) - 1;
+  }
+
   /** @returns index of a new slot in every entry */
   addSlot(): number {
     return this.#slotCount++;
@@ -198,6 +203,18 @@ export class KeyTable {
     this.#saveFrozen = save;
     if (this.current !== undefined) this.touch(this.current);
     return changed;
+  }
+
+  /** As `freeze`, with all entries, whether they changed or not. */
+  freezeAll(save: (entry: KeyEntry) => void): readonly KeyEntry[] {
+    const all = this.#index.all();
+    for (const entry of all) {
+      if (entry.changed !== 0) continue;
+      entry.epoch = this.#epoch;
+      entry.changed = this.allSlots;
+    }
+    this.freeze(save);
+    return all;
   }
 
   /** All that was frozen is saved. */

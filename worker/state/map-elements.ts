@@ -72,7 +72,8 @@ export class MapElements<C> implements ElementSet<C> {
 
   save(logged: boolean, changes: StateChanges, fill: (cell: C) => void): void {
     const { row } = changes;
-    if (this.#changed === undefined) {
+    if (this.#changed === undefined || changes.whole) {
+      this.#changed = undefined;
       if (logged) changes.clear();
       for (const [name, cell] of this.all) {
         row.name = name;

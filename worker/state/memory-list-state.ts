@@ -50,6 +50,7 @@ export class MemoryListState<E> extends SlotState implements ListState<E> {
   protected override saveValue(value: unknown, logged: boolean, changes: StateChanges): void {
     const list = value as StoredList<E>;
     const { elements } = list;
+    if (changes.whole) list.logged = 0;
     if (list.logged === 0 && logged) changes.clear();
     while (list.logged < elements.length) {
       const end = Math.min(elements.length, list.logged + ROW_ELEMENTS_MAX);

@@ -39,8 +39,9 @@ import { MemoryWindowState } from './memory-window-state.js';
 import { intersect } from './key-group-buckets.js';
 import type { ReplayedRun, ReplayTarget } from './replay-target.js';
 import { openRunFile, type StateForm } from './run-file.js';
-import { RunLog, type RestoredRun } from './run-log.js';
-import type { Run } from './run-services.js';
+import { RunBuffers } from './run-buffers.js';
+import { RunLog } from './run-log.js';
+import type { LogRun, Run } from './run-services.js';
 import { RunReplay } from './run-replay.js';
 import type { StateKind } from './run-rows.js';
 import type { RunBytes } from './run-storage.js';
@@ -51,6 +52,8 @@ export interface MemoryStateBackendOptions extends KeyedStateBackendOptions {
   readonly allowNonRestoredState?: boolean;
   /** Rows that are written between two records while a snapshot is taken. */
   readonly sliceChangesMax?: number;
+  /** Of fewer keys a checkpoint never writes all. */
+  readonly wholeKeysMin?: number;
   /** Where state goes that does not fit into memory; undefined: all of it has to. */
   readonly cold?: ColdBelow | undefined;
   /** From where on a map is kept in parts, over a cold store. */
@@ -61,6 +64,12 @@ export interface MemoryStateBackendOptions extends KeyedStateBackendOptions {
 const UNSAVED_SHARE = 8;
 /** The same while others are still being written. */
 const UNSAVED_SHARE_MIDST = 2;
+/** A checkpoint that would write this part of all keys writes all of them, and needs none before it. */
+const WHOLE_SHARE = 2;
+/** Of fewer keys merges cost nothing. */
+const WHOLE_KEYS_MIN = 4096;
+/** All keys are looked at within the barrier, which takes 25 ms for so many. */
+const WHOLE_KEYS_MAX = 600_000;
 /** Timers that came or went are written at the latest when there are so many. */
 const TIMER_CHANGES_MAX = 64 * 1024;
 
@@ -91,14 +100,17 @@ export class MemoryStateBackend implements KeyedStateBackend {
   constructor(options: MemoryStateBackendOptions) {
     this.#options = options;
     const { runs, operator, keyGroups, maxParallelism, now } = options;
+    const buffers = new RunBuffers();
     this.#changes = new ChangeLog({
       ...options,
+      buffers,
       keys: this.#keys,
       timers: this.#timers,
       states: this.#slots,
     });
     this.#runs = new RunLog({
       ...runs,
+      buffers,
       operator,
       keyGroups,
       maxParallelism,
@@ -166,12 +178,16 @@ export class MemoryStateBackend implements KeyedStateBackend {
   }
 
   snapshot(checkpointId: number): KeyedStateSnapshot {
+    const whole = this.#writesAll();
+    let first: Run | undefined;
     const frozen = this.#changes.freeze({
       checkpointId,
       always: this.#redeclared,
+      whole,
       onRun: (run) => {
         this.#appendWaiting();
-        this.#runs.append(checkpointId, run);
+        const appended = this.#runs.append(checkpointId, run);
+        first ??= appended;
       },
     });
     // A snapshot that is not held by now was given up.
@@ -185,6 +201,7 @@ export class MemoryStateBackend implements KeyedStateBackend {
         try {
           while (frozen.proceed()) await this.#options.runs.nextTurn();
           if (frozen.failure !== undefined) throw toMillraceError(frozen.failure);
+          if (whole && first !== undefined) this.#runs.supersedeBefore(first);
           return await this.#runs.hold(checkpointId);
         } finally {
           if (this.#unheld === checkpointId) {
@@ -257,6 +274,15 @@ export class MemoryStateBackend implements KeyedStateBackend {
     return this.#runs.close();
   }
 
+  /** Whether that costs less than to merge the changes with what the log has, sooner or later. */
+  #writesAll(): boolean {
+    const { changedCount, size } = this.#keys;
+    const { wholeKeysMin = WHOLE_KEYS_MIN } = this.#options;
+    if (this.isCold || this.#runs.isEmpty) return false;
+    if (size < wholeKeysMin || size > WHOLE_KEYS_MAX) return false;
+    return changedCount * WHOLE_SHARE >= size;
+  }
+
   /** What could leave memory has to be in the log before. */
   #writeUnsaved(): void {
     const { frozen } = this.#changes;
@@ -279,6 +305,7 @@ export class MemoryStateBackend implements KeyedStateBackend {
     this.#changes.freezeBetween({
       checkpointId: this.#checkpointId,
       always: false,
+      whole: false,
       onRun: (run) => {
         this.#waiting.push(run);
         if (this.#unheld === undefined) this.#appendWaiting();
@@ -373,8 +400,9 @@ interface OpenRun extends ReplayedRun {
   readonly bytes: RunBytes;
 }
 
-function restoredRun({ name, keyGroups, bytes, file }: OpenRun): RestoredRun {
-  return { name, keyGroups, lengthBytes: bytes.lengthBytes, changes: file.header.changes };
+function restoredRun({ name, keyGroups, bytes, file }: OpenRun): LogRun {
+  const { changes, part } = file.header;
+  return { name, keyGroups, lengthBytes: bytes.lengthBytes, changes, part };
 }
 
 function formsByName(forms: readonly StateForm[]): ReadonlyMap<string, StateForm> {

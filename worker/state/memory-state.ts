@@ -15,6 +15,8 @@ import type { StateRow } from './run-rows.js';
 export interface StateChanges {
   /** Filled before each call; the key is set already. */
   readonly row: StateRow;
+  /** All that the key has is to be written, whatever the log has of it. */
+  readonly whole: boolean;
   put(): void;
   /** Everything that the log has of the key in this state is gone; comes before any `put`. */
   clear(): void;

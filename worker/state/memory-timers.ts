@@ -132,11 +132,11 @@ export class MemoryTimers implements InternalTimers {
     this.#domains[timer.domain].gone(timer);
   }
 
-  /** What changed in this epoch; called when it ends. */
-  takeChanges(): readonly TimerChanges[] {
+  /** What changed in this epoch; called when it ends. @param whole counts all timers as registered in it */
+  takeChanges(whole: boolean): readonly TimerChanges[] {
     return TIME_DOMAINS.map((domain) => ({
       domain,
-      ...this.#domains[domain].takeChanges(),
+      ...this.#domains[domain].takeChanges(whole),
       earliest: this.next(domain),
     }));
   }
@@ -185,8 +185,9 @@ class DomainTimers {
     this.#keys.release(timer.entry);
   }
 
-  takeChanges(): Pick<TimerChanges, 'registered' | 'removed'> {
-    const changes = { registered: this.#registered, removed: this.#removed };
+  takeChanges(whole: boolean): Pick<TimerChanges, 'registered' | 'removed'> {
+    const registered = whole ? this.queue.all() : this.#registered;
+    const changes = { registered, removed: this.#removed };
     this.#registered = [];
     this.#removed = [];
     this.#goneCount = 0;

@@ -188,7 +188,7 @@ export class MemoryWindowState<A> implements WindowState<A>, MemoryState {
     const { row } = changes;
     row.writtenAt = undefined;
     for (let node = this.#head(entry); node !== undefined; node = node.next) {
-      if (node.logged) continue;
+      if (node.logged && !changes.whole) continue;
       row.start = node.start;
       row.value = node.accumulator;
       changes.put();

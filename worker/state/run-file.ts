@@ -1,20 +1,21 @@
 /**
- * The form of a run, a part of a keyed state checkpoint: magic, length of the header, header as
- * JSON, then chunks of the record codec, each 8-byte aligned and of one bucket of key groups. The
- * header lists every chunk with its bucket, so a restore at another parallelism opens no chunk that
- * it does not need. What a run says is gone is gone from earlier runs only. Bytes may be garbled:
+ * The form of a run, a part of a keyed state checkpoint: chunks of the record codec, each 8-byte
+ * aligned and of one bucket of key groups, then the directory as JSON, its length and magic. The
+ * directory lists every chunk with its bucket, so a restore at another parallelism opens no chunk
+ * that it does not need, and comes last, so that chunks are written where they stay. What a run says is gone is gone from earlier runs only. Bytes may be garbled:
  * reading must never crash, hang or follow an offset it did not check.
  */
 import { MillraceError } from '../../core/errors.js';
 import type { KeyGroupRange } from '../../core/key-group.js';
 import type { SchemaJson } from '../../core/schema-json.js';
+import type { RunBuffers } from './run-buffers.js';
 import { STATE_KINDS, type KeyColumn, type StateKind } from './run-rows.js';
 import type { RunBytes } from './run-storage.js';
 
-export const RUN_VERSION = 2;
+export const RUN_VERSION = 3;
 /** 'MRKS', read as a little-endian word. */
 const MAGIC = 0x534b524d;
-const PREFIX_BYTES = 8;
+const SUFFIX_BYTES = 8;
 const KEY_GROUPS_MAX = 32_768;
 
 /** Bucket, offset from the first chunk and length in bytes. */
@@ -54,6 +55,8 @@ export interface RunHeader {
   readonly keys: KeyColumn;
   /** Rows of all kinds. */
   readonly changes: number;
+  /** Which of the runs it is, from 0, that were written as one. */
+  readonly part: number;
   /** All states that the operator declared when this was written. */
   readonly states: readonly StateSection[];
   readonly timers: TimerSection;
@@ -64,52 +67,66 @@ export interface RunFile {
   chunk(entry: ChunkEntry): Uint8Array;
 }
 
+const NOTHING = new Uint8Array(0);
+
 /** Collects chunks in the order of the file. */
 export class ChunkList {
-  readonly #chunks: Uint8Array[] = [];
-  #bytes = 0;
+  readonly #buffers: RunBuffers;
+  #bytes = NOTHING;
+  #end = 0;
+
+  constructor(buffers: RunBuffers) {
+    this.#buffers = buffers;
+  }
 
   get byteLength(): number {
-    return this.#bytes;
+    return this.#end;
   }
 
   add(bucket: number, chunk: Uint8Array): ChunkEntry {
-    const entry: ChunkEntry = [bucket, this.#bytes, chunk.length];
-    this.#chunks.push(chunk);
-    this.#bytes += aligned(chunk.length);
-    return entry;
+    const offset = this.#end;
+    this.#append(chunk);
+    return [bucket, offset, chunk.length];
   }
 
-  /** The whole file. */
-  join(header: RunHeader): Uint8Array {
+  /** The whole file, in memory that is to be given back to the buffers. */
+  finish(header: RunHeader): Uint8Array<ArrayBuffer> {
     const text = new TextEncoder().encode(JSON.stringify(header));
-    const bodyAt = aligned(PREFIX_BYTES + text.length);
-    const file = new Uint8Array(bodyAt + this.#bytes);
-    const prefix = new DataView(file.buffer);
-    prefix.setUint32(0, MAGIC, true);
-    prefix.setUint32(4, text.length, true);
-    file.set(text, PREFIX_BYTES);
-    let at = bodyAt;
-    for (const chunk of this.#chunks) {
-      file.set(chunk, at);
-      at += aligned(chunk.length);
+    this.#append(text);
+    const suffix = new DataView(new ArrayBuffer(SUFFIX_BYTES));
+    suffix.setUint32(0, text.length, true);
+    suffix.setUint32(4, MAGIC, true);
+    this.#append(new Uint8Array(suffix.buffer));
+    return this.#bytes.subarray(0, this.#end);
+  }
+
+  #append(bytes: Uint8Array): void {
+    const end = this.#end + aligned(bytes.length);
+    if (this.#end === 0) this.#bytes = this.#buffers.take();
+    if (end > this.#bytes.length) {
+      const larger = new Uint8Array(Math.max(end, this.#bytes.length * 2));
+      larger.set(this.#bytes.subarray(0, this.#end));
+      this.#bytes = larger;
     }
-    return file;
+    this.#bytes.set(bytes, this.#end);
+    this.#bytes.fill(0, this.#end + bytes.length, end);
+    this.#end = end;
   }
 }
 
 /** @throws MillraceError CHECKPOINT_CORRUPT saying what is wrong */
 export function openRunFile(bytes: RunBytes): RunFile {
-  if (bytes.lengthBytes < PREFIX_BYTES) throw corruptRun('shorter than its prefix');
-  const prefix = bytes.read(0, PREFIX_BYTES);
-  const words = new DataView(prefix.buffer, prefix.byteOffset, PREFIX_BYTES);
-  if (words.getUint32(0, true) !== MAGIC) throw corruptRun('not a run of keyed state');
-  const headerLength = words.getUint32(4, true);
-  const bodyAt = aligned(PREFIX_BYTES + headerLength);
-  if (bodyAt > bytes.lengthBytes) throw corruptRun('cut off within its header');
-  const header = parseHeader(bytes.read(PREFIX_BYTES, headerLength));
-  checkChunks(header, bytes.lengthBytes - bodyAt);
-  return { header, chunk: ([, offset, length]) => bytes.read(bodyAt + offset, length) };
+  const end = bytes.lengthBytes - SUFFIX_BYTES;
+  if (end < 0) throw corruptRun('shorter than its end');
+  const suffix = bytes.read(end, SUFFIX_BYTES);
+  const words = new DataView(suffix.buffer, suffix.byteOffset, SUFFIX_BYTES);
+  if (words.getUint32(4, true) !== MAGIC) throw corruptRun('not a run of keyed state');
+  const headerLength = words.getUint32(0, true);
+  const bodyLength = end - aligned(headerLength);
+  if (bodyLength < 0) throw corruptRun('cut off within its directory');
+  const header = parseHeader(bytes.read(bodyLength, headerLength));
+  checkChunks(header, bodyLength);
+  return { header, chunk: ([, offset, length]) => bytes.read(offset, length) };
 }
 
 export function corruptRun(what: string, cause?: unknown): MillraceError {
@@ -125,12 +142,12 @@ function parseHeader(text: Uint8Array): RunHeader {
   try {
     json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(text));
   } catch (cause) {
-    throw corruptRun('a header that is not JSON', cause);
+    throw corruptRun('a directory that is not JSON', cause);
   }
   if (isObject(json) && json['version'] !== RUN_VERSION) {
     throw corruptRun(`the unknown version ${JSON.stringify(json['version']) ?? 'none'}`);
   }
-  if (!isHeader(json)) throw corruptRun('a header of another form');
+  if (!isHeader(json)) throw corruptRun('a directory of another form');
   return json;
 }
 
@@ -147,6 +164,7 @@ function isHeader(json: unknown): json is RunHeader {
     isCount(json['keyGroups']['end']) &&
     (json['keys'] === 'string' || json['keys'] === 'bytes') &&
     isCount(json['changes']) &&
+    isCount(json['part']) &&
     Array.isArray(json['states']) &&
     json['states'].every(isSection) &&
     isObject(json['timers']) &&

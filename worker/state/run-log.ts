@@ -1,25 +1,21 @@
 /**
  * The runs that make the keyed state of one operator and subtask, in layers from the oldest to the
- * youngest (journey of a checkpoint: change log -> run log -> subtask checkpoint coordinator). Runs
- * of one layer have different key groups; a younger layer changes what older ones say. Layers are
- * merged in the background, so that few have to be replayed. A run is removed when nobody holds it,
- * never before.
+ * youngest (journey of a checkpoint: change log -> run log -> subtask checkpoint coordinator). A
+ * layer is what was written as one: it says nothing twice, and changes what older ones say. Layers
+ * are merged in the background, so that little is replayed in vain. A run is removed when nobody
+ * holds it, never before.
  */
 import { MillraceError, toMillraceError } from '../../core/errors.js';
 import type { KeyGroupRange } from '../../core/key-group.js';
 import { intersect } from './key-group-buckets.js';
 import { chooseMerge, type MergeChoice } from './merge-policy.js';
+import type { RunBuffers } from './run-buffers.js';
 import type { StateForm } from './run-file.js';
-import type { HeldRuns, MergedRun, MergeRequest, Run, RunServices } from './run-services.js';
+import type { HeldRuns, LogRun, MergeRequest, Run, RunServices } from './run-services.js';
 import type { WrittenRun } from './run-writer.js';
 
 /** Layers that a restore has to replay at most. */
 export const RUN_LAYERS_MAX = 16;
-
-/** A run that a restore found: it is in the run storage already, which now belongs to the log. */
-export interface RestoredRun extends Run {
-  readonly changes: number;
-}
 
 export interface RunLogOptions extends RunServices {
   readonly operator: string;
@@ -27,28 +23,31 @@ export interface RunLogOptions extends RunServices {
   readonly maxParallelism: number;
   /** Unique in the storage; what this log stores is named after it. */
   readonly name: string;
+  /** Where the bytes of runs come from. */
+  readonly buffers: RunBuffers;
   /** States as they are declared now. */
   readonly states: () => readonly StateForm[];
   /** Processing time, ms. */
   readonly now: () => number;
 }
 
-class LoggedRun implements Run {
+class LoggedRun implements LogRun {
   /** Who may still read it: the log, and each checkpoint that is being written. */
   holders = 1;
   /** Until they are stored. */
-  bytes: Uint8Array | undefined;
+  bytes: Uint8Array<ArrayBuffer> | undefined;
 
   constructor(
     readonly name: string,
     readonly keyGroups: KeyGroupRange,
     readonly lengthBytes: number,
     readonly changes: number,
+    readonly part: number,
   ) {}
 }
 
 class Layer {
-  constructor(readonly runs: readonly LoggedRun[]) {}
+  constructor(readonly runs: LoggedRun[]) {}
 
   get lengthBytes(): number {
     return this.runs.reduce((sum, run) => sum + run.lengthBytes, 0);
@@ -63,6 +62,8 @@ export class RunLog {
   readonly #options: RunLogOptions;
   readonly #layersMax: number;
   #layers: Layer[] = [];
+  /** Takes the runs that are written as one. */
+  #open: Layer | undefined;
   #named = 0;
   #checkpointId = 0;
   #storing: Promise<void> = Promise.resolve();
@@ -84,19 +85,12 @@ export class RunLog {
   }
 
   /** What a checkpoint starts from. @param lists of each subtask that wrote, oldest run first */
-  restore(lists: readonly (readonly RestoredRun[])[]): void {
+  restore(lists: readonly (readonly LogRun[])[]): void {
     const stacks = lists.map(layered);
     const depth = Math.max(0, ...stacks.map((stack) => stack.length));
     this.#layers = Array.from(
       { length: depth },
-      (_, level) =>
-        new Layer(
-          stacks.flatMap((stack) =>
-            (stack[level] ?? []).map(
-              (run) => new LoggedRun(run.name, run.keyGroups, run.lengthBytes, run.changes),
-            ),
-          ),
-        ),
+      (_, level) => new Layer(stacks.flatMap((stack) => (stack[level] ?? []).map(loggedRun))),
     );
   }
 
@@ -105,13 +99,28 @@ export class RunLog {
     return this.#layers.flatMap((layer) => layer.runs);
   }
 
-  /** Takes a run of the checkpoint that is being written. */
-  append(checkpointId: number, { bytes, keyGroups, changes }: WrittenRun): void {
-    const run = new LoggedRun(this.#nextName(), keyGroups, bytes.length, changes);
+  /** Takes a run of the checkpoint that is being written; the parts of one come in their order. */
+  append(checkpointId: number, { bytes, keyGroups, changes, part }: WrittenRun): Run {
+    const run = new LoggedRun(this.#nextName(), keyGroups, bytes.length, changes, part);
     run.bytes = bytes;
-    this.#layers.push(new Layer([run]));
+    if (part > 0 && this.#open !== undefined && this.#layers.at(-1) === this.#open) {
+      this.#open.runs.push(run);
+    } else {
+      this.#open = new Layer([run]);
+      this.#layers.push(this.#open);
+    }
     this.#checkpointId = checkpointId;
     this.#storing = this.#storing.then(() => this.#store(run)).catch(() => undefined);
+    return run;
+  }
+
+  /** A run and its further parts say all that there was to say: what is older is not needed any more. */
+  supersedeBefore(first: Run): void {
+    const at = this.#layers.findIndex(({ runs }) => runs.some(({ name }) => name === first.name));
+    const superseded = this.#layers.splice(0, Math.max(0, at)).flatMap(({ runs }) => runs);
+    // A merge may be reading them.
+    if (this.#merging === undefined) this.#release(superseded);
+    else void this.#merging.then(() => this.#release(superseded));
   }
 
   /**
@@ -181,8 +190,10 @@ export class RunLog {
   /** A run that could not be stored is kept in memory, and stored for the next checkpoint. */
   async #store(run: LoggedRun): Promise<void> {
     if (run.bytes === undefined) return;
-    await this.#options.storage.write(run.name, run.bytes);
+    const { bytes } = run;
+    await this.#options.storage.write(run.name, bytes);
     run.bytes = undefined;
+    this.#options.buffers.give(bytes);
   }
 
   #release(runs: readonly LoggedRun[]): void {
@@ -199,6 +210,8 @@ export class RunLog {
     const choice = chooseMerge(this.#layers, this.#layersMax);
     if (choice === undefined) return;
     const inputs = this.#layers.slice(choice.from, choice.to);
+    // What comes late is a layer of its own.
+    this.#open = undefined;
     // A younger run that is not stored yet waits for the next checkpoint.
     if (inputs.some(({ runs }) => runs.some(({ bytes }) => bytes !== undefined))) return;
     this.#mergeFailure = undefined;
@@ -217,11 +230,11 @@ export class RunLog {
   async #mergeLayers(inputs: readonly Layer[], { from }: MergeChoice): Promise<void> {
     const merged = await this.#options.merger.merge(this.#mergeRequest(inputs, from === 0));
     const output = merged.map(loggedRun);
-    if (this.#closed) {
+    const [first] = inputs;
+    if (this.#closed || first === undefined || this.#layers[from] !== first) {
       this.#release(output);
       return;
     }
-    // Others only append meanwhile, so the inputs are where they were.
     this.#layers.splice(from, inputs.length, new Layer(output));
     this.#release(inputs.flatMap(({ runs }) => runs));
   }
@@ -245,17 +258,24 @@ export class RunLog {
   }
 }
 
-function loggedRun({ name, keyGroups, lengthBytes, changes }: MergedRun): LoggedRun {
-  return new LoggedRun(name, keyGroups, lengthBytes, changes);
+function loggedRun({ name, keyGroups, lengthBytes, changes, part }: LogRun): LoggedRun {
+  return new LoggedRun(name, keyGroups, lengthBytes, changes, part);
 }
 
-/** Neighbours in a list whose key groups do not meet are of one layer. */
-function layered(runs: readonly RestoredRun[]): readonly (readonly RestoredRun[])[] {
-  const layers: RestoredRun[][] = [];
+/** Neighbours in a list are of one layer if they were written as one, or if their key groups do not meet. */
+function layered(runs: readonly LogRun[]): readonly (readonly LogRun[])[] {
+  const layers: LogRun[][] = [];
   for (const run of runs) {
     const layer = layers.at(-1);
-    if (layer?.every((other) => areApart(other.keyGroups, run.keyGroups)) === true) layer.push(run);
-    else layers.push([run]);
+    const isPart = run.part > 0 && layer?.at(-1)?.part === run.part - 1;
+    if (
+      layer !== undefined &&
+      (isPart || layer.every((other) => areApart(other.keyGroups, run.keyGroups)))
+    ) {
+      layer.push(run);
+    } else {
+      layers.push([run]);
+    }
   }
   return layers;
 }

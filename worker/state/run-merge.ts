@@ -7,12 +7,15 @@ import type { KeyGroupRange } from '../../core/key-group.js';
 import { intersect, keyGroupsOf } from './key-group-buckets.js';
 import { MergeTable } from './merge-table.js';
 import type { ReplayedRun } from './replay-target.js';
+import { RunBuffers } from './run-buffers.js';
 import { openRunFile } from './run-file.js';
 import { RunReplay } from './run-replay.js';
-import type { MergedRun, MergeRequest, RunMerger } from './run-services.js';
+import type { LogRun, MergeRequest, RunMerger } from './run-services.js';
 import type { RunStorage } from './run-storage.js';
 import { RunWriter, type WrittenRun } from './run-writer.js';
 
+/** A run is closed at this size: large enough for a blob store, small enough to be held in memory. */
+const RUN_BYTES_MAX = 16 * 1024 * 1024;
 /** Rows of a merge in one turn of the thread. */
 const TURN_CHANGES_MAX = 2048;
 
@@ -26,10 +29,11 @@ export class InThreadMerger implements RunMerger {
     this.#nextTurn = nextTurn;
   }
 
-  async merge(request: MergeRequest): Promise<readonly MergedRun[]> {
+  async merge(request: MergeRequest): Promise<readonly LogRun[]> {
     const storage = this.#storage;
-    const merged: MergedRun[] = [];
+    const merged: LogRun[] = [];
     const written: WrittenRun[] = [];
+    const buffers = new RunBuffers();
     const opened = request.inputs.map(({ name, keyGroups }) => ({
       keyGroups,
       bytes: storage.open(name),
@@ -40,10 +44,11 @@ export class InThreadMerger implements RunMerger {
         file: openRunFile(bytes),
       }));
       let turnEnd = TURN_CHANGES_MAX;
-      for (const changes of mergeRuns(inputs, request, (run) => written.push(run))) {
+      for (const changes of mergeRuns(inputs, request, buffers, (run) => written.push(run))) {
         for (const { bytes, ...run } of written.splice(0)) {
           const name = `${request.output}-${String(merged.length)}`;
           await storage.write(name, bytes);
+          buffers.give(bytes);
           merged.push({ name, ...run, lengthBytes: bytes.length });
         }
         if (changes < turnEnd) continue;
@@ -64,6 +69,7 @@ export class InThreadMerger implements RunMerger {
 export function* mergeRuns(
   inputs: readonly ReplayedRun[],
   options: Omit<MergeRequest, 'inputs' | 'output'>,
+  buffers: RunBuffers,
   onRun: (run: WrittenRun) => void,
 ): Generator<number, void, undefined> {
   const { keyGroups, maxParallelism, toBase } = options;
@@ -74,6 +80,9 @@ export function* mergeRuns(
     ...options,
     states,
     keys: inputs.every(({ file }) => file.header.keys === 'string') ? 'string' : 'bytes',
+    buffers,
+    whole: false,
+    runBytesMax: RUN_BYTES_MAX,
     onRun,
   });
   const { start, end } = replay.buckets;

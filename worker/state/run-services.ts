@@ -42,9 +42,12 @@ export interface MergeRequest {
   readonly now: number;
 }
 
-export interface MergedRun extends Run {
+/** A run of a log. */
+export interface LogRun extends Run {
   /** Rows in it, of all kinds. */
   readonly changes: number;
+  /** Which of the runs it is, from 0, that were written as one. */
+  readonly part: number;
 }
 
 export interface RunMerger {
@@ -52,7 +55,7 @@ export interface RunMerger {
    * @returns runs of key groups that do not meet; stored, even when there is nothing in them
    * @throws MillraceError STORAGE_UNAVAILABLE or CHECKPOINT_CORRUPT, and nothing is left in the storage
    */
-  merge(request: MergeRequest): Promise<readonly MergedRun[]>;
+  merge(request: MergeRequest): Promise<readonly LogRun[]>;
 }
 
 /** What a run log needs of its slot. */

@@ -14,7 +14,7 @@ export interface RunBytes {
 }
 
 export interface RunStorage {
-  /** Resolves once `open` finds it. @throws MillraceError STORAGE_UNAVAILABLE */
+  /** Resolves once `open` finds it, and has no need of the bytes any more. @throws MillraceError STORAGE_UNAVAILABLE */
   write(name: string, bytes: Uint8Array): Promise<void>;
   /** @throws MillraceError STORAGE_UNAVAILABLE */
   open(name: string): RunBytes;
@@ -26,7 +26,7 @@ export class MemoryRunStorage implements RunStorage {
   readonly #runs = new Map<string, Uint8Array>();
 
   write(name: string, bytes: Uint8Array): Promise<void> {
-    this.#runs.set(name, bytes);
+    this.#runs.set(name, bytes.slice());
     return Promise.resolve();
   }
 

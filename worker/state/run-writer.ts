@@ -9,6 +9,7 @@ import type { DeclaredState } from './declared-state.js';
 import { bucketOf } from './key-group-buckets.js';
 import type { TimeDomain } from './keyed-state-backend.js';
 import type { ReplayedState, StateChanges } from './memory-state.js';
+import type { RunBuffers } from './run-buffers.js';
 import { ChunkList, RUN_VERSION, type StateSection } from './run-file.js';
 import {
   StateRow,
@@ -20,14 +21,14 @@ import {
 } from './run-rows.js';
 import { RunSection } from './run-section.js';
 
-/** A run is closed at this size: large enough for a blob store, small enough to be held in memory. */
-export const RUN_BYTES_MAX = 16 * 1024 * 1024;
-
 export interface WrittenRun {
-  readonly bytes: Uint8Array;
+  /** The taker's, who gives them back to the buffers. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
   readonly keyGroups: KeyGroupRange;
   /** Rows in it, of all kinds. */
   readonly changes: number;
+  /** Which of the writer's runs it is, from 0. */
+  readonly part: number;
 }
 
 export interface RunWriterOptions {
@@ -36,6 +37,11 @@ export interface RunWriterOptions {
   readonly maxParallelism: number;
   readonly keys: KeyColumn;
   readonly states: readonly DeclaredState<ReplayedState>[];
+  readonly buffers: RunBuffers;
+  /** Whether each key is written with all that it has. */
+  readonly whole: boolean;
+  /** A run that is this long should be ended. */
+  readonly runBytesMax: number;
   readonly onRun: (run: WrittenRun) => void;
 }
 
@@ -46,13 +52,15 @@ export class RunWriter {
   readonly #removedTimers: RunSection<TimerRow>;
   readonly #timers: RunSection<TimerRow>;
   readonly #timer = new TimerRow();
-  readonly #at: Position = { row: new StateRow(), bucket: 0, changes: 0, list: new ChunkList() };
+  readonly #at: Position;
   #written = 0;
+  #parts = 0;
 
   constructor(options: RunWriterOptions) {
-    const { keys, states } = options;
+    const { keys, states, buffers, whole } = options;
     this.#options = options;
-    this.#states = states.map((state) => new StateWriter(state, keys, this.#at));
+    this.#at = { row: new StateRow(), bucket: 0, changes: 0, list: new ChunkList(buffers) };
+    this.#states = states.map((state) => new StateWriter(state, keys, whole, this.#at));
     this.#fired = new RunSection(() => ROW_CODECS.fired());
     this.#removedTimers = new RunSection(() => ROW_CODECS.removedTimer(keys));
     this.#timers = new RunSection(() => ROW_CODECS.timer(keys));
@@ -70,7 +78,7 @@ export class RunWriter {
 
   /** Whether the run at hand should be ended soon. */
   get isFull(): boolean {
-    return this.#at.list.byteLength >= RUN_BYTES_MAX;
+    return this.#at.list.byteLength >= this.#options.runBytesMax;
   }
 
   /** What is written next is of this key. */
@@ -120,7 +128,8 @@ export class RunWriter {
   /** Ends the run at hand and begins another. @param keyGroups that its rows are of */
   endRun(keyGroups: KeyGroupRange): void {
     const at = this.#at;
-    const { operator, checkpointId, maxParallelism, keys, onRun } = this.#options;
+    const { operator, checkpointId, maxParallelism, keys, buffers, onRun } = this.#options;
+    const part = this.#parts++;
     const { list, changes } = at;
     const states = this.#states.map((state) => state.take());
     const timers = {
@@ -128,12 +137,12 @@ export class RunWriter {
       removed: this.#removedTimers.take(list),
       rows: this.#timers.take(list),
     };
-    at.list = new ChunkList();
+    at.list = new ChunkList(buffers);
     at.changes = 0;
     this.#written += changes;
-    const header = { operator, checkpointId, maxParallelism, keyGroups, keys, changes };
-    const bytes = list.join({ version: RUN_VERSION, ...header, states, timers });
-    onRun({ bytes, keyGroups, changes });
+    const header = { operator, checkpointId, maxParallelism, keyGroups, keys, changes, part };
+    const bytes = list.finish({ version: RUN_VERSION, ...header, states, timers });
+    onRun({ bytes, keyGroups, changes, part });
   }
 
   #fillTimer(domain: TimeDomain, timestamp: number, sequence: number): void {
@@ -154,6 +163,7 @@ interface Position {
 
 class StateWriter implements StateChanges {
   readonly row: StateRow;
+  readonly whole: boolean;
   readonly #state: DeclaredState<ReplayedState>;
   readonly #at: Position;
   readonly #dropped: RunSection<DroppedRow>;
@@ -161,8 +171,9 @@ class StateWriter implements StateChanges {
   readonly #removed: RunSection<StateRow>;
   readonly #rows: RunSection<StateRow>;
 
-  constructor(state: DeclaredState<ReplayedState>, keys: KeyColumn, at: Position) {
+  constructor(state: DeclaredState<ReplayedState>, keys: KeyColumn, whole: boolean, at: Position) {
     this.row = at.row;
+    this.whole = whole;
     this.#state = state;
     this.#at = at;
     this.#dropped = new RunSection(() => ROW_CODECS.dropped());

@@ -24,6 +24,11 @@ export class TimerQueue {
     return this.#heap[0];
   }
 
+  /** In no order. */
+  all(): readonly Timer[] {
+    return [...this.#heap];
+  }
+
   /** @returns undefined when the key has a timer of this timestamp already */
   add(entry: KeyEntry, timestamp: number, epoch: number): Timer | undefined {
     return this.restore(entry, timestamp, this.#sequence, epoch);

@@ -2,15 +2,15 @@
 import test from 'ava';
 import { MillraceError } from '../../../core/errors.js';
 import { RunLog } from '../../../worker/state/run-log.js';
-import type { RunServices } from '../../../worker/state/run-services.js';
-import type { MergedRun, MergeRequest } from '../../../worker/state/run-services.js';
+import { RunBuffers } from '../../../worker/state/run-buffers.js';
+import type { LogRun, MergeRequest, RunServices } from '../../../worker/state/run-services.js';
 import { MemoryRunStorage } from '../../../worker/state/run-storage.js';
 import type { WrittenRun } from '../../../worker/state/run-writer.js';
 
 const ALL = { start: 0, end: 16 };
 
-function run(lengthBytes: number): WrittenRun {
-  return { bytes: new Uint8Array(lengthBytes), keyGroups: ALL, changes: lengthBytes };
+function run(lengthBytes: number, part = 0): WrittenRun {
+  return { bytes: new Uint8Array(lengthBytes), keyGroups: ALL, changes: lengthBytes, part };
 }
 
 interface PendingMerge {
@@ -31,13 +31,13 @@ class ManualMerges {
       nextTurn: () => Promise.resolve(),
       merger: {
         merge: (request) =>
-          new Promise<readonly MergedRun[]>((resolve, reject) => {
+          new Promise<readonly LogRun[]>((resolve, reject) => {
             this.pending.push({
               request,
               finish: async (lengthBytes) => {
                 const name = `${request.output}-0`;
                 await this.storage.write(name, new Uint8Array(lengthBytes));
-                resolve([{ name, keyGroups: ALL, lengthBytes, changes: lengthBytes }]);
+                resolve([{ name, keyGroups: ALL, lengthBytes, changes: lengthBytes, part: 0 }]);
               },
               fail: () => reject(new MillraceError('STORAGE_UNAVAILABLE', 'no space; free some')),
             });
@@ -49,6 +49,7 @@ class ManualMerges {
   log(layersMax = 16, services = this.services(layersMax)): RunLog {
     return new RunLog({
       ...services,
+      buffers: new RunBuffers(),
       operator: 'o',
       keyGroups: ALL,
       maxParallelism: 16,
@@ -161,6 +162,7 @@ test('lists of several subtasks make as many layers as the longest', async (t) =
     keyGroups: { start, end },
     lengthBytes: 1,
     changes: 1,
+    part: 0,
   });
   log.restore([
     [restored('a0', 0, 4), restored('a1', 4, 8), restored('a2', 0, 8)],
@@ -203,4 +205,67 @@ test('what is held is merged as it was held, whatever is appended meanwhile', as
   await merge.finish(1000);
   (await merging).release();
   held.release();
+});
+
+test('what is written as one is one layer, for a restore too; what comes during its merge is another', async (t) => {
+  const merges = new ManualMerges();
+  const log = merges.log();
+  for (let part = 0; part < 5; part++) log.append(1, run(100, part));
+  t.is(log.layerCount, 1);
+  (await log.hold(1)).release();
+  t.is(merges.pending.length, 0);
+  const restored = merges.log();
+  restored.restore([
+    log.runs().map((held, part) => ({ ...held, keyGroups: ALL, changes: 1, part })),
+  ]);
+  t.is(restored.layerCount, 1);
+  log.append(2, run(600));
+  const held = await log.hold(2);
+  t.is(merges.pending.length, 1);
+  log.append(3, run(1, 1));
+  t.is(log.layerCount, 3);
+  await merges.pending[0]?.finish(100);
+  await log.settled();
+  t.is(log.layerCount, 2);
+  held.release();
+  await log.close();
+});
+
+test('what a run says in full supersedes older ones, which go when nobody holds them', async (t) => {
+  const merges = new ManualMerges();
+  const log = merges.log();
+  const old = log.append(1, run(100));
+  const before = await log.hold(1);
+  const first = log.append(2, run(60, 0));
+  log.append(2, run(60, 1));
+  log.append(3, run(1));
+  log.supersedeBefore(first);
+  t.is(log.layerCount, 2);
+  const after = await log.hold(3);
+  t.deepEqual(after.runs[0]?.name, first.name);
+  t.is(after.runs.length, 3);
+  t.true(merges.storage.names().includes(old.name));
+  before.release();
+  t.false(merges.storage.names().includes(old.name));
+  log.supersedeBefore(old);
+  t.is(log.layerCount, 2);
+  after.release();
+  await log.close();
+});
+
+test('a merge of what was superseded meanwhile changes nothing and leaves nothing', async (t) => {
+  const merges = new ManualMerges();
+  const log = merges.log();
+  log.append(1, run(100));
+  log.append(2, run(100));
+  (await log.hold(2)).release();
+  t.is(merges.pending.length, 1);
+  const first = log.append(3, run(100));
+  log.supersedeBefore(first);
+  await merges.pending[0]?.finish(100);
+  await log.settled();
+  const held = await log.hold(3);
+  t.deepEqual(merges.storage.names(), [first.name]);
+  held.release();
+  await log.close();
 });

@@ -5,6 +5,7 @@ import { listState, mapState, valueState, type ValueState } from '../../../api/s
 import { schemaToJson } from '../../../core/schema-json.js';
 import type { Schema } from '../../../core/schema.js';
 import { MemoryStateBackend } from '../../../worker/state/memory-state-backend.js';
+import { RunBuffers } from '../../../worker/state/run-buffers.js';
 import { openRunFile } from '../../../worker/state/run-file.js';
 import { mergeRuns } from '../../../worker/state/run-merge.js';
 import type { MergeRequest } from '../../../worker/state/run-services.js';
@@ -38,6 +39,7 @@ function merge(inputs: RunCopies, options: Partial<MergeRequest> = {}): RunCopie
       now: 0,
       ...options,
     },
+    new RunBuffers(),
     (run) => written.push(run),
   );
   while (steps.next().done !== true);
