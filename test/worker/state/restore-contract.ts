@@ -139,14 +139,14 @@ export function restoreContract(create: CreateBackend): void {
     const to = create(options);
     const handles = [
       to.state('v', valueState(after)) as { value(): unknown },
-      to.state('l', listState(after)) as { get(): unknown },
+      to.state('l', listState(after)) as { get(): Iterable<unknown> },
       to.state('m', mapState(after)) as { get(key: string): unknown },
     ] as const;
     const windows = to.windowState('w', after);
     restoreRuns(to, options.runs, [await copyRuns(from.snapshot(1))]);
     to.setCurrentKey('k');
     t.deepEqual(
-      [handles[0].value(), handles[1].get(), handles[2].get('a'), windows.get(0)],
+      [handles[0].value(), [...handles[1].get()], handles[2].get('a'), windows.get(0)],
       [{ n: 1 }, [{ n: 2 }], { n: 3 }, { n: 4 }],
     );
   });
