@@ -11,7 +11,7 @@ import { openRunFile } from './run-file.js';
 import { RunReplay } from './run-replay.js';
 import type { MergedRun, MergeRequest, RunMerger } from './run-services.js';
 import type { RunStorage } from './run-storage.js';
-import { RunWriter, type WrittenRun } from './run-writer.js';
+import type { RunWriter, WrittenRun } from './run-writer.js';
 
 /** Rows of a merge in one turn of the thread. */
 const TURN_CHANGES_MAX = 2048;
@@ -67,20 +67,20 @@ export function* mergeRuns(
   onRun: (run: WrittenRun) => void,
 ): Generator<number, void, undefined> {
   const { keyGroups, maxParallelism, toBase } = options;
-  const table = new MergeTable(options);
-  const replay = new RunReplay(inputs, table);
-  const states = [...table.states.values()];
-  const writer = new RunWriter({
+  const table = new MergeTable({
     ...options,
-    states,
     keys: inputs.every(({ file }) => file.header.keys === 'string') ? 'string' : 'bytes',
     onRun,
   });
+  const replay = new RunReplay(inputs, table);
+  const states = [...table.states.values()];
+  const { writer } = table;
   const { start, end } = replay.buckets;
   let first = start;
   for (let bucket = start; bucket < end; bucket++) {
+    replay.foretell(bucket);
     replay.replay(bucket);
-    table.writeTo(writer, options);
+    table.write();
     writer.closeBucket(bucket);
     if (writer.isFull || bucket === end - 1) {
       const written = intersect(
