@@ -86,7 +86,9 @@ async function history(of: Operator): Promise<readonly RunCopy[]> {
   (await of.at('b')).map.clear();
   await of.snapshot();
   await fill('b', 4);
-  (await of.at('a')).backend.timers.register('eventTime', 9);
+  const again = await of.at('a');
+  again.list.add('again');
+  again.backend.timers.register('eventTime', 9);
   const [runs = []] = await of.snapshot();
   return runs;
 }
