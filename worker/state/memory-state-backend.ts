@@ -78,6 +78,8 @@ export class MemoryStateBackend implements KeyedStateBackend {
   readonly #big: BigCollections | undefined;
   /** Of the latest snapshot. */
   #checkpointId = 0;
+  /** All writes before it (processing time, ms) are in the runs. */
+  #completeUntil = -Infinity;
   /** The snapshot whose runs are not held yet: what is written after it has to wait. */
   #unheld: number | undefined;
   #waiting: WrittenRun[] = [];
@@ -105,6 +107,7 @@ export class MemoryStateBackend implements KeyedStateBackend {
       name: `${operator}-${String(keyGroups.start)}`,
       states: () => this.#forms(),
       now,
+      completeUntil: () => this.#completeUntil,
     });
     const { cold } = options;
     if (cold === undefined) return;
@@ -174,6 +177,7 @@ export class MemoryStateBackend implements KeyedStateBackend {
         this.#runs.append(checkpointId, run);
       },
     });
+    const frozenAt = this.#options.now();
     // A snapshot that is not held by now was given up.
     this.#appendWaiting();
     this.#checkpointId = checkpointId;
@@ -185,6 +189,7 @@ export class MemoryStateBackend implements KeyedStateBackend {
         try {
           while (frozen.proceed()) await this.#options.runs.nextTurn();
           if (frozen.failure !== undefined) throw toMillraceError(frozen.failure);
+          this.#completeUntil = Math.max(this.#completeUntil, frozenAt);
           return await this.#runs.hold(checkpointId);
         } finally {
           if (this.#unheld === checkpointId) {
@@ -215,6 +220,7 @@ export class MemoryStateBackend implements KeyedStateBackend {
         this.#cache?.endBucket();
       }
       this.#removeExpired();
+      this.#completeUntil = this.#options.now();
       this.#redeclared = opened.some(
         (list) => !this.#isDeclaredAs(list.at(-1)?.file.header.states),
       );

@@ -19,7 +19,7 @@ export class MergedKey {
 }
 
 /** What goes into the merged run. */
-export type MergeRule = Pick<MergeRequest, 'toBase' | 'now'>;
+export type MergeRule = Pick<MergeRequest, 'toBase' | 'now' | 'completeUntil'>;
 
 export interface MergedState extends ReplayedState {
   write(key: MergedKey, changes: StateChanges): void;
@@ -97,10 +97,9 @@ abstract class CellState<T> implements MergedState {
     return cell;
   }
 
-  protected isExpired(writtenAt: number | undefined): boolean {
+  protected isExpired(writtenAt: number | undefined, by = this.options.rule.now): boolean {
     const { ttlMs, rule } = this.options;
-    const { toBase, now } = rule;
-    return toBase && ttlMs !== null && writtenAt !== undefined && writtenAt + ttlMs <= now;
+    return rule.toBase && ttlMs !== null && writtenAt !== undefined && writtenAt + ttlMs <= by;
   }
 
   /** A time to live that was declared later counts from the merge. */
@@ -162,7 +161,7 @@ class MergedLists extends CellState<MergedList> {
 
   restoreRow({ value, writtenAt }: StateRow): void {
     const list = this.#list();
-    if (list.clearsLeft > 0 || this.isExpired(list.lastWrittenAt)) return;
+    if (list.clearsLeft > 0 || this.#isExpired(list)) return;
     for (const element of value as readonly unknown[]) list.elements.push(element);
     list.writtenAt = writtenAt;
     while (list.elements.length >= ROW_ELEMENTS_MAX) {
@@ -178,6 +177,11 @@ class MergedLists extends CellState<MergedList> {
 
   protected writeContents({ elements, writtenAt }: MergedList, changes: StateChanges): void {
     if (elements.length > 0) this.writeRow({ value: elements, writtenAt }, changes);
+  }
+
+  /** Whoever adds to a list that has not expired gives new life to all of it. */
+  #isExpired({ lastWrittenAt }: MergedList): boolean {
+    return this.isExpired(lastWrittenAt, this.options.rule.completeUntil);
   }
 
   #list(): MergedList {

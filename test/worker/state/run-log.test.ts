@@ -55,6 +55,7 @@ class ManualMerges {
       name: 'o',
       states: () => [],
       now: () => 0,
+      completeUntil: () => 5,
     });
   }
 
@@ -76,6 +77,7 @@ test('a merged layer takes the place of its inputs, which go when nobody holds t
   const held = await log.hold(2);
   const merge = await merges.next();
   t.true(merge.request.toBase);
+  t.is(merge.request.completeUntil, 5);
   // A younger run comes while the merge is at work.
   log.append(3, run(10));
   await merge.finish(900);

@@ -42,6 +42,7 @@ function merge(inputs: RunCopies, options: Partial<MergeRequest> = {}): RunCopie
       checkpointId: 1,
       toBase: false,
       now: 0,
+      completeUntil: 0,
       ...options,
     },
     (run) => written.push(run),
@@ -180,7 +181,7 @@ test('what has expired is left out of a base, and only there', async (t) => {
     ttlMs,
   }));
   const rows = (toBase: boolean): number =>
-    merge(runs, { states, toBase, now: 10 }).reduce((sum, { bytes }) => {
+    merge(runs, { states, toBase, now: 10, completeUntil: 10 }).reduce((sum, { bytes }) => {
       return sum + openRunFile(bytesOf(bytes)).header.changes;
     }, 0);
   // Eight, and that the changed map was rewritten whole.
@@ -207,8 +208,11 @@ test('a list is expired or not as a whole, by its last row', async (t) => {
   list.add(300);
   const states = [{ name: 'list', kind: 'list', schema: 'float64', ttlMs: 10 } as const];
   const runs = await copyRuns(backend.snapshot(2));
-  const [base = t.fail()] = merge(runs, { states, toBase: true, now: 10 });
+  const [base = t.fail()] = merge(runs, { states, toBase: true, now: 10, completeUntil: 10 });
   t.is(openRunFile(bytesOf(base.bytes)).header.changes, 2);
+  // Somebody may have added to the list that seems to be expired.
+  const [kept = t.fail()] = merge(runs, { states, toBase: true, now: 10, completeUntil: 9 });
+  t.is(openRunFile(bytesOf(kept.bytes)).header.changes, 4);
   const options = optionsOf(0, 1, () => 18);
   const [restored, after] = open(options);
   restoreRuns(restored, options.runs, [[base]]);
