@@ -17,11 +17,22 @@ export interface ValueState<V> {
   clear(): void;
 }
 
+/**
+ * Elements in the order in which they were added. Each key has a list of its own, which is empty until
+ * something is added.
+ */
 export interface ListState<E> {
-  get(): readonly E[];
+  /**
+   * The elements, which may be gone through any number of times within the callback; a large list is
+   * read as that goes on, so whoever wants an array makes one: `[...list.get()]`. Elements that are
+   * added while somebody goes through the list are met or not met.
+   */
+  get(): Iterable<E>;
   add(element: E): void;
-  addAll(elements: readonly E[]): void;
-  update(elements: readonly E[]): void;
+  /** @param elements may come from this list; should taking them fail half way, some of them may stay */
+  addAll(elements: Iterable<E>): void;
+  /** These are all the elements from now on. @param elements as of `addAll` */
+  update(elements: Iterable<E>): void;
   clear(): void;
 }
 

@@ -70,7 +70,7 @@ export default job(
         onElement: (click, ctx) => {
           const key: string = ctx.key;
           const count: number | undefined = ctx.state.count.value();
-          const pages: readonly string[] = ctx.state.pages.get();
+          const pages: Iterable<string> = ctx.state.pages.get();
           const longest: string | undefined = ctx.state.longest.get();
           ctx.state.longest.add(click.page);
           ctx.state.byPage.put(click.page, 1);

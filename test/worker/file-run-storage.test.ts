@@ -104,6 +104,7 @@ test('what goes wrong in the merge thread is the reply', async (t) => {
     output: 'out',
     toBase: true,
     now: 0,
+    completeUntil: 0,
   };
   const reply = await pool.merge({ folder, request });
   t.is('error' in reply ? reply.error.code : 'merged', 'STORAGE_UNAVAILABLE');

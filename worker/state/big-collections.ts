@@ -1,5 +1,5 @@
 /**
- * The maps of one operator that are too large to be in memory whole, as far as they are:
+ * The maps and lists of one operator that are too large to be in memory whole, as far as they are:
  * what of them was not used of late leaves memory by itself, while their key stays (journey of a
  * record: keyed state -> big collections -> cold store). It must never give up what the log lacks.
  */
@@ -15,6 +15,8 @@ export interface CollectionBound {
 
 export const COLLECTION_BOUND: CollectionBound = { elementsMax: 1000, bytesMax: 64 * 1024 };
 
+/** So many rows of a list together are as large as a list that is just big. */
+const LIST_PARTS = 4;
 /** Collections looked at in one search for something to give up. */
 const VISITS_MAX = 16;
 /** What the log lacks is written at the latest at this size: it is written in one piece per key. */
@@ -56,6 +58,12 @@ export class BigCollections implements LiveShare {
   isBig(elements: number, bytes: number): boolean {
     const { elementsMax, bytesMax } = this.#options.bound;
     return elements > elementsMax || bytes > bytesMax;
+  }
+
+  /** Whether elements of a big list are enough for a row of their own. */
+  isPart(elements: number, bytes: number): boolean {
+    const { elementsMax, bytesMax } = this.#options.bound;
+    return elements * LIST_PARTS >= elementsMax || bytes * LIST_PARTS >= bytesMax;
   }
 
   close(): void {

@@ -108,13 +108,18 @@ export class KeyTable {
 
   setCurrentKey(key: Key): void {
     const entry = this.#batch.next(key) ?? this.find(key);
+    const left = this.current;
+    this.#key = key;
+    // Before it is touched: saving may find out that nothing holds it, and it is current no more.
+    this.current = entry;
     if (entry !== undefined) {
       entry.referenced = true;
       this.touch(entry);
     }
-    this.#key = key;
-    if (this.#cold === undefined) this.current = entry;
-    else this.#setOver(this.#cold, key, entry);
+    if (this.#cold === undefined) return;
+    if (left !== undefined && left !== entry) this.#cold.leave(left);
+    if (entry === undefined) this.current = this.#cold.load(key);
+    this.#cold.relieve();
   }
 
   /** The entry of a key, if it is in memory. */
@@ -123,9 +128,9 @@ export class KeyTable {
   }
 
   setCurrentEntry(entry: KeyEntry): void {
-    this.touch(entry);
     this.current = entry;
     this.#key = entry.key;
+    this.touch(entry);
   }
 
   currentKey(): Key {
@@ -268,14 +273,6 @@ export class KeyTable {
   evict(entry: KeyEntry): void {
     this.#index.delete(entry);
     entry.slots.length = 0;
-  }
-
-  #setOver(cold: ColdKeys, key: Key, entry: KeyEntry | undefined): void {
-    const left = this.current;
-    this.current = entry;
-    if (left !== undefined && left !== entry) cold.leave(left);
-    if (entry === undefined) this.current = cold.load(key);
-    cold.relieve();
   }
 
   #remove(entry: KeyEntry): void {

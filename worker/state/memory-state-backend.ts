@@ -87,6 +87,8 @@ export class MemoryStateBackend implements KeyedStateBackend {
   readonly #big: BigCollections | undefined;
   /** Of the latest snapshot. */
   #checkpointId = 0;
+  /** All writes before it (processing time, ms) are in the runs. */
+  #completeUntil = -Infinity;
   /** The snapshot whose runs are not held yet: what is written after it has to wait. */
   #unheld: number | undefined;
   #waiting: WrittenRun[] = [];
@@ -117,6 +119,7 @@ export class MemoryStateBackend implements KeyedStateBackend {
       name: `${operator}-${String(keyGroups.start)}`,
       states: () => this.#forms(),
       now,
+      completeUntil: () => this.#completeUntil,
     });
     const { cold } = options;
     if (cold === undefined) return;
@@ -190,6 +193,7 @@ export class MemoryStateBackend implements KeyedStateBackend {
         first ??= appended;
       },
     });
+    const frozenAt = this.#options.now();
     // A snapshot that is not held by now was given up.
     this.#appendWaiting();
     this.#checkpointId = checkpointId;
@@ -202,6 +206,7 @@ export class MemoryStateBackend implements KeyedStateBackend {
           while (frozen.proceed()) await this.#options.runs.nextTurn();
           if (frozen.failure !== undefined) throw toMillraceError(frozen.failure);
           if (whole && first !== undefined) this.#runs.supersedeBefore(first);
+          this.#completeUntil = Math.max(this.#completeUntil, frozenAt);
           return await this.#runs.hold(checkpointId);
         } finally {
           if (this.#unheld === checkpointId) {
@@ -232,6 +237,7 @@ export class MemoryStateBackend implements KeyedStateBackend {
         this.#cache?.endBucket();
       }
       this.#removeExpired();
+      this.#completeUntil = this.#options.now();
       this.#redeclared = opened.some(
         (list) => !this.#isDeclaredAs(list.at(-1)?.file.header.states),
       );

@@ -1,6 +1,7 @@
 /**
  * What several runs together say of the keys of one bucket: filled by a replay, written as one run,
- * then emptied for the next bucket, so that a merge holds no more than a bucket at a time.
+ * then emptied for the next bucket, so that a merge holds no more than a bucket at a time, and of a
+ * list no more than a row.
  */
 import { keyHash, type Key } from '../../core/key-codec.js';
 import { keyGroupOf, type KeyGroupRange } from '../../core/key-group.js';
@@ -10,18 +11,17 @@ import type { KeyIdentity } from './key-entry.js';
 import { identityOf } from './key-table.js';
 import type { TimeDomain } from './keyed-state-backend.js';
 import { TIME_DOMAINS } from './memory-timers.js';
-import { MergedKey, mergedState, type MergedState, type MergeRule } from './merged-state.js';
+import type { StateChanges } from './memory-state.js';
+import { MergedKey, mergedState, type MergedState } from './merged-state.js';
 import type { ReplayTarget } from './replay-target.js';
 import type { MergeRequest } from './run-services.js';
-import type { RunWriter } from './run-writer.js';
+import { RunWriter, type RunWriterOptions } from './run-writer.js';
 
 /** The sequence of a timer that is gone. */
 const GONE = -1;
 
-export type MergeTableOptions = Pick<
-  MergeRequest,
-  'operator' | 'keyGroups' | 'maxParallelism' | 'states'
->;
+export type MergeTableOptions = Omit<MergeRequest, 'inputs' | 'output'> &
+  Pick<RunWriterOptions, 'keys' | 'buffers' | 'whole' | 'runBytesMax' | 'onRun'>;
 
 export class MergeTable implements ReplayTarget {
   readonly operator: string;
@@ -31,13 +31,21 @@ export class MergeTable implements ReplayTarget {
   /** The backend decided about those when it was restored. */
   readonly allowNonRestoredState = true;
   readonly #keys = new Map<KeyIdentity, MergedKey>();
+  readonly writer: RunWriter;
+  readonly #toBase: boolean;
   #current = new MergedKey('');
 
-  constructor({ operator, keyGroups, maxParallelism, states }: MergeTableOptions) {
+  constructor(options: MergeTableOptions) {
+    const { operator, keyGroups, maxParallelism, states, toBase } = options;
     this.operator = operator;
     this.keyGroups = keyGroups;
     this.maxParallelism = maxParallelism;
-    const current = (): MergedKey => this.#current;
+    this.#toBase = toBase;
+    const shared = {
+      rule: options,
+      current: () => this.#current,
+      changes: (index: number) => this.#changes(index),
+    };
     this.states = new Map(
       states.map(({ name, kind, schema, ttlMs }, index) => [
         name,
@@ -45,10 +53,11 @@ export class MergeTable implements ReplayTarget {
           name,
           { kind, schema: schemaFromJson(schema), ttl: ttlMs !== null },
           ttlMs ?? undefined,
-          mergedState(kind, { index, ttlMs, current }),
+          mergedState(kind, { ...shared, index, ttlMs }),
         ),
       ]),
     );
+    this.writer = new RunWriter({ ...options, states: [...this.states.values()] });
   }
 
   setCurrentKey(key: Key): void {
@@ -69,23 +78,34 @@ export class MergeTable implements ReplayTarget {
     this.#timers(domain).set(timestamp, GONE);
   }
 
-  /** Everything held, which is forgotten. */
-  writeTo(writer: RunWriter, rule: MergeRule): void {
+  /** Writes all that it still holds, which is forgotten. */
+  write(): void {
+    const { writer } = this;
     const states = [...this.states.values()].map(({ state }) => state);
     for (const merged of this.#keys.values()) {
-      writer.setKey(merged.key, keyGroupOf(keyHash(merged.key), this.maxParallelism));
+      this.#setKey(merged.key);
       states.forEach((state, index) => {
         const changes = writer.changesOf(index);
-        if (changes !== undefined) state.write(merged, changes, rule);
+        if (changes !== undefined) state.write(merged, changes);
       });
       for (const domain of TIME_DOMAINS) {
         for (const [timestamp, sequence] of merged.timers?.[domain] ?? []) {
           if (sequence !== GONE) writer.timer(domain, timestamp, sequence);
-          else if (!rule.toBase) writer.removedTimer(domain, timestamp);
+          else if (!this.#toBase) writer.removedTimer(domain, timestamp);
         }
       }
     }
     this.#keys.clear();
+  }
+
+  /** Of the key at hand. */
+  #changes(state: number): StateChanges | undefined {
+    this.#setKey(this.#current.key);
+    return this.writer.changesOf(state);
+  }
+
+  #setKey(key: Key): void {
+    this.writer.setKey(key, keyGroupOf(keyHash(key), this.maxParallelism));
   }
 
   #timers(domain: TimeDomain): Map<number, number> {

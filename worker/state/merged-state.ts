@@ -3,13 +3,11 @@
  * Unlike the states of a backend they remember what is gone, since earlier runs may have it.
  */
 import type { Key } from '../../core/key-codec.js';
+import { ROW_ELEMENTS_MAX } from './list-elements.js';
 import type { TimeDomain } from './keyed-state-backend.js';
-import type { ReplayedState, StateChanges } from './memory-state.js';
+import type { ForetoldState, ReplayedState, StateChanges } from './memory-state.js';
 import type { StateKind, StateRow } from './run-rows.js';
 import type { MergeRequest } from './run-services.js';
-
-/** Elements in one row of a list. */
-const ROW_ELEMENTS_MAX = 256;
 
 export class MergedKey {
   /** By index of the state. */
@@ -21,17 +19,20 @@ export class MergedKey {
 }
 
 /** What goes into the merged run. */
-export type MergeRule = Pick<MergeRequest, 'toBase' | 'now'>;
+export type MergeRule = Pick<MergeRequest, 'toBase' | 'now' | 'completeUntil'>;
 
 export interface MergedState extends ReplayedState {
-  write(key: MergedKey, changes: StateChanges, rule: MergeRule): void;
+  write(key: MergedKey, changes: StateChanges): void;
 }
 
 export interface MergedStateOptions {
   readonly index: number;
   readonly ttlMs: number | null;
+  readonly rule: MergeRule;
   /** The key at hand. */
   readonly current: () => MergedKey;
+  /** Where rows of the key at hand go in this state. */
+  readonly changes: (index: number) => StateChanges | undefined;
 }
 
 export function mergedState(kind: StateKind, options: MergedStateOptions): MergedState {
@@ -45,6 +46,11 @@ export function mergedState(kind: StateKind, options: MergedStateOptions): Merge
     default:
       return new MergedValues(options);
   }
+}
+
+interface Written {
+  readonly value: unknown;
+  readonly writtenAt: number | undefined;
 }
 
 class MergedCell<T> {
@@ -69,17 +75,17 @@ abstract class CellState<T> implements MergedState {
 
   abstract restoreRow(row: StateRow): void;
   abstract restoreRemoved(row: StateRow): void;
-  protected abstract writeContents(contents: T, changes: StateChanges, rule: MergeRule): void;
+  protected abstract writeContents(contents: T, changes: StateChanges): void;
   /** Whether the rows replace those of earlier runs anyway. */
   protected abstract readonly replaces: boolean;
 
-  write(key: MergedKey, changes: StateChanges, rule: MergeRule): void {
+  write(key: MergedKey, changes: StateChanges): void {
     const cell = key.cells[this.options.index] as MergedCell<T> | undefined;
     if (cell === undefined) return;
     const { cleared, contents } = cell;
     const replaced = this.replaces && contents !== undefined;
-    if (cleared && !rule.toBase && !replaced) changes.clear();
-    if (contents !== undefined) this.writeContents(contents, changes, rule);
+    if (cleared && !this.options.rule.toBase && !replaced) changes.clear();
+    if (contents !== undefined) this.writeContents(contents, changes);
   }
 
   protected cell(): MergedCell<T> {
@@ -91,15 +97,17 @@ abstract class CellState<T> implements MergedState {
     return cell;
   }
 
-  protected isExpired(writtenAt: number | undefined, { toBase, now }: MergeRule): boolean {
-    const { ttlMs } = this.options;
-    return toBase && ttlMs !== null && writtenAt !== undefined && writtenAt + ttlMs <= now;
+  protected isExpired(writtenAt: number | undefined, by = this.options.rule.now): boolean {
+    const { ttlMs, rule } = this.options;
+    return rule.toBase && ttlMs !== null && writtenAt !== undefined && writtenAt + ttlMs <= by;
   }
-}
 
-interface Written {
-  readonly value: unknown;
-  readonly writtenAt: number | undefined;
+  /** A time to live that was declared later counts from the merge. */
+  protected writeRow({ value, writtenAt }: Written, changes: StateChanges): void {
+    changes.row.value = value;
+    changes.row.writtenAt = writtenAt ?? this.options.rule.now;
+    changes.put();
+  }
 }
 
 class MergedValues extends CellState<Written> {
@@ -113,36 +121,71 @@ class MergedValues extends CellState<Written> {
     // There are no elements.
   }
 
-  protected writeContents(contents: Written, changes: StateChanges, rule: MergeRule): void {
-    if (this.isExpired(contents.writtenAt, rule)) return;
-    writeRow(contents, changes, rule);
+  protected writeContents(contents: Written, changes: StateChanges): void {
+    if (this.isExpired(contents.writtenAt)) return;
+    this.writeRow(contents, changes);
   }
 }
 
-interface MergedList {
-  readonly elements: unknown[];
+class MergedList {
+  /** How many clears are still to come; what comes before them is not worth keeping. */
+  clearsLeft = 0;
+  /** Of all its rows. */
+  lastWrittenAt: number | undefined;
+  /** Those of its elements that are not written yet. */
+  elements: unknown[] = [];
+  /** Of those. */
   writtenAt: number | undefined;
 }
 
+/** Rows go on as they come, for a list may be larger than memory. */
 class MergedLists extends CellState<MergedList> {
   protected readonly replaces = false;
+  readonly foretold: ForetoldState = {
+    foretellCleared: () => {
+      this.#list().clearsLeft++;
+    },
+    // Whether all of it has expired depends on its last row.
+    foretellRow:
+      this.options.ttlMs === null || !this.options.rule.toBase
+        ? undefined
+        : ({ writtenAt }) => {
+            this.#list().lastWrittenAt = writtenAt;
+          },
+  };
+
+  override restoreCleared(): void {
+    this.cell().cleared = true;
+    this.#list().clearsLeft--;
+  }
 
   restoreRow({ value, writtenAt }: StateRow): void {
-    const list = (this.cell().contents ??= { elements: [], writtenAt });
+    const list = this.#list();
+    if (list.clearsLeft > 0 || this.#isExpired(list)) return;
     for (const element of value as readonly unknown[]) list.elements.push(element);
     list.writtenAt = writtenAt;
+    while (list.elements.length >= ROW_ELEMENTS_MAX) {
+      const row = list.elements.splice(0, ROW_ELEMENTS_MAX);
+      const changes = this.options.changes(this.options.index);
+      if (changes !== undefined) this.writeRow({ value: row, writtenAt }, changes);
+    }
   }
 
   restoreRemoved(): void {
     // Elements of a list have no names.
   }
 
-  protected writeContents(list: MergedList, changes: StateChanges, rule: MergeRule): void {
-    const { elements, writtenAt } = list;
-    if (this.isExpired(writtenAt, rule)) return;
-    for (let at = 0; at < elements.length; at += ROW_ELEMENTS_MAX) {
-      writeRow({ value: elements.slice(at, at + ROW_ELEMENTS_MAX), writtenAt }, changes, rule);
-    }
+  protected writeContents({ elements, writtenAt }: MergedList, changes: StateChanges): void {
+    if (elements.length > 0) this.writeRow({ value: elements, writtenAt }, changes);
+  }
+
+  /** Whoever adds to a list that has not expired gives new life to all of it. */
+  #isExpired({ lastWrittenAt }: MergedList): boolean {
+    return this.isExpired(lastWrittenAt, this.options.rule.completeUntil);
+  }
+
+  #list(): MergedList {
+    return (this.cell().contents ??= new MergedList());
   }
 }
 
@@ -160,13 +203,13 @@ class MergedMaps extends CellState<MergedElements> {
     this.#set(name, undefined);
   }
 
-  protected writeContents(elements: MergedElements, changes: StateChanges, rule: MergeRule): void {
+  protected writeContents(elements: MergedElements, changes: StateChanges): void {
     for (const [name, element] of elements) {
       changes.row.name = name;
       if (element === undefined) {
-        if (!rule.toBase) changes.remove();
-      } else if (!this.isExpired(element.writtenAt, rule)) {
-        writeRow(element, changes, rule);
+        if (!this.options.rule.toBase) changes.remove();
+      } else if (!this.isExpired(element.writtenAt)) {
+        this.writeRow(element, changes);
       }
     }
   }
@@ -190,21 +233,10 @@ class MergedWindows extends CellState<Map<number, unknown>> {
     // Windows are dropped by ranges.
   }
 
-  protected writeContents(
-    windows: Map<number, unknown>,
-    changes: StateChanges,
-    rule: MergeRule,
-  ): void {
+  protected writeContents(windows: Map<number, unknown>, changes: StateChanges): void {
     for (const [start, value] of windows) {
       changes.row.start = start;
-      writeRow({ value, writtenAt: undefined }, changes, rule);
+      this.writeRow({ value, writtenAt: undefined }, changes);
     }
   }
-}
-
-/** A time to live that was declared later counts from the merge. */
-function writeRow({ value, writtenAt }: Written, changes: StateChanges, { now }: MergeRule): void {
-  changes.row.value = value;
-  changes.row.writtenAt = writtenAt ?? now;
-  changes.put();
 }

@@ -29,6 +29,8 @@ export interface RunLogOptions extends RunServices {
   readonly states: () => readonly StateForm[];
   /** Processing time, ms. */
   readonly now: () => number;
+  /** All writes before it (processing time, ms) are in the log. */
+  readonly completeUntil: () => number;
 }
 
 class LoggedRun implements LogRun {
@@ -172,7 +174,9 @@ export class RunLog {
       runs,
       open: ({ name }) => this.#options.storage.open(name),
       merged: async () => {
-        const merged = await this.#options.merger.merge(this.#mergeRequest(layers, true));
+        const { merger, now } = this.#options;
+        // Nothing comes after what is held.
+        const merged = await merger.merge(this.#mergeRequest(layers, true, now()));
         return this.#held([new Layer(merged.map(loggedRun))]);
       },
       release: () => this.#release(runs.splice(0)),
@@ -227,8 +231,10 @@ export class RunLog {
     );
   }
 
-  async #mergeLayers(inputs: readonly Layer[], { from }: MergeChoice): Promise<void> {
-    const merged = await this.#options.merger.merge(this.#mergeRequest(inputs, from === 0));
+  async #mergeLayers(inputs: readonly Layer[], { from, to }: MergeChoice): Promise<void> {
+    const { merger, completeUntil } = this.#options;
+    const until = to === this.#layers.length ? completeUntil() : -Infinity;
+    const merged = await merger.merge(this.#mergeRequest(inputs, from === 0, until));
     const output = merged.map(loggedRun);
     const [first] = inputs;
     if (this.#closed || first === undefined || this.#layers[from] !== first) {
@@ -240,7 +246,7 @@ export class RunLog {
   }
 
   /** @param toBase whether nothing lies before the layers */
-  #mergeRequest(layers: readonly Layer[], toBase: boolean): MergeRequest {
+  #mergeRequest(layers: readonly Layer[], toBase: boolean, completeUntil: number): MergeRequest {
     const { operator, keyGroups, maxParallelism, states, now } = this.#options;
     return {
       operator,
@@ -254,6 +260,7 @@ export class RunLog {
       output: this.#nextName(),
       toBase,
       now: now(),
+      completeUntil,
     };
   }
 }

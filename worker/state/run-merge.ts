@@ -12,7 +12,7 @@ import { openRunFile } from './run-file.js';
 import { RunReplay } from './run-replay.js';
 import type { LogRun, MergeRequest, RunMerger } from './run-services.js';
 import type { RunStorage } from './run-storage.js';
-import { RunWriter, type WrittenRun } from './run-writer.js';
+import type { RunWriter, WrittenRun } from './run-writer.js';
 
 /** A run is closed at this size: large enough for a blob store, small enough to be held in memory. */
 const RUN_BYTES_MAX = 16 * 1024 * 1024;
@@ -73,23 +73,23 @@ export function* mergeRuns(
   onRun: (run: WrittenRun) => void,
 ): Generator<number, void, undefined> {
   const { keyGroups, maxParallelism, toBase } = options;
-  const table = new MergeTable(options);
-  const replay = new RunReplay(inputs, table);
-  const states = [...table.states.values()];
-  const writer = new RunWriter({
+  const table = new MergeTable({
     ...options,
-    states,
     keys: inputs.every(({ file }) => file.header.keys === 'string') ? 'string' : 'bytes',
     buffers,
     whole: false,
     runBytesMax: RUN_BYTES_MAX,
     onRun,
   });
+  const replay = new RunReplay(inputs, table);
+  const states = [...table.states.values()];
+  const { writer } = table;
   const { start, end } = replay.buckets;
   let first = start;
   for (let bucket = start; bucket < end; bucket++) {
+    replay.foretell(bucket);
     replay.replay(bucket);
-    table.writeTo(writer, options);
+    table.write();
     writer.closeBucket(bucket);
     if (writer.isFull || bucket === end - 1) {
       const written = intersect(

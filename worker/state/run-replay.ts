@@ -58,6 +58,25 @@ export class RunReplay {
     return bucketsOf(this.#target.keyGroups, this.#target.maxParallelism);
   }
 
+  /** Before `replay`, if any of the states does not keep what it is told. */
+  foretell(bucket: number): void {
+    for (const run of this.#runs) {
+      for (const { state, cleared, rows, rowCodec } of run.sections) {
+        const { foretold } = state;
+        if (foretold === undefined) continue;
+        const { keys } = run.file.header;
+        this.#eachRow(
+          run,
+          cleared.get(bucket),
+          () => ROW_CODECS.cleared(keys),
+          () => foretold.foretellCleared(),
+        );
+        const { foretellRow } = foretold;
+        if (foretellRow !== undefined) this.#eachRow(run, rows.get(bucket), rowCodec, foretellRow);
+      }
+    }
+  }
+
   replay(bucket: number): void {
     for (const run of this.#runs) {
       for (const section of run.sections) this.#replayState(run, section, bucket);

@@ -40,6 +40,11 @@ export interface MergeRequest {
   readonly toBase: boolean;
   /** Processing time, ms. */
   readonly now: number;
+  /**
+   * All writes before it (processing time, ms) are in the inputs: a list that had expired by then gets no more
+   * elements from what comes after them. -Infinity: not known.
+   */
+  readonly completeUntil: number;
 }
 
 /** A run of a log. */

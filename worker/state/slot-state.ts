@@ -27,9 +27,10 @@ export abstract class SlotState implements MemoryState, RowState {
   readonly #ttlMs: number | undefined;
   readonly #own: OwnValue | undefined;
 
-  constructor(options: MemoryStateOptions) {
-    const { schema, ttlMs } = options;
-    this.slot = stateSlot(options);
+  /** @param onGone is given what the slot had once that is cleared or expired, in memory */
+  constructor(options: MemoryStateOptions, onGone?: (value: unknown) => void) {
+    const { keys, schema, ttlMs, now } = options;
+    this.slot = stateSlot({ keys, ttlMs, now, onGone });
     this.codec = compileValueCodec(schema);
     this.size = heapSizeOf(schema);
     this.#ttlMs = ttlMs;
@@ -89,9 +90,7 @@ export abstract class SlotState implements MemoryState, RowState {
     const writtenAt = this.slot.writtenAt(entry);
     if (writtenAt !== undefined) out.float64(writtenAt);
     this.writeValue(this.slot.of(entry), out);
-    return writtenAt === undefined || this.#ttlMs === undefined
-      ? Infinity
-      : writtenAt + this.#ttlMs;
+    return this.expiresAt(entry);
   }
 
   readRow(entry: KeyEntry, from: ByteReader): void {
@@ -99,8 +98,16 @@ export abstract class SlotState implements MemoryState, RowState {
     this.slot.load(entry, this.readValue(from), writtenAt);
   }
 
-  unload(): void {
+  unload(_entry: KeyEntry): void {
     // All of it is in the row.
+  }
+
+  /** ms; Infinity: never. */
+  protected expiresAt(entry: KeyEntry): number {
+    const writtenAt = this.slot.writtenAt(entry);
+    return writtenAt === undefined || this.#ttlMs === undefined
+      ? Infinity
+      : writtenAt + this.#ttlMs;
   }
 
   /** Estimated memory of what the slot has. */

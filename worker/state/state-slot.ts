@@ -30,20 +30,24 @@ export interface StateSlotOptions {
   readonly keys: KeyTable;
   readonly ttlMs: number | undefined;
   readonly now: () => number;
+  /** Is given what a key had here once that is gone, unless another took its place. */
+  readonly onGone: ((value: unknown) => void) | undefined;
 }
 
 export function stateSlot(options: StateSlotOptions): StateSlot {
-  const { keys, ttlMs, now } = options;
-  return ttlMs === undefined ? new PlainSlot(keys) : new ExpiringSlot(keys, ttlMs, now);
+  const { ttlMs } = options;
+  return ttlMs === undefined ? new PlainSlot(options) : new ExpiringSlot(options, ttlMs);
 }
 
 class PlainSlot implements StateSlot {
   readonly #keys: KeyTable;
+  readonly #onGone: StateSlotOptions['onGone'];
   readonly #index: number;
   readonly #bit: number;
 
-  constructor(keys: KeyTable) {
+  constructor({ keys, onGone }: StateSlotOptions) {
     this.#keys = keys;
+    this.#onGone = onGone;
     this.#index = keys.addSlot();
     this.#bit = slotBit(this.#index);
   }
@@ -61,7 +65,9 @@ class PlainSlot implements StateSlot {
 
   clear(): void {
     const entry = this.#keys.current;
-    if (entry?.slots[this.#index] === undefined) return;
+    const value = entry?.slots[this.#index];
+    if (entry === undefined || value === undefined) return;
+    this.#onGone?.(value);
     entry.slots[this.#index] = undefined;
     this.#keys.mark(entry, this.#bit);
     this.#keys.release(entry);
@@ -80,7 +86,12 @@ class PlainSlot implements StateSlot {
   }
 
   restore(value: unknown): void {
-    restoreSlot(this.#keys, this.#index, this.#bit, value);
+    if (value !== undefined) {
+      restoreSlot(this.#keys, this.#index, this.#bit, value);
+      return;
+    }
+    const gone = clearRestored(this.#keys, this.#index);
+    if (gone !== undefined) this.#onGone?.(gone);
   }
 
   load(entry: KeyEntry, value: unknown): void {
@@ -94,17 +105,22 @@ class PlainSlot implements StateSlot {
 
 /** The log is where this comes from, so nothing is marked as changed. */
 function restoreSlot(keys: KeyTable, index: number, bit: number, value: unknown): void {
-  const entry = value === undefined ? keys.current : keys.demand();
-  if (entry === undefined) return;
+  const entry = keys.demand();
   const before = entry.slots[index];
   entry.slots[index] = value;
-  if (value !== undefined) {
-    keys.restored(entry, bit);
-    if (before === undefined) keys.hold(entry);
-  } else if (before !== undefined) {
-    keys.unlog(entry, index);
-    keys.release(entry);
-  }
+  keys.restored(entry, bit);
+  if (before === undefined) keys.hold(entry);
+}
+
+/** @returns what was there */
+function clearRestored(keys: KeyTable, index: number): unknown {
+  const entry = keys.current;
+  const before = entry?.slots[index];
+  if (entry === undefined || before === undefined) return undefined;
+  entry.slots[index] = undefined;
+  keys.unlog(entry, index);
+  keys.release(entry);
+  return before;
 }
 
 /** A value with the time of its last write; changed in place, so that an update allocates nothing. */
@@ -121,9 +137,11 @@ class ExpiringSlot implements StateSlot {
   readonly #bit: number;
   readonly #ttlMs: number;
   readonly #now: () => number;
+  readonly #onGone: StateSlotOptions['onGone'];
 
-  constructor(keys: KeyTable, ttlMs: number, now: () => number) {
+  constructor({ keys, now, onGone }: StateSlotOptions, ttlMs: number) {
     this.#keys = keys;
+    this.#onGone = onGone;
     this.#index = keys.addSlot();
     this.#bit = slotBit(this.#index);
     this.#ttlMs = ttlMs;
@@ -135,7 +153,7 @@ class ExpiringSlot implements StateSlot {
     const cell = entry === undefined ? undefined : this.#cell(entry);
     if (entry === undefined || cell === undefined) return undefined;
     if (!isExpired(cell, this.#ttlMs, this.#now())) return cell.value;
-    this.#remove(entry);
+    this.#remove(entry, cell);
     return undefined;
   }
 
@@ -154,7 +172,8 @@ class ExpiringSlot implements StateSlot {
 
   clear(): void {
     const entry = this.#keys.current;
-    if (entry !== undefined && this.#cell(entry) !== undefined) this.#remove(entry);
+    const cell = entry && this.#cell(entry);
+    if (entry !== undefined && cell !== undefined) this.#remove(entry, cell);
   }
 
   stored(): unknown {
@@ -171,9 +190,13 @@ class ExpiringSlot implements StateSlot {
   }
 
   restore(value: unknown, writtenAt: number | undefined): void {
-    const cell =
-      value === undefined ? undefined : new ExpiringCell(value, writtenAt ?? this.#now());
-    restoreSlot(this.#keys, this.#index, this.#bit, cell);
+    if (value !== undefined) {
+      const cell = new ExpiringCell(value, writtenAt ?? this.#now());
+      restoreSlot(this.#keys, this.#index, this.#bit, cell);
+      return;
+    }
+    const gone = clearRestored(this.#keys, this.#index) as ExpiringCell | undefined;
+    if (gone !== undefined) this.#onGone?.(gone.value);
   }
 
   load(entry: KeyEntry, value: unknown, writtenAt: number | undefined): void {
@@ -183,7 +206,7 @@ class ExpiringSlot implements StateSlot {
   removeExpired(entry: KeyEntry, now: number, max: number): number {
     const cell = this.#cell(entry);
     if (max < 1 || cell === undefined || !isExpired(cell, this.#ttlMs, now)) return 0;
-    this.#remove(entry);
+    this.#remove(entry, cell);
     return 1;
   }
 
@@ -191,7 +214,8 @@ class ExpiringSlot implements StateSlot {
     return entry.slots[this.#index] as ExpiringCell | undefined;
   }
 
-  #remove(entry: KeyEntry): void {
+  #remove(entry: KeyEntry, { value }: ExpiringCell): void {
+    this.#onGone?.(value);
     entry.slots[this.#index] = undefined;
     this.#keys.mark(entry, this.#bit);
     this.#keys.release(entry);

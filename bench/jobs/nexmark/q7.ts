@@ -45,10 +45,10 @@ export default nexmarkJob('q7', {
         state: { best: listState(Row) },
         output: Row,
         onElement: (bid, ctx) => {
-          const best = ctx.state.best.get();
-          const price = best[0]?.price ?? 0;
+          const [best] = ctx.state.best.get();
+          const price = best?.price ?? 0;
           if (bid.price < price) return;
-          if (best.length === 0) ctx.timers.registerEventTimeTimer(ctx.key + SIZE_MS - 1);
+          if (best === undefined) ctx.timers.registerEventTimeTimer(ctx.key + SIZE_MS - 1);
           if (bid.price === price) ctx.state.best.add(bid);
           else ctx.state.best.update([bid]);
         },

@@ -77,7 +77,7 @@ function remember(n: number, { state }: Context): string {
   state.mean.add(n);
   return JSON.stringify({
     last: state.last.value(),
-    all: state.all.get(),
+    all: [...state.all.get()],
     counts: [...state.counts.entries()].sort(([a], [b]) => (a < b ? -1 : 1)),
     sum: state.sum.get(),
     mean: state.mean.get(),

@@ -44,6 +44,24 @@ export function restoreContract(create: CreateBackend): void {
     );
   });
 
+  test('a key that was cleared before a snapshot keeps what it gets while that is taken', async (t) => {
+    const operator = new Operator(create);
+    const { value, backend } = await operator.at('k');
+    value.update(1);
+    await operator.at('other');
+    await operator.snapshot();
+    (await operator.at('k')).value.clear();
+    await operator.at('other');
+    const snapshot = backend.snapshot(2);
+    (await operator.at('k')).value.update(2);
+    await operator.at('other');
+    t.is((await operator.at('k')).value.value(), 2);
+    const before = operator.restored(1, [await copyRuns(snapshot)]);
+    t.is((await before.at('k')).value.value(), undefined);
+    const after = await operator.rescaled(1);
+    t.is((await after.at('k')).value.value(), 2);
+  });
+
   test('an empty snapshot restores to nothing', async (t) => {
     const operator = await new Operator(create, 2).rescaled(3);
     t.is(
@@ -139,14 +157,14 @@ export function restoreContract(create: CreateBackend): void {
     const to = create(options);
     const handles = [
       to.state('v', valueState(after)) as { value(): unknown },
-      to.state('l', listState(after)) as { get(): unknown },
+      to.state('l', listState(after)) as { get(): Iterable<unknown> },
       to.state('m', mapState(after)) as { get(key: string): unknown },
     ] as const;
     const windows = to.windowState('w', after);
     restoreRuns(to, options.runs, [await copyRuns(from.snapshot(1))]);
     to.setCurrentKey('k');
     t.deepEqual(
-      [handles[0].value(), handles[1].get(), handles[2].get('a'), windows.get(0)],
+      [handles[0].value(), [...handles[1].get()], handles[2].get('a'), windows.get(0)],
       [{ n: 1 }, [{ n: 2 }], { n: 3 }, { n: 4 }],
     );
   });

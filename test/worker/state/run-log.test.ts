@@ -56,6 +56,7 @@ class ManualMerges {
       name: 'o',
       states: () => [],
       now: () => 0,
+      completeUntil: () => 5,
     });
   }
 
@@ -77,6 +78,7 @@ test('a merged layer takes the place of its inputs, which go when nobody holds t
   const held = await log.hold(2);
   const merge = await merges.next();
   t.true(merge.request.toBase);
+  t.is(merge.request.completeUntil, 5);
   // A younger run comes while the merge is at work.
   log.append(3, run(10));
   await merge.finish(900);

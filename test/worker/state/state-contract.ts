@@ -78,6 +78,23 @@ export function stateContract(create: CreateBackend): void {
     t.deepEqual([...list.get()], ['a', 'b', 'a', 'b']);
   });
 
+  test('a list takes what is made from it while that is asked for', async (t) => {
+    const { list } = await new Operator(create).at('k');
+    const twice = function* (): Iterable<string> {
+      for (const element of list.get()) yield* [element, `${element}'`];
+    };
+    list.addAll(['a', 'b']);
+    list.addAll(twice());
+    t.deepEqual([...list.get()], ['a', 'b', 'a', "a'", 'b', "b'"]);
+    list.update(twice());
+    const all = list.get();
+    t.deepEqual([...all].length, 12);
+    t.deepEqual([...all].slice(0, 3), ['a', "a'", 'b']);
+    list.addAll(new Set<string>());
+    list.update(new Set<string>());
+    t.deepEqual([...list.get()], []);
+  });
+
   test('keys of every type are told apart, hostile ones too', async (t) => {
     const operator = new Operator(create, 3);
     for (const [i, key] of hostileKeys.entries()) {

@@ -4,6 +4,7 @@
  */
 import { inspect, isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
+import type { ListState } from '../../../api/state.js';
 import type { Key } from '../../../core/key-codec.js';
 import type { TimeDomain } from '../../../worker/state/keyed-state-backend.js';
 import { hostileKeys, WINDOWS, type Operator } from './state-fixture.js';
@@ -16,6 +17,8 @@ type Step =
   /** Twenty elements at once: large collections are logged in another way than small ones. */
   | { readonly do: 'fill'; readonly key: Key; readonly n: number }
   | { readonly do: 'clear' | 'clearMap' | 'clearList'; readonly key: Key }
+  /** A list grows by its own elements, or by three of each, or every other one is left of it. */
+  | { readonly do: 'double' | 'repeat' | 'thin'; readonly key: Key }
   | { readonly do: 'window'; readonly key: Key; readonly start: number; readonly n: number }
   | { readonly do: 'drop'; readonly start: number }
   | {
@@ -51,6 +54,8 @@ const text = fc.constantFrom(
   '\ud800',
   'long'.repeat(9),
 );
+/** A list of more elements does not grow by itself. */
+const LIST_MAX = 100;
 const start = fc.constantFrom(...WINDOWS);
 const domain = fc.constantFrom<TimeDomain[]>('eventTime', 'processingTime');
 const timestamp = fc.integer({ min: -3, max: 9 });
@@ -60,6 +65,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ do: fc.constantFrom('add', 'put', 'remove'), key, text }),
   fc.record({ do: fc.constant('fill' as const), key, n }),
   fc.record({ do: fc.constantFrom('clear', 'clearMap', 'clearList'), key }),
+  fc.record({ do: fc.constantFrom('double', 'repeat', 'thin'), key }),
   fc.record({ do: fc.constant('window' as const), key, start, n }),
   fc.record({ do: fc.constant('drop' as const), start }),
   fc.record({ do: fc.constantFrom('register', 'delete'), key, domain, timestamp }),
@@ -198,6 +204,20 @@ async function perform(
       state.list.update([]);
       expected.list = [];
       break;
+    case 'double':
+      if (expected.list.length > LIST_MAX) break;
+      state.list.addAll(state.list.get());
+      expected.list.push(...expected.list);
+      break;
+    case 'repeat':
+      if (expected.list.length > LIST_MAX) break;
+      state.list.addAll(repeated(state.list));
+      expected.list.push(...expected.list.flatMap((element) => [element, element, element]));
+      break;
+    case 'thin':
+      state.list.update(thinned(state.list));
+      expected.list = expected.list.filter((_, index) => index % 2 === 1);
+      break;
     case 'window':
       state.windows.put(now.start, now.n);
       expected.windows.set(now.start, now.n);
@@ -211,6 +231,15 @@ async function perform(
       model.delete(now);
       break;
   }
+}
+
+function* repeated(list: ListState<string>): Iterable<string> {
+  for (const element of list.get()) yield* [element, element, element];
+}
+
+function* thinned(list: ListState<string>): Iterable<string> {
+  let index = 0;
+  for (const element of list.get()) if (index++ % 2 === 1) yield element;
 }
 
 /** Subtasks advance one after the other, so only the order within a key is compared. */

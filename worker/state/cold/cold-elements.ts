@@ -1,7 +1,8 @@
 /**
- * Elements of collections too large to be loaded whole: a row for each name of a map. A
- * collection is a number, which the row of its key remembers: what it held is
- * deleted in slices after it was dropped, since its number never comes again.
+ * Elements of collections too large to be loaded whole: a row for each name of a map, or for each
+ * stretch of a list. A collection is a number, which the row of its key remembers: what it held is
+ * deleted in slices after it was dropped, since its number never comes again. A list expires as a
+ * whole, and the row of its key goes without a word: when, is remembered here.
  */
 import { successorOf } from './byte-order.js';
 import type { ColdDatabase } from './cold-database.js';
@@ -12,6 +13,8 @@ import { withoutHeader } from './row-header.js';
 
 /** Rows of a dropped collection deleted at once: some milliseconds of the state thread's time. */
 const DELETE_ROWS = 4096;
+/** Collections that may have expired looked at in one step. */
+const EXPIRY_VISITS = 64;
 /** Elements that a page brings, unless they are large. */
 const PAGE_ROWS = 256;
 
@@ -31,11 +34,18 @@ interface DroppedCollection {
   rowsLeft: number;
 }
 
+interface ExpiringCollection {
+  readonly rows: number;
+  readonly expiresAtMs: number;
+}
+
 export class ColdElements {
   readonly #database: ColdDatabase;
   readonly #operator: number;
   readonly #table: FilteredTable;
   readonly #dropped: DroppedCollection[] = [];
+  /** Those whose key is not in memory. */
+  readonly #expiring = new Map<number, ExpiringCollection>();
   #collections = 0;
 
   constructor(database: ColdDatabase, operator: number, budget: FilterBudget) {
@@ -83,10 +93,34 @@ export class ColdElements {
     this.#dropped.push({ collection, rowsLeft: rows });
   }
 
+  /**
+   * Nobody asks for this collection after that time, unless it is kept before.
+   * @param expiresAtMs Infinity: never
+   */
+  expire(collection: number, rows: number, expiresAtMs: number): void {
+    if (expiresAtMs < Infinity) this.#expiring.set(collection, { rows, expiresAtMs });
+  }
+
+  keep(collection: number): void {
+    this.#expiring.delete(collection);
+  }
+
   /** Background work; never blocks. */
   tidy(now: number): void {
+    this.#dropExpired(now);
     this.#deleteSlice();
     this.#table.tidy(now);
+  }
+
+  /** The next few, going round. */
+  #dropExpired(now: number): void {
+    let left = Math.min(EXPIRY_VISITS, this.#expiring.size);
+    for (const [collection, expiring] of this.#expiring) {
+      if (left-- === 0) break;
+      this.#expiring.delete(collection);
+      if (expiring.expiresAtMs <= now) this.drop(collection, expiring.rows);
+      else this.#expiring.set(collection, expiring);
+    }
   }
 
   #deleteSlice(): void {
