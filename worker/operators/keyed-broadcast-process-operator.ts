@@ -22,6 +22,10 @@ export class KeyedBroadcastProcessOperator implements StreamOperator {
     return this.#keyed.open();
   }
 
+  prefetch(values: readonly unknown[], timestamps: ArrayLike<number>, count: number): void {
+    this.#keyed.prefetch(values, timestamps, count);
+  }
+
   processElement(value: unknown, timestamp: number): void {
     this.#keyed.processElement(value, timestamp);
   }
