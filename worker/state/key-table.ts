@@ -103,10 +103,7 @@ export class KeyTable {
 
   setCurrentKey(key: Key): void {
     const entry = this.#batch.next(key) ?? this.find(key);
-    if (entry !== undefined) {
-      entry.referenced = true;
-      this.touch(entry);
-    }
+    if (entry !== undefined) this.touch(entry);
     this.#key = key;
     if (this.#cold === undefined) this.current = entry;
     else this.#setOver(this.#cold, key, entry);
@@ -258,6 +255,7 @@ export class KeyTable {
     this.current = entry;
     if (left !== undefined && left !== entry) cold.leave(left);
     if (entry === undefined) this.current = cold.load(key);
+    else entry.referenced = true;
     cold.relieve();
   }
 
