@@ -47,11 +47,11 @@ export class KeyedBroadcastProcessOperator implements StreamOperator {
     this.#keyed.processWatermarkStatus(idle);
   }
 
-  suspended(): undefined {
+  suspended(): Promise<void> | undefined {
     return this.#keyed.suspended();
   }
 
-  drain(): undefined {
+  drain(): Promise<void> | undefined {
     return this.#keyed.drain();
   }
 
@@ -63,8 +63,8 @@ export class KeyedBroadcastProcessOperator implements StreamOperator {
     return { ...this.#keyed.snapshot(checkpointId), ...this.#broadcast.snapshot() };
   }
 
-  notifyCheckpointComplete(): Promise<void> {
-    return this.#keyed.notifyCheckpointComplete();
+  notifyCheckpointComplete(checkpointId: number): Promise<void> {
+    return this.#keyed.notifyCheckpointComplete(checkpointId);
   }
 
   advanceProcessingTime(now: number): number | undefined {
