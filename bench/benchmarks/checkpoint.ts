@@ -15,6 +15,7 @@ import { SPLITS } from '../jobs/transactions.js';
 import type { LoadWindow } from '../load-watch.js';
 import type { Benchmark, Measurement, RunOptions } from '../measurement.js';
 import { firstRecordMs, latestAttempt, readTallies } from '../tallies.js';
+import { others } from './throughput.js';
 
 /** 1 % of the keys. */
 const HOT_KEYS = STATE_USERS / 100;
@@ -118,9 +119,9 @@ async function prove(cluster: BenchCluster, hot: number): Promise<number> {
   return records.reduce((sum, count) => sum + count, 0);
 }
 
-function rowOf(topology: string, records: number, { foreignCores, noisy }: LoadWindow) {
+function rowOf(topology: string, records: number, load: LoadWindow) {
   const engine = 'millrace' as const;
-  return { benchmark: 'checkpoint', topology, engine, records, foreignCores, noisy };
+  return { benchmark: 'checkpoint', topology, engine, records, ...others(load) };
 }
 
 async function measureSizes({ note }: RunOptions): Promise<readonly Measurement[]> {
