@@ -103,6 +103,8 @@ test('a slot that restarts on its worker takes the copies there, but none that w
   await writeFile(hurry, '');
   const { job } = await watch.ended();
   t.is(job.status, 'FINISHED', JSON.stringify(job.failures.at(-1)));
+  // A state thread that outlives its slot is no failure of its own.
+  t.deepEqual([...new Set(watch.failures)], ['USER_CODE_FAILED']);
   const expected = Array.from({ length: VISITORS }, (_, index) =>
     JSON.stringify({ visitor: `visitor-${index}`, visits: VISITS }),
   );
