@@ -15,7 +15,15 @@ const MAY_IMPORT = {
   coordinator: ['core', 'proto', 'process', 'storage', 'api/rest'],
   worker: ['core', 'proto', 'process', 'storage', 'api'],
   // The CLI writes the bundle that coordinator and workers read: the archive's format has one home.
-  cli: ['api', 'core', 'process', 'storage/bundle-archive', 'coordinator/main', 'worker/main'],
+  cli: [
+    'api',
+    'core',
+    'process',
+    'storage/bundle-archive',
+    'storage/create-folder',
+    'coordinator/main',
+    'worker/main',
+  ],
 };
 
 /** The layers inside worker/, each with all of worker/ that it may import beside itself. */

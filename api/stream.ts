@@ -19,7 +19,7 @@ import type {
 } from './broadcast-functions.js';
 import { BroadcastStream } from './broadcast-stream.js';
 import type { AggregateFunction, ProcessFunction, SideOutputs } from './functions.js';
-import { declareProcess } from './process-declaration.js';
+import { declareProcess, type ProcessDeclaration } from './process-declaration.js';
 import type { Sink } from './sink.js';
 import type { BroadcastStates, StateDescriptor } from './state.js';
 import type { KeySelector, OperatorFunctions } from './transformation.js';
@@ -305,8 +305,8 @@ export class KeyedStream<T, K extends Key> {
   }
 }
 
-/** A stream beside a broadcast one. */
-export class BroadcastConnectedStream<T, Broadcast, B extends BroadcastStates> {
+/** A stream and the broadcast one beside it, of which every subtask gets every record. */
+class BroadcastConnection<B extends BroadcastStates> {
   readonly #declarations: Declarations;
   readonly #origins: readonly StreamOrigin[];
   readonly #states: B;
@@ -317,10 +317,11 @@ export class BroadcastConnectedStream<T, Broadcast, B extends BroadcastStates> {
     this.#states = states;
   }
 
-  process<Out, Sides extends SideOutputs = Record<never, never>>(
+  /** @param process of the type that belongs to whether the first stream has keys */
+  protected declare<Out, Sides extends SideOutputs>(
     name: string,
-    process: BroadcastProcessFunction<T, Broadcast, B, Out, Sides>,
-    options: OperatorOptions = {},
+    process: ProcessDeclaration['process'],
+    options: OperatorOptions,
   ): StreamWithSideOutputs<Out, Sides> {
     declareProcess(this.#declarations, {
       name,
@@ -338,18 +339,28 @@ export class BroadcastConnectedStream<T, Broadcast, B extends BroadcastStates> {
   }
 }
 
-/** A keyed stream beside a broadcast one. */
-export class KeyedBroadcastConnectedStream<T, K extends Key, Broadcast, B extends BroadcastStates> {
-  readonly #declarations: Declarations;
-  readonly #origins: readonly StreamOrigin[];
-  readonly #states: B;
-
-  constructor(declarations: Declarations, origins: readonly StreamOrigin[], states: B) {
-    this.#declarations = declarations;
-    this.#origins = origins;
-    this.#states = states;
+/** A stream beside a broadcast one. */
+export class BroadcastConnectedStream<
+  T,
+  Broadcast,
+  B extends BroadcastStates,
+> extends BroadcastConnection<B> {
+  process<Out, Sides extends SideOutputs = Record<never, never>>(
+    name: string,
+    process: BroadcastProcessFunction<T, Broadcast, B, Out, Sides>,
+    options: OperatorOptions = {},
+  ): StreamWithSideOutputs<Out, Sides> {
+    return this.declare(name, process, options);
   }
+}
 
+/** A keyed stream beside a broadcast one. */
+export class KeyedBroadcastConnectedStream<
+  T,
+  K extends Key,
+  Broadcast,
+  B extends BroadcastStates,
+> extends BroadcastConnection<B> {
   process<
     Out,
     D extends Readonly<Record<string, StateDescriptor>> = Record<never, never>,
@@ -359,19 +370,7 @@ export class KeyedBroadcastConnectedStream<T, K extends Key, Broadcast, B extend
     process: KeyedBroadcastProcessFunction<K, T, Broadcast, D, B, Out, Sides>,
     options: OperatorOptions = {},
   ): StreamWithSideOutputs<Out, Sides> {
-    declareProcess(this.#declarations, {
-      name,
-      inputs: this.#origins,
-      functions: {
-        kind: 'broadcastProcess',
-        process: process as unknown as Functions<'broadcastProcess'>['process'],
-        broadcastStates: this.#states,
-      },
-      process,
-      broadcastStates: this.#states,
-      options,
-    });
-    return resultOf<Out, Sides>(this.#declarations, name);
+    return this.declare(name, process, options);
   }
 }
 

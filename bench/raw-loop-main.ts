@@ -19,7 +19,7 @@ import {
   type Draw,
   type Transaction,
 } from './jobs/transactions.js';
-import { RECORDS_PER_MS, WINDOW_MS } from './jobs/window.js';
+import { RECORDS_PER_MS, WINDOW_MS } from './jobs/window-pipeline.js';
 import { WindowTally, type UserTotal, type WindowTotals } from './jobs/window-tally.js';
 import { otherLoad, readLoad } from './machine-load.js';
 import { FOREIGN_CORES_MAX } from './measurement.js';

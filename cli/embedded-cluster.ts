@@ -3,11 +3,11 @@
  * their own doors on ports that the system chooses. It restarts nothing by itself. Children hold the
  * read end of a pipe from here and end when it closes, so that nothing outlives even a kill -9.
  */
-import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Clock } from '../core/clock.js';
 import { invariant } from '../core/errors.js';
+import { createFolder } from '../storage/create-folder.js';
 import { ClusterProcess, type ReadyAnnouncement } from './cluster-process.js';
 
 const COORDINATOR_MAIN = fileURLToPath(new URL('../coordinator/main.js', import.meta.url));
@@ -37,7 +37,7 @@ export interface EmbeddedClusterOptions {
 export async function startEmbeddedCluster(
   options: EmbeddedClusterOptions,
 ): Promise<EmbeddedCluster> {
-  await mkdir(path.join(options.dataDir, 'logs'), { recursive: true });
+  await createFolder(path.join(options.dataDir, 'logs'));
   const cluster = new EmbeddedCluster(options);
   try {
     await cluster.startCoordinator();

@@ -8,6 +8,7 @@ import { TERMINAL_STATUSES, type JobDetails, type JobFailure } from '../api/rest
 import { isMillraceError } from '../core/errors.js';
 import { pause, type CliContext } from './cli-context.js';
 import { userFrames } from './error-report.js';
+import { describeParallelism } from './parallelism.js';
 import { formatBytes, formatCount, formatDuration } from './quantity.js';
 
 const POLL_INTERVAL_MS = 250;
@@ -24,11 +25,10 @@ export function recordsRead(job: JobDetails): number {
 
 /** With the parallelism where that isn't the desired one, or on its way to another. */
 function describeStatus(job: JobDetails): string {
-  const { status, attempt, waitingFor, parallelism, desiredParallelism, scaling } = job;
-  const why = scaling?.why ?? null;
+  const { status, attempt, waitingFor, scaling } = job;
   const parts = [`attempt ${attempt}`];
   if (waitingFor !== null) parts.push(`waits for ${waitingFor}`);
-  else if (why !== null) parts.push(`parallelism ${parallelism} of ${desiredParallelism}: ${why}`);
+  else if ((scaling?.why ?? null) !== null) parts.push(`parallelism ${describeParallelism(job)}`);
   return `${status} (${parts.join(', ')})`;
 }
 

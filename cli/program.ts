@@ -104,6 +104,9 @@ function createProgram(context: CliContext, ends: Ends): Command {
   addClusterCommands(program, context, ends);
   addJobCommands(program, context, ends);
   addListings(program, context);
+  for (const command of program.commands) {
+    command.showHelpAfterError(`(see 'millrace ${command.name()} --help')`);
+  }
   return program;
 }
 

@@ -22,6 +22,7 @@ export function describeScaling({ scaling, execution }: JobDeciderState): JobSca
   return {
     exact,
     slotsAvailable: resources.slots,
+    maxParallelism: scaling.streamGraph.maxParallelism,
     underWay: !ended && (isLeaving(phase) || isRedeploying(scaling)),
     why: ended ? null : why(scaling),
     history: history.map((rescale) => ({ ...rescale })),
@@ -34,7 +35,8 @@ export function describeSlotWait(scaling: ScalingState): string {
   if (claim !== undefined) return `${claim.slots} slots`;
   const possible = possibleParallelism(scaling);
   if (possible === undefined) return `at least ${slotsNeeded(streamGraph, 1)} slots`;
-  return `more slots, for a moment: it could start at parallelism ${possible} of ${desiredParallelism}`;
+  const wish = desiredParallelism === streamGraph.maxParallelism ? '' : ` of ${desiredParallelism}`;
+  return `more slots, for a moment: it could start at parallelism ${possible}${wish}`;
 }
 
 /** The attempt that runs is to be left for another one. */

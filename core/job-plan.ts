@@ -61,6 +61,8 @@ export interface PlannedVertex {
 export interface JobPlan {
   readonly jobName: string;
   readonly parallelism: number;
+  /** Whether nobody asked for that: such a job takes all free slots, up to `maxParallelism`. */
+  readonly parallelismAssumed: boolean;
   readonly maxParallelism: number;
   readonly checkpoint: CheckpointConfig;
   readonly restart: RestartStrategyConfig;
@@ -96,7 +98,8 @@ function planOperator(node: StreamNode, vertex: JobVertex): PlannedOperator {
   };
 }
 
-export function createJobPlan(graph: JobGraph): JobPlan {
+/** @param parallelismAssumed whether the graph's parallelism is an example */
+export function createJobPlan(graph: JobGraph, parallelismAssumed = false): JobPlan {
   const { nodes, checkpoint, restart, state } = graph.streamGraph;
   const byName = new Map(nodes.map((node) => [node.name, node]));
   const read = new Set(
@@ -105,6 +108,7 @@ export function createJobPlan(graph: JobGraph): JobPlan {
   return {
     jobName: graph.jobName,
     parallelism: graph.parallelism,
+    parallelismAssumed,
     maxParallelism: graph.maxParallelism,
     checkpoint,
     restart,
@@ -172,10 +176,16 @@ function stateLine({ backend, memoryBytesMax }: StateConfig): string {
   return `keyed state in rocksdb, ${Math.round(memoryBytesMax / (1024 * 1024))} MiB of memory a slot`;
 }
 
+function parallelismText({ parallelism, parallelismAssumed, maxParallelism }: JobPlan): string {
+  return parallelismAssumed
+    ? `on all free slots, at most ${maxParallelism} (shown for parallelism ${parallelism})`
+    : `parallelism ${parallelism} (at most ${maxParallelism})`;
+}
+
 /** The plan for a reader: one block per chain, what it receives first. Lines end in "\n". */
 export function renderJobPlan(plan: JobPlan): string {
   const lines = [
-    `job ${plan.jobName}  parallelism ${plan.parallelism} (at most ${plan.maxParallelism})`,
+    `job ${plan.jobName}  ${parallelismText(plan)}`,
     `checkpoint every ${plan.checkpoint.intervalMs} ms, restart strategy ${plan.restart.kind}`,
     stateLine(plan.state),
   ];

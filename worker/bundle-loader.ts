@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { BUNDLE_MANIFEST, parseBundleManifest, type BundleManifest } from '../core/bundle.js';
 import { MillraceError } from '../core/errors.js';
 import { openBundleArchive } from '../storage/bundle-archive.js';
+import { createFolder } from '../storage/create-folder.js';
 
 /** Folder of the engine's package: the nearest one above this file with a package.json. */
 function engineFolder(): string {
@@ -59,7 +60,7 @@ export class BundleLoader {
       );
     }
     const { files } = await openBundleArchive(archive);
-    await mkdir(this.#folder, { recursive: true });
+    await createFolder(this.#folder);
     const temporary = await mkdtemp(path.join(this.#folder, '.unpacking-'));
     try {
       for (const [name, content] of files) {

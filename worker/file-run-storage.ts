@@ -5,9 +5,10 @@
  */
 import { createHash } from 'node:crypto';
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { MillraceError } from '../core/errors.js';
+import { createFolder } from '../storage/create-folder.js';
 import { describeIoError } from '../storage/io-error.js';
 import type { RunBytes, RunStorage } from './state/run-storage.js';
 
@@ -21,11 +22,7 @@ export class FileRunStorage implements RunStorage {
 
   /** Makes the folder. @throws MillraceError STORAGE_UNAVAILABLE */
   static async open(folder: string): Promise<FileRunStorage> {
-    try {
-      await mkdir(folder, { recursive: true });
-    } catch (error) {
-      throw describeIoError(error, folder);
-    }
+    await createFolder(folder);
     return new FileRunStorage(folder);
   }
 

@@ -3,9 +3,10 @@
  * its own, named after it, so that several workers may share a data folder; what processes left that
  * are dead is removed at the next start. It must never touch what may belong to a living one.
  */
-import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { invariant } from '../core/errors.js';
+import { createFolder } from '../storage/create-folder.js';
 import { describeIoError } from '../storage/io-error.js';
 import {
   formatProcessIdentity,
@@ -30,7 +31,7 @@ export class StateFolder {
     const self = identifyProcess(process.pid);
     invariant(self !== undefined, 'a process can identify itself');
     try {
-      await mkdir(root, { recursive: true });
+      await createFolder(root);
       await removeLeftovers(root);
       return new StateFolder(await mkdtemp(path.join(root, `${formatProcessIdentity(self)}@`)));
     } catch (error) {

@@ -152,6 +152,8 @@ export const JobScaling = Type.Object({
   exact: Type.Boolean(),
   /** How many slots the job could have now, what it holds included. */
   slotsAvailable: Type.Integer(),
+  /** The greatest parallelism that it can ever have; a job that wishes for it takes all free slots. */
+  maxParallelism: Type.Integer(),
   /** Whether the job is on its way to another parallelism or place. */
   underWay: Type.Boolean(),
   /** Why it doesn't run at the desired parallelism, or what is under way; null: nothing to say. */

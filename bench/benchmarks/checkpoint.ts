@@ -8,12 +8,14 @@ import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { CheckpointDetails } from '../../api/rest/checkpoint-dto.js';
 import { BenchCluster } from '../bench-cluster.js';
-import { FAIL_FILE, keyOf, type RunningSums } from '../jobs/checkpoint-pipeline.js';
-import { STATE_USERS } from '../jobs/rolling-state.js';
+import { FAIL_FILE, keyOf } from '../jobs/checkpoint-pipeline.js';
+import { STATE_USERS, type RunningSums } from '../jobs/rolling-state.js';
 import { machineMs } from '../jobs/tally-sink.js';
 import { SPLITS } from '../jobs/transactions.js';
+import type { LoadWindow } from '../load-watch.js';
 import type { Benchmark, Measurement, RunOptions } from '../measurement.js';
 import { firstRecordMs, latestAttempt, readTallies } from '../tallies.js';
+import { others } from './throughput.js';
 
 /** 1 % of the keys. */
 const HOT_KEYS = STATE_USERS / 100;
@@ -117,6 +119,11 @@ async function prove(cluster: BenchCluster, hot: number): Promise<number> {
   return records.reduce((sum, count) => sum + count, 0);
 }
 
+function rowOf(topology: string, records: number, load: LoadWindow) {
+  const engine = 'millrace' as const;
+  return { benchmark: 'checkpoint', topology, engine, records, ...others(load) };
+}
+
 async function measureSizes({ note }: RunOptions): Promise<readonly Measurement[]> {
   return BenchCluster.with({ workers: 1, slots: 2 }, async (cluster) => {
     note('checkpoint: a full one, then some with 1 % of the keys changed, then two restores');
@@ -151,17 +158,9 @@ async function measureSizes({ note }: RunOptions): Promise<readonly Measurement[
     await cluster.checkRunning(jobId, 2);
     await cluster.stop(jobId);
     const records = await prove(cluster, HOT_KEYS);
-    const common = {
-      benchmark: 'checkpoint',
-      topology: '1x2',
-      engine: 'millrace',
-      records,
-      foreignCores: load.foreignCores,
-      noisy: load.noisy,
-    } as const;
     return [
       {
-        ...common,
+        ...rowOf('1x2', records, load),
         figures: {
           fullMs: full.durationMs,
           fullBytes: full.checkpointedBytes,
@@ -180,8 +179,7 @@ async function measureSizes({ note }: RunOptions): Promise<readonly Measurement[
         },
       },
       {
-        ...common,
-        topology: '1x2, one spare',
+        ...rowOf('1x2, one spare', records, load),
         figures: {
           localMs,
           localBytes: local.localBytes,
@@ -219,12 +217,7 @@ async function measurePauses({ seconds, warmUpSeconds, note }: RunOptions): Prom
     const sorted = [...syncMs.values()].sort((a, b) => a - b);
     const p99 = sorted[Math.ceil(sorted.length * 0.99) - 1] ?? NaN;
     return {
-      benchmark: 'checkpoint',
-      topology: '1x2',
-      engine: 'millrace',
-      records,
-      foreignCores: load.foreignCores,
-      noisy: load.noisy,
+      ...rowOf('1x2', records, load),
       figures: {
         snapshots: sorted.length,
         syncMsMedian: sorted[Math.floor(sorted.length / 2)] ?? NaN,

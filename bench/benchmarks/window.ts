@@ -1,11 +1,9 @@
 /** One-minute windows of 100,000 users: each window that fired must hold exactly its records. */
 import { SPLITS } from '../jobs/transactions.js';
+import { RECORDS_PER_WINDOW } from '../jobs/window-pipeline.js';
 import type { WindowTotals } from '../jobs/window-tally.js';
-import { RECORDS_PER_MS, WINDOW_MS } from '../jobs/window.js';
 import type { Benchmark } from '../measurement.js';
 import { measureThroughput, type Proof } from './throughput.js';
-
-const RECORDS_PER_WINDOW = RECORDS_PER_MS * WINDOW_MS;
 
 /** Sums by window, in order of time. A window may have been reported over several epochs. */
 export function proveWindows(tallies: readonly WindowTotals[]): Proof {

@@ -5,10 +5,10 @@
  */
 import { existsSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { param, valueState, t, type Infer, type StreamEnvironment } from 'millrace';
+import { param, valueState, type StreamEnvironment } from 'millrace';
 import { generatorSource } from 'millrace/generator';
-import { roll, Rolling, STATE_USERS } from './rolling-state.js';
-import { tallySink, type Tally } from './tally-sink.js';
+import { roll, Rolling, Running, RunningTally, STATE_USERS } from './rolling-state.js';
+import { tallySink } from './tally-sink.js';
 import { EPOCH_MS, SPLITS, Transaction, transactionsOf } from './transactions.js';
 
 /** Its presence fails one task, which removes it. */
@@ -25,31 +25,6 @@ export const checkpointParams = {
 /** Number of the key that record `index` changes. */
 export function keyOf(index: number, hot: number): number {
   return index < STATE_USERS ? index : (index % hot) * (STATE_USERS / hot);
-}
-
-const Running = t.record({ split: t.int32, count: t.float64 });
-
-/** Records by split, and the sum of all counts that they found in their key's state. */
-export interface RunningSums {
-  readonly counts: number[];
-  readonly sum: number;
-}
-
-class RunningTally implements Tally<Infer<typeof Running>> {
-  readonly #counts = new Float64Array(SPLITS);
-  #sum = 0;
-
-  add({ split, count }: Infer<typeof Running>): void {
-    this.#counts[split] = (this.#counts[split] ?? 0) + 1;
-    this.#sum += count;
-  }
-
-  cut(): RunningSums {
-    const sums = { counts: [...this.#counts], sum: this.#sum };
-    this.#counts.fill(0);
-    this.#sum = 0;
-    return sums;
-  }
 }
 
 export function checkpointPipeline(

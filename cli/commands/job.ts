@@ -3,6 +3,7 @@ import type { JobDetails, RescaleReason } from '../../api/rest/job-dto.js';
 import type { CliContext } from '../cli-context.js';
 import { connect } from '../cluster-connection.js';
 import { userFrames } from '../error-report.js';
+import { describeParallelism } from '../parallelism.js';
 import { formatCount, formatDuration, formatMoment, formatQuantity } from '../quantity.js';
 import { renderTable } from '../table.js';
 import type { ListingOptions } from './listings.js';
@@ -17,12 +18,6 @@ const REASONS = {
   SLOTS_LOST: 'slots were lost',
   WORKER_LEAVING: 'a worker left',
 } as const satisfies Record<RescaleReason, string>;
-
-function describeParallelism({ parallelism, desiredParallelism, scaling }: JobDetails): string {
-  const why = scaling?.why ?? null;
-  const desired = parallelism === desiredParallelism ? '' : ` of ${desiredParallelism} desired`;
-  return `${parallelism}${desired}${why === null ? '' : `: ${why}`}`;
-}
 
 function describeRescale({ scaling }: JobDetails, { clock }: CliContext): readonly string[] {
   const last = scaling?.history.at(-1);

@@ -25,8 +25,8 @@ export async function planJob(
     signal: context.interrupted,
     onOutput: (text) => context.note(text),
   });
-  const parallelism =
-    options.parallelism ?? graph.parallelism ?? Math.min(PLAN_PARALLELISM, graph.maxParallelism);
-  const plan = createJobPlan(createJobGraph(graph, parallelism));
+  const given = options.parallelism ?? graph.parallelism;
+  const parallelism = given ?? Math.min(PLAN_PARALLELISM, graph.maxParallelism);
+  const plan = createJobPlan(createJobGraph(graph, parallelism), given === undefined);
   context.print(options.json === true ? `${JSON.stringify(plan, null, 2)}\n` : renderJobPlan(plan));
 }

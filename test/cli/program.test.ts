@@ -93,6 +93,54 @@ test('plan prints one JSON document', async (t) => {
   t.is(plan.parallelism, 3);
 });
 
+test('a job without a parallelism is planned for all free slots', async (t) => {
+  const cwd = await jobFolder(t, {
+    'job.ts': `import { job, t } from 'millrace';
+import { fileSink, fileSource, jsonLines } from 'millrace/files';
+const Line = t.record({ line: t.string });
+export default job('free', { maxParallelism: 16 }, (env) => {
+  env
+    .source('lines', fileSource({ path: 'in', format: jsonLines(Line) }))
+    .sinkTo('write', fileSink({ path: 'out', format: jsonLines(Line) }));
+});\n`,
+  });
+  const { stdout } = await runMillrace(['plan', 'job.ts'], { cwd });
+  t.regex(stdout, /^job free {2}on all free slots, at most 16 \(shown for parallelism 2\)\n/);
+  const given = await runMillrace(['plan', 'job.ts', '--parallelism', '3'], { cwd });
+  t.regex(given.stdout, /^job free {2}parallelism 3 \(at most 16\)\n/);
+});
+
+test('a job that takes all free slots wishes for no number, one that does not says its wish', async (t) => {
+  const scaling = { exact: false, slotsAvailable: 4, underWay: false, why: null, history: [] };
+  for (const [desiredParallelism, text] of [
+    [128, '4 (all free slots, at most 128)'],
+    [6, '4 of 6 desired'],
+    [4, '4'],
+  ] as const) {
+    const look = {
+      parallelism: 4,
+      desiredParallelism,
+      scaling: { ...scaling, maxParallelism: 128 },
+    };
+    const { address } = await serveCluster(t, { looks: [look] });
+    const { stdout } = await runMillrace(['job', 'job-1', '--cluster', address]);
+    t.is(/^parallel {3}(.*)$/m.exec(stdout)?.[1], text);
+  }
+});
+
+test('a command that is used wrongly points to its own help', async (t) => {
+  for (const command of ['rescale', 'submit', 'plan', 'stop', 'cancel', 'job', 'checkpoints']) {
+    const { exitCode, stderr } = await runMillrace([command]);
+    t.is(exitCode, 2);
+    t.true(stderr.endsWith(`(see 'millrace ${command} --help')\n`), stderr);
+  }
+  for (const command of ['cluster', 'demo', 'savepoint', 'jobs', 'workers', 'savepoints']) {
+    const { exitCode, stderr } = await runMillrace([command, '--no-such-option']);
+    t.is(exitCode, 2);
+    t.true(stderr.endsWith(`(see 'millrace ${command} --help')\n`), stderr);
+  }
+});
+
 test('listings are aligned tables without colour, or the document of the API', async (t) => {
   const { address } = await serveCluster(t);
   const table = await runMillrace(['jobs', '--cluster', address]);

@@ -1,4 +1,5 @@
 /** Runs as files: what is written is read, and what the disk does is told. */
+import { execFileSync } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, rm, truncate, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import path from 'node:path';
@@ -7,6 +8,7 @@ import { FileRunStorage } from '../../worker/file-run-storage.js';
 import { MergePool } from '../../worker/merge-pool.js';
 import { StateFolder } from '../../worker/state-folder.js';
 import { MemoryRunStorage } from '../../worker/state/run-storage.js';
+import { smallTmpfs, tmpfsAvailability } from '../storage/small-tmpfs.js';
 
 async function temporary(t: ExecutionContext): Promise<string> {
   const folder = await mkdtemp(path.join(tmpdir(), 'millrace-runs-'));
@@ -65,6 +67,21 @@ test('a folder that can not be made fails at once', async (t) => {
   const storage = new FileRunStorage(path.join(folder, 'gone'));
   await t.throwsAsync(storage.write('r', new Uint8Array(1)), { code: 'STORAGE_UNAVAILABLE' });
 });
+
+const tmpfs = tmpfsAvailability();
+if (tmpfs.available) {
+  test('a data folder that can only be read is named', async (t) => {
+    const folder = smallTmpfs(t, 1024 * 1024);
+    execFileSync('mount', ['-o', 'remount,ro', folder]);
+    const error = await t.throwsAsync(StateFolder.open(path.join(folder, 'state')), {
+      code: 'STORAGE_UNAVAILABLE',
+      message: /the file system is read-only .*; choose a folder that can be written/,
+    });
+    t.true(error?.message.includes(folder));
+  });
+} else {
+  test.skip(`a data folder that can only be read is named: ${tmpfs.reason}`, () => undefined);
+}
 
 test('what dead processes left is removed, and nothing of living ones', async (t) => {
   const root = await temporary(t);

@@ -5,8 +5,10 @@
 import type { BroadcastProcessFunction, ReadOnlyContext } from '../../api/broadcast-functions.js';
 import type { SideOutputs } from '../../api/functions.js';
 import type { BroadcastStates } from '../../api/state.js';
+import { AbstractStreamOperator } from './abstract-stream-operator.js';
 import type { BroadcastSide } from './broadcast-side.js';
-import type { OperatorOutput, OperatorSnapshot, StreamOperator } from './operator.js';
+import { ElementContext } from './element-context.js';
+import type { OperatorOutput, OperatorSnapshot } from './operator.js';
 import { userCodeError } from './user-code.js';
 
 type Context = ReadOnlyContext<BroadcastStates, unknown, SideOutputs>;
@@ -23,19 +25,15 @@ export interface BroadcastProcessOperatorOptions {
   readonly now: () => number;
 }
 
-export class BroadcastProcessOperator implements StreamOperator {
-  readonly name: string;
+export class BroadcastProcessOperator extends AbstractStreamOperator {
   readonly #options: BroadcastProcessOperatorOptions;
-  readonly #context: MutableContext;
+  readonly #context: ElementContext<Context['broadcastState']>;
 
   constructor(options: BroadcastProcessOperatorOptions) {
-    this.name = options.name;
+    super(options.name);
     this.#options = options;
-    this.#context = new MutableContext(options);
-  }
-
-  open(): Promise<void> {
-    return Promise.resolve();
+    const broadcastState = options.broadcast.states.readOnly;
+    this.#context = new ElementContext({ ...options, broadcastState });
   }
 
   processElement(value: unknown, timestamp: number): void {
@@ -58,66 +56,11 @@ export class BroadcastProcessOperator implements StreamOperator {
     output.emitWatermark(timestamp);
   }
 
-  proceed(): boolean {
-    return false;
-  }
-
   processWatermarkStatus(idle: boolean): void {
     this.#options.output.emitWatermarkStatus(idle);
   }
 
-  suspended(): undefined {
-    return undefined;
-  }
-
-  drain(): undefined {
-    return undefined;
-  }
-
-  canSnapshot(): boolean {
-    return true;
-  }
-
-  snapshot(): OperatorSnapshot {
+  override snapshot(): OperatorSnapshot {
     return this.#options.broadcast.snapshot();
-  }
-
-  notifyCheckpointComplete(): Promise<void> {
-    return Promise.resolve();
-  }
-
-  advanceProcessingTime(): undefined {
-    return undefined;
-  }
-
-  close(): Promise<void> {
-    return Promise.resolve();
-  }
-}
-
-/** The one context of all calls; its fields change between them. */
-class MutableContext implements Context {
-  timestamp = -Infinity;
-  watermark = -Infinity;
-  readonly broadcastState: Context['broadcastState'];
-  readonly #output: OperatorOutput;
-  readonly #now: () => number;
-
-  constructor({ broadcast, output, now }: BroadcastProcessOperatorOptions) {
-    this.broadcastState = broadcast.states.readOnly;
-    this.#output = output;
-    this.#now = now;
-  }
-
-  get processingTime(): number {
-    return this.#now();
-  }
-
-  collect(record: unknown): void {
-    this.#output.collect(record, this.timestamp);
-  }
-
-  sideOutput(name: string, record: unknown): void {
-    this.#output.sideOutput(name, record, this.timestamp);
   }
 }

@@ -7,6 +7,7 @@ import type { BroadcastContext } from '../../api/broadcast-functions.js';
 import type { SideOutputs } from '../../api/functions.js';
 import type { BroadcastStates } from '../../api/state.js';
 import { BroadcastStateStore } from './broadcast-state-store.js';
+import { ElementContext } from './element-context.js';
 import type { BroadcastEntry } from './operator-state.js';
 import type { OperatorOutput, OperatorStateSnapshot } from './operator.js';
 import { userCodeError } from './user-code.js';
@@ -29,12 +30,12 @@ export interface BroadcastSideOptions {
 export class BroadcastSide {
   readonly states: BroadcastStateStore;
   readonly #options: BroadcastSideOptions;
-  readonly #context: MutableContext;
+  readonly #context: ElementContext<Context['broadcastState']>;
 
   constructor(options: BroadcastSideOptions) {
     this.#options = options;
     this.states = new BroadcastStateStore(options.states, options.restored);
-    this.#context = new MutableContext(options, this.states);
+    this.#context = new ElementContext({ ...options, broadcastState: this.states.writable });
   }
 
   set watermark(timestamp: number) {
@@ -54,32 +55,5 @@ export class BroadcastSide {
 
   snapshot(): { readonly operator?: OperatorStateSnapshot } {
     return this.#options.writesState ? { operator: { entries: this.states.entries() } } : {};
-  }
-}
-
-/** The one context of all calls; its fields change between them. */
-class MutableContext implements Context {
-  timestamp = -Infinity;
-  watermark = -Infinity;
-  readonly broadcastState: Context['broadcastState'];
-  readonly #output: OperatorOutput;
-  readonly #now: () => number;
-
-  constructor({ output, now }: BroadcastSideOptions, states: BroadcastStateStore) {
-    this.broadcastState = states.writable;
-    this.#output = output;
-    this.#now = now;
-  }
-
-  get processingTime(): number {
-    return this.#now();
-  }
-
-  collect(record: unknown): void {
-    this.#output.collect(record, this.timestamp);
-  }
-
-  sideOutput(name: string, record: unknown): void {
-    this.#output.sideOutput(name, record, this.timestamp);
   }
 }

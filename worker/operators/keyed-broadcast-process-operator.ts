@@ -22,6 +22,10 @@ export class KeyedBroadcastProcessOperator implements StreamOperator {
     return this.#keyed.open();
   }
 
+  prefetch(values: readonly unknown[], timestamps: ArrayLike<number>, count: number): void {
+    this.#keyed.prefetch(values, timestamps, count);
+  }
+
   processElement(value: unknown, timestamp: number): void {
     this.#keyed.processElement(value, timestamp);
   }
@@ -43,11 +47,11 @@ export class KeyedBroadcastProcessOperator implements StreamOperator {
     this.#keyed.processWatermarkStatus(idle);
   }
 
-  suspended(): undefined {
+  suspended(): Promise<void> | undefined {
     return this.#keyed.suspended();
   }
 
-  drain(): undefined {
+  drain(): Promise<void> | undefined {
     return this.#keyed.drain();
   }
 
@@ -59,8 +63,8 @@ export class KeyedBroadcastProcessOperator implements StreamOperator {
     return { ...this.#keyed.snapshot(checkpointId), ...this.#broadcast.snapshot() };
   }
 
-  notifyCheckpointComplete(): Promise<void> {
-    return this.#keyed.notifyCheckpointComplete();
+  notifyCheckpointComplete(checkpointId: number): Promise<void> {
+    return this.#keyed.notifyCheckpointComplete(checkpointId);
   }
 
   advanceProcessingTime(now: number): number | undefined {

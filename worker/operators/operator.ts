@@ -32,10 +32,8 @@ export interface StreamOperator {
   processElement?(value: unknown, timestamp: number): void;
   /** A record that every subtask is given. Only where the operator has a broadcast input. */
   processBroadcastElement?(value: unknown, timestamp: number): void;
-  /** A whole batch is about to come; present where knowing that in advance pays. */
-  readonly prefetch?:
-    | ((values: readonly unknown[], timestamps: ArrayLike<number>, count: number) => void)
-    | undefined;
+  /** A whole batch is about to come to `processElement`; present where knowing that in advance pays. */
+  prefetch?(values: readonly unknown[], timestamps: ArrayLike<number>, count: number): void;
   /** Time advances. What that sets off may be more than one piece of work: `proceed` does the rest. */
   processWatermark(timestamp: number): void;
   /**

@@ -6,11 +6,14 @@ import type { ProcessFunction, SideOutputs, TimerContext } from '../../api/funct
 import type { ReadOnlyBroadcastState, StateDescriptor } from '../../api/state.js';
 import type { Key } from '../../core/key-codec.js';
 import type { KeyedStateBackend, TimeDomain } from '../state/keyed-state-backend.js';
-import type { OperatorOutput, OperatorSnapshot, StreamOperator } from './operator.js';
+import { AbstractStreamOperator } from './abstract-stream-operator.js';
+import { ElementContext } from './element-context.js';
+import type { OperatorOutput, OperatorSnapshot } from './operator.js';
 import { userCodeError } from './user-code.js';
 
 type Descriptors = Readonly<Record<string, StateDescriptor>>;
 type Process = ProcessFunction<Key, unknown, Descriptors, unknown, SideOutputs>;
+type ReadOnlyBroadcastStates = Readonly<Record<string, ReadOnlyBroadcastState<unknown>>>;
 type Context = TimerContext<Key, Descriptors, unknown, SideOutputs>;
 
 /** Timers fired in one piece of work: a watermark that sets off many fires them over several turns, so that outputs stay bounded. */
@@ -27,37 +30,32 @@ export interface ProcessOperatorOptions {
   readonly backend: KeyedStateBackend;
   readonly output: OperatorOutput;
   /** What the callbacks see of the state that a broadcast stream keeps beside theirs. */
-  readonly broadcastState?: Readonly<Record<string, ReadOnlyBroadcastState<unknown>>>;
+  readonly broadcastState?: ReadOnlyBroadcastStates;
   /** Processing time, ms since the epoch. */
   readonly now: () => number;
 }
 
-export class ProcessOperator implements StreamOperator {
-  readonly name: string;
+export class ProcessOperator extends AbstractStreamOperator {
   readonly #process: Process;
   readonly #selectKey: (record: unknown) => Key;
   readonly #backend: KeyedStateBackend;
   readonly #output: OperatorOutput;
-  readonly #context: MutableContext;
+  readonly #context: KeyedContext;
   /** Whether any state has a time to live. */
   readonly #expires: boolean;
   /** The watermark whose timers are firing. */
   #advancingTo: number | undefined;
 
   constructor(options: ProcessOperatorOptions) {
-    this.name = options.name;
+    super(options.name);
     this.#process = options.process;
     this.#selectKey = options.selectKey;
     this.#backend = options.backend;
     this.#output = options.output;
-    this.#context = new MutableContext(options);
+    this.#context = new KeyedContext(options);
     this.#expires = Object.values(options.process.state ?? {}).some(
       ({ ttlMs }) => ttlMs !== undefined,
     );
-  }
-
-  open(): Promise<void> {
-    return Promise.resolve();
   }
 
   processElement(value: unknown, timestamp: number): void {
@@ -80,7 +78,7 @@ export class ProcessOperator implements StreamOperator {
     this.proceed();
   }
 
-  proceed(): boolean {
+  override proceed(): boolean {
     const timestamp = this.#advancingTo;
     if (timestamp === undefined) return false;
     if (this.#backend.timers.advance('eventTime', timestamp, this.#fire, FIRED_MAX)) return true;
@@ -93,28 +91,12 @@ export class ProcessOperator implements StreamOperator {
     this.#output.emitWatermarkStatus(idle);
   }
 
-  suspended(): undefined {
-    return undefined;
-  }
-
-  drain(): undefined {
-    return undefined;
-  }
-
   /** Also amid timers: those that have fired are gone from the state, and the watermark comes again. */
-  canSnapshot(): boolean {
-    return true;
-  }
-
-  snapshot(checkpointId: number): OperatorSnapshot {
+  override snapshot(checkpointId: number): OperatorSnapshot {
     return { keyed: this.#backend.snapshot(checkpointId) };
   }
 
-  notifyCheckpointComplete(): Promise<void> {
-    return Promise.resolve();
-  }
-
-  advanceProcessingTime(now: number): number | undefined {
+  override advanceProcessingTime(now: number): number | undefined {
     const { timers } = this.#backend;
     // What is left is due at once, and the task asks again in its next turn.
     timers.advance('processingTime', now, this.#fire, FIRED_MAX);
@@ -124,7 +106,7 @@ export class ProcessOperator implements StreamOperator {
     return Math.min(next ?? Infinity, now + EXPIRY_INTERVAL_MS);
   }
 
-  close(): Promise<void> {
+  override close(): Promise<void> {
     return this.#backend.close();
   }
 
@@ -154,21 +136,14 @@ export class ProcessOperator implements StreamOperator {
 }
 
 /** The one context of an operator; its fields change between calls. */
-class MutableContext implements Context {
+class KeyedContext extends ElementContext<ReadOnlyBroadcastStates> implements Context {
   key: Key = '';
-  timestamp = -Infinity;
-  watermark = -Infinity;
   timeDomain: TimeDomain = 'eventTime';
   readonly state: Context['state'];
   readonly timers: Context['timers'];
-  readonly broadcastState: Readonly<Record<string, ReadOnlyBroadcastState<unknown>>>;
-  readonly #output: OperatorOutput;
-  readonly #now: () => number;
 
-  constructor({ backend, process, output, broadcastState, now }: ProcessOperatorOptions) {
-    this.broadcastState = broadcastState ?? {};
-    this.#output = output;
-    this.#now = now;
+  constructor({ backend, process, output, broadcastState = {}, now }: ProcessOperatorOptions) {
+    super({ output, now, broadcastState });
     this.state = Object.fromEntries(
       Object.entries(process.state ?? {}).map(([name, descriptor]) => [
         name,
@@ -182,17 +157,5 @@ class MutableContext implements Context {
       registerProcessingTimeTimer: (timestamp) => timers.register('processingTime', timestamp),
       deleteProcessingTimeTimer: (timestamp) => timers.delete('processingTime', timestamp),
     };
-  }
-
-  get processingTime(): number {
-    return this.#now();
-  }
-
-  collect(record: unknown): void {
-    this.#output.collect(record, this.timestamp);
-  }
-
-  sideOutput(name: string, record: unknown): void {
-    this.#output.sideOutput(name, record, this.timestamp);
   }
 }

@@ -12,7 +12,8 @@ import {
 import type { Schema } from '../../core/schema.js';
 import { schemaToJson } from '../../core/schema-json.js';
 import type { ScoringService } from '../compute/scoring-service.js';
-import type { OperatorOutput, OperatorSnapshot, StreamOperator } from './operator.js';
+import { AbstractStreamOperator } from './abstract-stream-operator.js';
+import type { OperatorOutput } from './operator.js';
 import { userCodeError } from './user-code.js';
 
 export interface ScoreOperatorOptions {
@@ -50,8 +51,7 @@ type Entry =
   | { readonly kind: 'watermark'; readonly timestamp: number }
   | { readonly kind: 'status'; readonly idle: boolean };
 
-export class ScoreOperator implements StreamOperator {
-  readonly name: string;
+export class ScoreOperator extends AbstractStreamOperator {
   readonly #options: ScoreOperatorOptions;
   readonly #results: RecordCodec<unknown>;
   readonly #builder: RecordBuilder<unknown>;
@@ -68,16 +68,12 @@ export class ScoreOperator implements StreamOperator {
   #cancelTimer: (() => void) | undefined;
 
   constructor(options: ScoreOperatorOptions) {
-    this.name = options.name;
+    super(options.name);
     this.#options = options;
     this.#builder = compileRecordCodec(options.input).builder();
     this.#results = compileRecordCodec(options.result);
     this.#inputSchema = JSON.stringify(schemaToJson(options.input));
     this.#outputSchema = JSON.stringify(schemaToJson(options.result));
-  }
-
-  open(): Promise<void> {
-    return Promise.resolve();
   }
 
   processElement(value: unknown, timestamp: number): void {
@@ -104,38 +100,18 @@ export class ScoreOperator implements StreamOperator {
     this.#mark({ kind: 'status', idle });
   }
 
-  proceed(): boolean {
-    return false;
-  }
-
-  suspended(): Promise<void> | undefined {
+  override suspended(): Promise<void> | undefined {
     if (this.#inFlight < this.#options.concurrency) return undefined;
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
-  drain(): Promise<void> | undefined {
+  override drain(): Promise<void> | undefined {
     this.#submit();
     if (this.#queue.length === 0) return undefined;
     return this.#drained();
   }
 
-  canSnapshot(): boolean {
-    return true;
-  }
-
-  snapshot(): OperatorSnapshot {
-    return {};
-  }
-
-  notifyCheckpointComplete(): Promise<void> {
-    return Promise.resolve();
-  }
-
-  advanceProcessingTime(): undefined {
-    return undefined;
-  }
-
-  close(): Promise<void> {
+  override close(): Promise<void> {
     this.#cancelTimer?.();
     return Promise.resolve();
   }

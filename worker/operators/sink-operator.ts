@@ -5,8 +5,9 @@
  */
 import type { Committer, Sink, SinkContext, SinkWriter } from '../../api/sink.js';
 import { isMillraceError, MillraceError } from '../../core/errors.js';
+import { AbstractStreamOperator } from './abstract-stream-operator.js';
 import type { PendingCommittable } from './operator-state.js';
-import type { OperatorSnapshot, StreamOperator } from './operator.js';
+import type { OperatorSnapshot } from './operator.js';
 
 export interface SinkOperatorOptions {
   readonly name: string;
@@ -16,8 +17,7 @@ export interface SinkOperatorOptions {
   readonly restored: readonly PendingCommittable[] | undefined;
 }
 
-export class SinkOperator implements StreamOperator {
-  readonly name: string;
+export class SinkOperator extends AbstractStreamOperator {
   readonly #options: SinkOperatorOptions;
   readonly #pending: PendingCommittable[];
   #writer: SinkWriter<unknown, unknown> | undefined;
@@ -33,13 +33,13 @@ export class SinkOperator implements StreamOperator {
   #commits: Promise<void> = Promise.resolve();
 
   constructor(options: SinkOperatorOptions) {
-    this.name = options.name;
+    super(options.name);
     this.#options = options;
     this.#pending = [...(options.restored ?? [])];
     this.#mayComplete = new Set(this.#pending.map(({ checkpointId }) => checkpointId));
   }
 
-  async open(): Promise<void> {
+  override async open(): Promise<void> {
     const { sink, context, restored } = this.#options;
     this.#committer = await sink.createCommitter(context);
     if (restored !== undefined || context.attempt > 1) {
@@ -68,23 +68,11 @@ export class SinkOperator implements StreamOperator {
     // Nothing is downstream.
   }
 
-  proceed(): boolean {
-    return false;
-  }
-
-  suspended(): Promise<void> | undefined {
+  override suspended(): Promise<void> | undefined {
     return this.#writer?.whenWritable();
   }
 
-  drain(): undefined {
-    return undefined;
-  }
-
-  canSnapshot(): boolean {
-    return true;
-  }
-
-  snapshot(checkpointId: number): OperatorSnapshot {
+  override snapshot(checkpointId: number): OperatorSnapshot {
     const cut = this.#writer?.prepareCommit(checkpointId) ?? Promise.resolve([]);
     const prepared = Promise.all([cut, this.#prepared]).then(([committables]) => {
       this.#pending.push(...committables.map((committable) => ({ checkpointId, committable })));
@@ -97,7 +85,7 @@ export class SinkOperator implements StreamOperator {
     return { operator: { entries } };
   }
 
-  notifyCheckpointComplete(checkpointId: number): Promise<void> {
+  override notifyCheckpointComplete(checkpointId: number): Promise<void> {
     for (const earlier of this.#mayComplete) {
       if (earlier < checkpointId) this.#mayComplete.delete(earlier);
     }
@@ -121,11 +109,7 @@ export class SinkOperator implements StreamOperator {
     this.#mayComplete.delete(checkpointId);
   }
 
-  advanceProcessingTime(): undefined {
-    return undefined;
-  }
-
-  async close(): Promise<void> {
+  override async close(): Promise<void> {
     // What failed was told when it did; here it only has to be over.
     await this.#prepared.catch(() => undefined);
     await this.#commits.catch(() => undefined);

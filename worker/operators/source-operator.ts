@@ -15,8 +15,9 @@ import type {
 import type { WatermarkStrategy } from '../../api/watermarks.js';
 import { MillraceError } from '../../core/errors.js';
 import { MAX_WATERMARK } from '../../core/watermark.js';
+import { AbstractStreamOperator } from './abstract-stream-operator.js';
 import type { SplitState } from './operator-state.js';
-import type { OperatorOutput, OperatorSnapshot, StreamOperator } from './operator.js';
+import type { OperatorOutput, OperatorSnapshot } from './operator.js';
 import { SplitWatermarks } from './split-watermarks.js';
 import { userCodeError } from './user-code.js';
 
@@ -38,8 +39,7 @@ export interface SourceOperatorOptions {
   readonly fail: (error: unknown) => void;
 }
 
-export class SourceOperator implements StreamOperator {
-  readonly name: string;
+export class SourceOperator extends AbstractStreamOperator {
   readonly #options: SourceOperatorOptions;
   readonly #reader: SourceReader<unknown>;
   readonly #output: ReaderOutput;
@@ -56,7 +56,7 @@ export class SourceOperator implements StreamOperator {
   #closed = false;
 
   constructor(options: SourceOperatorOptions) {
-    this.name = options.name;
+    super(options.name);
     this.#options = options;
     this.#reader = options.source.createReader(options.context);
     this.#lastPollMs = options.context.clock.monotonic();
@@ -74,7 +74,7 @@ export class SourceOperator implements StreamOperator {
     return this.#lastWatermark;
   }
 
-  async open(): Promise<void> {
+  override async open(): Promise<void> {
     const { restored = [], source } = this.#options;
     let least = Infinity;
     for (const { split, maxTimestamp, watermark } of restored) {
@@ -112,23 +112,7 @@ export class SourceOperator implements StreamOperator {
     // A source makes its own.
   }
 
-  proceed(): boolean {
-    return false;
-  }
-
-  suspended(): undefined {
-    return undefined;
-  }
-
-  drain(): undefined {
-    return undefined;
-  }
-
-  canSnapshot(): boolean {
-    return true;
-  }
-
-  snapshot(): OperatorSnapshot {
+  override snapshot(): OperatorSnapshot {
     const entries = this.#reader.snapshot().map((split): SplitState => ({
       split,
       maxTimestamp: this.#watermarks.maxTimestampOf(split.id),
@@ -137,19 +121,19 @@ export class SourceOperator implements StreamOperator {
     return { operator: { entries } };
   }
 
-  notifyCheckpointComplete(checkpointId: number): Promise<void> {
+  override notifyCheckpointComplete(checkpointId: number): Promise<void> {
     this.#reader.notifyCheckpointComplete?.(checkpointId);
     return Promise.resolve();
   }
 
   /** Watermarks also advance, and splits turn idle, while nothing arrives. */
-  advanceProcessingTime(now: number): number | undefined {
+  override advanceProcessingTime(now: number): number | undefined {
     if (this.#state === 'ended' || this.#options.watermarks === undefined) return undefined;
     this.#emitWatermark(false);
     return now + this.#options.watermarkIntervalMs;
   }
 
-  async close(): Promise<void> {
+  override async close(): Promise<void> {
     this.#closed = true;
     this.#cancelDiscovery?.();
     await this.#reader.close();

@@ -7,7 +7,8 @@ import type { AggregateFunction } from '../../api/functions.js';
 import { MillraceError } from '../../core/errors.js';
 import type { Key } from '../../core/key-codec.js';
 import type { KeyedStateBackend, WindowState } from '../state/keyed-state-backend.js';
-import type { OperatorOutput, OperatorSnapshot, StreamOperator } from './operator.js';
+import { AbstractStreamOperator } from './abstract-stream-operator.js';
+import type { OperatorOutput, OperatorSnapshot } from './operator.js';
 import type { RestoredWatermarks } from './restored-watermarks.js';
 import { userCodeError } from './user-code.js';
 
@@ -37,8 +38,7 @@ export interface WindowOperatorOptions {
   readonly restored: RestoredWatermarks;
 }
 
-export class WindowOperator implements StreamOperator {
-  readonly name: string;
+export class WindowOperator extends AbstractStreamOperator {
   readonly #options: WindowOperatorOptions;
   readonly #contents: WindowState<unknown>;
   #watermark: number;
@@ -47,16 +47,12 @@ export class WindowOperator implements StreamOperator {
   #firing: Firing | undefined;
 
   constructor(options: WindowOperatorOptions) {
-    this.name = options.name;
+    super(options.name);
     this.#options = options;
     this.#watermark = options.restored.least;
     this.#restored = options.restored;
     this.#forgetRestored();
     this.#contents = options.backend.windowState('windowContents', options.aggregate.accumulator);
-  }
-
-  open(): Promise<void> {
-    return Promise.resolve();
   }
 
   prefetch(values: readonly unknown[], timestamps: ArrayLike<number>, count: number): void {
@@ -113,7 +109,7 @@ export class WindowOperator implements StreamOperator {
     this.proceed();
   }
 
-  proceed(): boolean {
+  override proceed(): boolean {
     const firing = this.#firing;
     if (firing === undefined) return false;
     const { sizeMs, allowedLatenessMs, output } = this.#options;
@@ -149,33 +145,17 @@ export class WindowOperator implements StreamOperator {
     this.#options.output.emitWatermarkStatus(idle);
   }
 
-  suspended(): undefined {
-    return undefined;
-  }
-
-  drain(): undefined {
-    return undefined;
-  }
-
   /** A window that fires is known as fired or not, never by half. */
-  canSnapshot(): boolean {
+  override canSnapshot(): boolean {
     return this.#firing === undefined;
   }
 
-  snapshot(checkpointId: number): OperatorSnapshot {
+  override snapshot(checkpointId: number): OperatorSnapshot {
     const keyed = this.#options.backend.snapshot(checkpointId);
     return { keyed, operator: { entries: [{ watermark: this.#watermark }] } };
   }
 
-  notifyCheckpointComplete(): Promise<void> {
-    return Promise.resolve();
-  }
-
-  advanceProcessingTime(): undefined {
-    return undefined;
-  }
-
-  close(): Promise<void> {
+  override close(): Promise<void> {
     return this.#options.backend.close();
   }
 

@@ -112,13 +112,11 @@ export class KeyTable {
     this.#key = key;
     // Before it is touched: saving may find out that nothing holds it, and it is current no more.
     this.current = entry;
-    if (entry !== undefined) {
-      entry.referenced = true;
-      this.touch(entry);
-    }
+    if (entry !== undefined) this.touch(entry);
     if (this.#cold === undefined) return;
     if (left !== undefined && left !== entry) this.#cold.leave(left);
     if (entry === undefined) this.current = this.#cold.load(key);
+    else entry.referenced = true;
     this.#cold.relieve();
   }
 

@@ -157,9 +157,11 @@ export function compileEntry(
   method: EntryMethod,
 ): CollectBatch {
   const source = new ChainSource(layout);
+  // Records for every subtask have no key.
+  const prefetch = method === 'processElement' ? source.prefetch(head) : '';
   const body = source.enter(head, 'v0', method);
   return source.link<CollectBatch>(
     'collectBatch(values, timestamps, count)',
-    `${source.prefetch(head)}for (let i = 0; i < count; i++) {\nconst v0 = values[i], ts = timestamps[i];\n${body}}\n`,
+    `${prefetch}for (let i = 0; i < count; i++) {\nconst v0 = values[i], ts = timestamps[i];\n${body}}\n`,
   );
 }

@@ -36,6 +36,11 @@ export function priceAt(customer: Customer, deviations: number): number {
   return Math.exp(customer.logPriceMean + deviations * customer.logPriceDeviation);
 }
 
+function favouriteMethodOf({ id, paymentMethods: [favourite] }: Customer): PaymentMethod {
+  if (favourite === undefined) throw new RangeError(`${id} has no payment method`);
+  return favourite;
+}
+
 /** What a thief does with the account of a customer who just bought something at `place`. */
 export function planFraud(
   incident: Incident,
@@ -44,8 +49,7 @@ export function planFraud(
   now: number,
   random: SeededRandom,
 ): PlannedTransaction[] {
-  const [favourite] = customer.paymentMethods;
-  if (favourite === undefined) throw new RangeError(`${customer.id} has no payment method`);
+  const favourite = favouriteMethodOf(customer);
   const one = (changes: Partial<PlannedTransaction>): PlannedTransaction => ({
     customer,
     timestamp: now + Math.round(random.between(1, 10) * MINUTE_MS),
@@ -94,8 +98,7 @@ export function planSpree(
   now: number,
   random: SeededRandom,
 ): PlannedTransaction[] {
-  const [favourite] = customer.paymentMethods;
-  if (favourite === undefined) throw new RangeError(`${customer.id} has no payment method`);
+  const favourite = favouriteMethodOf(customer);
   return Array.from({ length: 2 + random.below(3) }, (_, index) => ({
     customer,
     timestamp: now + (index + 1) * Math.round(random.between(3_000, 12_000)),

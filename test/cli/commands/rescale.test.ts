@@ -8,6 +8,7 @@ import { serveCluster } from '../cluster-stand-in.js';
 const SCALING: JobScaling = {
   exact: false,
   slotsAvailable: 4,
+  maxParallelism: 128,
   underWay: false,
   why: null,
   history: [],

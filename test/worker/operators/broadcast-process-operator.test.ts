@@ -19,7 +19,13 @@ import {
   type BroadcastEntry,
 } from '../../../worker/operators/operator-state.js';
 import { ProcessOperator } from '../../../worker/operators/process-operator.js';
+import { MemoryStateBackend } from '../../../worker/state/memory-state-backend.js';
+import { ManualClock } from '../../manual-clock.js';
+import { coldBelow } from '../state/cold-below.js';
+import { DatabaseModel } from '../state/cold/database-model.js';
+import { optionsOf } from '../state/state-fixture.js';
 import { OperatorHarness, type OperatorSurroundings } from './operator-harness.js';
+import { RecordedOutput } from './recorded-output.js';
 import { assertUndisturbed, stepsArbitrary } from './operator-steps.js';
 
 const Rule = types.record({ limit: types.int32, tags: types.array(types.string) });
@@ -74,30 +80,35 @@ function sideOf(
 
 const entrySchema = broadcastEntrySchema({ rules: Rule, names: types.string });
 
+function create(
+  surroundings: OperatorSurroundings,
+  callbacks: Callbacks,
+): KeyedBroadcastProcessOperator {
+  const { backend, output, clock } = surroundings;
+  const broadcast = sideOf(surroundings, callbacks);
+  const { onElement = () => undefined, onTimer } = callbacks;
+  const keyed = new ProcessOperator({
+    name: 'judge',
+    process: {
+      state: states,
+      output: types.string,
+      sideOutputs: { seen: types.string },
+      onElement,
+      ...(onTimer === undefined ? {} : { onTimer }),
+    },
+    selectKey: (record) => (record as Payment).key,
+    backend,
+    output,
+    broadcastState: broadcast.states.readOnly,
+    now: () => clock.now(),
+  });
+  return new KeyedBroadcastProcessOperator(keyed, broadcast);
+}
+
 function open(callbacks: Callbacks): Promise<OperatorHarness<KeyedBroadcastProcessOperator>> {
   return OperatorHarness.open({
     entrySchema,
-    create: (surroundings) => {
-      const { backend, output, clock } = surroundings;
-      const broadcast = sideOf(surroundings, callbacks);
-      const { onElement = () => undefined, onTimer } = callbacks;
-      const keyed = new ProcessOperator({
-        name: 'judge',
-        process: {
-          state: states,
-          output: types.string,
-          sideOutputs: { seen: types.string },
-          onElement,
-          ...(onTimer === undefined ? {} : { onTimer }),
-        },
-        selectKey: (record) => (record as Payment).key,
-        backend,
-        output,
-        broadcastState: broadcast.states.readOnly,
-        now: () => clock.now(),
-      });
-      return new KeyedBroadcastProcessOperator(keyed, broadcast);
-    },
+    create: (surroundings) => create(surroundings, callbacks),
   });
 }
 
@@ -246,6 +257,43 @@ test('one subtask of them writes the state, and none of the others', async (t) =
     const last = 'the last one changed was x';
     t.deepEqual(harness.takeValues(), [last, writesState ? last : undefined]);
   }
+});
+
+test('keys that are out of memory are brought in together before their batch', (t) => {
+  const sums: (number | undefined)[] = [];
+  const surroundings = {
+    output: new RecordedOutput(),
+    clock: new ManualClock(),
+    restored: undefined,
+    attempt: 1,
+    post: (): void => undefined,
+  };
+  const onElement: Callbacks['onElement'] = ({ n }, { state }) => {
+    sums.push(state.sum.value());
+    state.sum.update(n);
+  };
+  const calls: number[] = [];
+  const database = new (class extends DatabaseModel {
+    override getMany(keys: readonly Uint8Array[]): readonly (Uint8Array | undefined)[] {
+      calls.push(keys.length);
+      return super.getMany(keys);
+    }
+  })();
+  const backend = new MemoryStateBackend({ ...optionsOf(), cold: coldBelow(database, 50_000) });
+  const operator = create({ ...surroundings, backend }, { onElement });
+  const payments = Array.from({ length: 2000 }, (_, n): Payment => ({ key: `key ${n}`, n }));
+  for (const payment of payments) operator.processElement(payment, 0);
+  const batch = payments.slice(0, 5);
+  calls.length = 0;
+  sums.length = 0;
+  operator.prefetch(batch, [0, 0, 0, 0, 0], batch.length);
+  t.deepEqual(calls, [batch.length]);
+  for (const payment of batch) operator.processElement(payment, 0);
+  t.deepEqual(calls, [batch.length]);
+  t.deepEqual(
+    sums,
+    batch.map(({ n }) => n),
+  );
 });
 
 test('property: no snapshot, restore or failure changes what comes out', async (t) => {

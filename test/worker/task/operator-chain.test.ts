@@ -13,6 +13,7 @@ import { OperatorChain } from '../../../worker/task/operator-chain.js';
 /** An operator object that hands every number on and puts odd ones out at its side too. */
 class Tee implements StreamOperator {
   readonly marks: unknown[] = [];
+  readonly prefetched: unknown[] = [];
   draining: Promise<void> | undefined;
   drains = 0;
 
@@ -23,6 +24,12 @@ class Tee implements StreamOperator {
 
   open(): Promise<void> {
     return Promise.resolve();
+  }
+  prefetch(values: readonly unknown[], _timestamps: ArrayLike<number>, count: number): void {
+    this.prefetched.push(...values.slice(0, count));
+  }
+  processBroadcastElement(value: unknown, timestamp: number): void {
+    this.output.collect(value, timestamp);
   }
   processElement(value: unknown, timestamp: number): void {
     if (Number(value) % 2 === 1) this.output.sideOutput('odd', value, timestamp);
@@ -104,7 +111,11 @@ function nodeOf({
 }
 
 /** A chain whose `written` outputs lead to channels, with all that goes out on them. */
-function build(declared: readonly Declared[], written: readonly string[]) {
+function build(
+  declared: readonly Declared[],
+  written: readonly string[],
+  inputs: JobVertex['inputs'] = [],
+) {
   const nodes = declared.map(nodeOf);
   const transformations = new Map(
     declared.map((one, index): [string, Transformation] => [
@@ -117,7 +128,7 @@ function build(declared: readonly Declared[], written: readonly string[]) {
       },
     ]),
   );
-  const vertex: JobVertex = { id: 'v', parallelism: 1, operators: nodes, inputs: [], outputs: [] };
+  const vertex: JobVertex = { id: 'v', parallelism: 1, operators: nodes, inputs, outputs: [] };
   const sent = new Map<string, Buffer[]>(written.map((output) => [output, []]));
   const tees = new Map<string, Tee>();
   const chain = new OperatorChain({
@@ -200,6 +211,22 @@ test('only the first records of a batch that is reused are taken', (t) => {
   const { chain, valuesOf } = build([{ name: 'same', functions: map((n) => n) }], ['same/main']);
   chain.collectBatch?.([1, 2, 3], new Float64Array([5, 6, 7]), 2);
   t.deepEqual(valuesOf('same/main'), [1, 2]);
+});
+
+test('the head hears of a batch in advance, but not of records for every subtask', (t) => {
+  const edge = { fromVertex: 'w', fromOperator: 'w', fromOutput: MAIN_OUTPUT, toVertex: 'v' };
+  const { chain, tees, valuesOf } = build(
+    [{ name: 'tee' }],
+    ['tee/main'],
+    [
+      { ...edge, index: 0, firstChannel: 0, partitioning: 'hash' },
+      { ...edge, index: 1, firstChannel: 1, partitioning: 'broadcast' },
+    ],
+  );
+  chain.collectBatch?.([2, 4, 6], [0, 0, 0], 2);
+  chain.collectBroadcastBatch?.([8], [0], 1);
+  t.deepEqual(tees.get('tee')?.prefetched, [2, 4]);
+  t.deepEqual(valuesOf('tee/main'), [2, 4, 8]);
 });
 
 test('an output reaches all of its consumers: operators, objects and edges', (t) => {

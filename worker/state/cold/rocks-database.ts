@@ -4,10 +4,10 @@
  * from a slot's thread: reads come back through the event loop, which operators don't wait for.
  */
 import { statfsSync } from 'node:fs';
-import { mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { dirname } from 'node:path';
 import { MillraceError } from '../../../core/errors.js';
+import { createFolder } from '../../../storage/create-folder.js';
 import { describeIoError } from '../../../storage/io-error.js';
 import type { ByteRange, DatabaseStatistics } from './cold-database.js';
 import type { ColdBudget } from './cold-budget.js';
@@ -118,9 +118,7 @@ export class RocksDatabase {
   static async open(folder: string, { writeBufferBytes }: ColdBudget): Promise<RocksDatabase> {
     try {
       await rm(folder, { recursive: true, force: true });
-      await mkdir(dirname(folder), { recursive: true });
-      // On its own, since a recursive one does not say what was wrong with the last folder.
-      await mkdir(folder);
+      await createFolder(folder);
     } catch (error) {
       throw describeIoError(error, folder);
     }

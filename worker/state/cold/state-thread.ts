@@ -1,8 +1,9 @@
 /**
  * Entry of a slot's state thread: owns the one database of the slot and serves the slot's thread.
- * It ends when its owner ends it; it must never decide what is in the database.
+ * It ends when its owner ends it, though the slot may be gone before; it must never decide what is in
+ * the database.
  */
-import { workerData, type MessagePort } from 'node:worker_threads';
+import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import type { ColdBudget } from './cold-budget.js';
 import { DatabaseServer } from './database-server.js';
 import { DatabaseSignals } from './database-signals.js';
@@ -16,4 +17,6 @@ export interface StateThreadData {
 }
 
 const { folder, budget, port, signals } = workerData as StateThreadData;
+// The slot's port goes with the slot, and would be all that keeps this thread.
+parentPort?.ref();
 new DatabaseServer(port, new DatabaseSignals(signals), RocksDatabase.open(folder, budget));

@@ -170,3 +170,31 @@ test.serial('a state thread that ends by itself says so to its owner', async (t)
   t.is(error.code, 'STORAGE_UNAVAILABLE');
   t.regex(error.message, /ended by itself \(.+\); the job goes on from its latest checkpoint/);
 });
+
+test.serial('a state thread outlives the slot that it serves', async (t) => {
+  const lost: MillraceError[] = [];
+  const options = { memoryBytesMax: STATE_MEMORY_BYTES_MIN, clock: systemClock };
+  const runner = new StateThreadRunner({
+    ...options,
+    folder: newFolder(),
+    onLost: (error) => lost.push(error),
+  });
+  t.teardown(() => runner.end());
+  const client = new DatabaseClient(runner.connection, {
+    monotonic: () => systemClock.monotonic(),
+  });
+  client.put(KEY, Buffer.from('value'));
+  client.flush();
+  t.truthy(client.getMany([KEY])[0]);
+  runner.connection.port.close();
+  // One that ends for lack of a slot is gone before another has started and ended.
+  await new Promise<void>((resolve) => {
+    const other = new StateThreadRunner({
+      ...options,
+      folder: newFolder(),
+      onLost: () => resolve(),
+    });
+    other.connection.port.postMessage(undefined);
+  });
+  t.deepEqual(lost, []);
+});
