@@ -19,7 +19,7 @@ export const CHANNEL_CREDITS = 24;
  * Of a channel within one slot: its thread takes what it has just sent, there is no way to fill, and records
  * that wait fall out of the processor's caches and live long enough to be copied by the collector.
  */
-export const LOCAL_CHANNEL_CREDITS = 2;
+export const LOCAL_CHANNEL_CREDITS = 3;
 
 /**
  * Chunks in flight per channel at least, and at first: fewer would leave the consumer waiting for credits to

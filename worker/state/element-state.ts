@@ -97,6 +97,14 @@ export abstract class ElementState<C> implements MemoryState, RowState {
     return NOTHING_DROPPED;
   }
 
+  visit(entries: readonly (KeyEntry | undefined)[]): number {
+    let filled = 0;
+    for (const entry of entries) {
+      if (entry !== undefined && typeof this.elementsOf(entry) === 'object') filled++;
+    }
+    return filled;
+  }
+
   heapBytes(entry: KeyEntry): number {
     const elements = this.elementsOf(entry);
     if (isBig(elements)) return BIG_BYTES;

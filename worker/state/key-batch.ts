@@ -7,6 +7,8 @@ import { keyHash, type Key } from '../../core/key-codec.js';
 import type { KeyEntry } from './key-entry.js';
 import type { KeyIndex } from './key-index.js';
 
+const NO_ENTRIES: readonly undefined[] = Object.freeze([]);
+
 export class KeyBatch {
   readonly #index: KeyIndex;
   #keys: readonly Key[] = [];
@@ -22,9 +24,9 @@ export class KeyBatch {
 
   /**
    * @param keys in the order in which `next` will be called; left alone by the caller from then on
-   * @returns how many of them are known to have state in memory
+   * @returns their entries, as far as they have one; none where the keys are no text
    */
-  lookUp(keys: readonly Key[]): number {
+  lookUp(keys: readonly Key[]): readonly (KeyEntry | undefined)[] {
     this.#keys = keys;
     this.#next = 0;
     this.#count = 0;
@@ -33,13 +35,18 @@ export class KeyBatch {
     for (let i = 0; i < keys.length; i++) {
       const key = keys[i];
       // Others are rare, and finding them is not what takes time.
-      if (typeof key !== 'string') return 0;
+      if (typeof key !== 'string') return NO_ENTRIES;
       hashes[i] = keyHash(key);
     }
-    this.#index.findFirst(hashes, keys.length, this.#entries);
-    this.#verify(keys);
+    const entries = this.#entries;
+    entries.length = keys.length;
+    this.#index.findFirst(hashes, keys.length, entries);
+    // Those that turn out to be of other keys are left to a search.
+    for (let i = 0; i < keys.length; i++) {
+      if (entries[i]?.identity !== keys[i]) entries[i] = undefined;
+    }
     this.#count = keys.length;
-    return this.#visit();
+    return entries;
   }
 
   /** The entry of a key, if it is the next one and was in memory when all were looked up. */
@@ -47,22 +54,5 @@ export class KeyBatch {
     if (this.#next >= this.#count || this.#keys[this.#next] !== key) return undefined;
     const entry = this.#entries[this.#next++];
     return entry !== undefined && entry.position >= 0 ? entry : undefined;
-  }
-
-  /** Leaves entries that turn out to be of other keys to a search. */
-  #verify(keys: readonly Key[]): void {
-    const entries = this.#entries;
-    for (let i = 0; i < keys.length; i++) {
-      if (entries[i]?.identity !== keys[i]) entries[i] = undefined;
-    }
-  }
-
-  /** Reads what the records are about to read. @returns how many of the keys have state in memory */
-  #visit(): number {
-    let filled = 0;
-    for (let i = 0; i < this.#count; i++) {
-      if (typeof this.#entries[i]?.slots[0] === 'object') filled++;
-    }
-    return filled;
   }
 }

@@ -177,7 +177,8 @@ export class MemoryStateBackend implements KeyedStateBackend {
   prefetch(keys: readonly Key[]): void {
     this.#cache?.prefetch(keys);
     this.#store?.flush();
-    this.#keys.lookUp(keys);
+    const entries = this.#keys.lookUp(keys);
+    for (const { state } of this.#slots) state.visit(entries);
   }
 
   snapshot(checkpointId: number): KeyedStateSnapshot {

@@ -56,6 +56,11 @@ export interface RowState {
 export interface MemoryState extends ReplayedState {
   /** undefined: what it has is not part of the row of a key. */
   readonly row: RowState | undefined;
+  /**
+   * Reads what the next records read first of these entries, one read not waiting for another, so that
+   * it is near by then. @returns how many have anything here
+   */
+  visit(entries: readonly (KeyEntry | undefined)[]): number;
   /** Estimated memory of what the entry has. */
   heapBytes(entry: KeyEntry): number;
   /** The entry leaves memory: what is not part of its row is put elsewhere. */

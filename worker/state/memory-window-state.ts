@@ -215,6 +215,14 @@ export class MemoryWindowState<A> implements WindowState<A>, MemoryState {
 
   readonly row = undefined;
 
+  visit(entries: readonly (KeyEntry | undefined)[]): number {
+    let filled = 0;
+    for (const entry of entries) {
+      if (entry !== undefined && typeof this.#head(entry)?.accumulator === 'object') filled++;
+    }
+    return filled;
+  }
+
   heapBytes(entry: KeyEntry): number {
     let bytes = 0;
     for (let node = this.#head(entry); node !== undefined; node = node.next) {

@@ -82,6 +82,14 @@ export abstract class SlotState implements MemoryState, RowState {
     return NOTHING_DROPPED;
   }
 
+  visit(entries: readonly (KeyEntry | undefined)[]): number {
+    let filled = 0;
+    for (const entry of entries) {
+      if (entry !== undefined && typeof this.slot.of(entry) === 'object') filled++;
+    }
+    return filled;
+  }
+
   heapBytes(entry: KeyEntry): number {
     return this.valueBytes(this.slot.of(entry));
   }
