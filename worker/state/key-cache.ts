@@ -123,7 +123,13 @@ export class KeyCache implements ColdKeys, AbsentTimers, LiveShare {
     const absent: Key[] = [];
     const coldKeys: ColdKey[] = [];
     for (const key of keys) {
-      if (!isKey(key) || table.find(key) !== undefined) continue;
+      if (!isKey(key)) continue;
+      const entry = table.find(key);
+      if (entry !== undefined) {
+        // It must not make room for the others and be read again.
+        entry.referenced = true;
+        continue;
+      }
       const coldKey = this.coldKeyOf(key);
       if (!store.rows.mayHave(coldKey)) continue;
       absent.push(key);
