@@ -17,7 +17,7 @@ const SEMI_SPACE_MB = 32;
 const YOUNG_GENERATION_MB_BUDGETED = 48;
 /** Beside a small budget; records cost up to 15% more time than with 48. */
 const YOUNG_GENERATION_MB_SMALL = 24;
-const SMALL_BUDGET_MB = 64;
+const SMALL_BUDGET_MB = 48;
 /** Beside live state: the runtime and the bundle take 30 MB, user code and garbage the rest. */
 const BESIDE_STATE_MB = 192;
 /** Of the threads that serve a slot: V8 makes 2 MB of a third of it. */

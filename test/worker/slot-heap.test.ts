@@ -18,11 +18,11 @@ test('a budget bounds the heap, unless the worker was told', (t) => {
 });
 
 test('a small budget has a small young generation beside it', (t) => {
-  const small = { ...budgeted, memoryBytesMax: 63 * MIB };
+  const small = { ...budgeted, memoryBytesMax: 47 * MIB };
   const young = (state: typeof budgeted): number =>
     slotHeapLimits(state, undefined).maxYoungGenerationSizeMb ?? 0;
-  t.true(young(small) < young({ ...small, memoryBytesMax: 64 * MIB }));
-  t.is(young(budgeted), young({ ...small, memoryBytesMax: 64 * MIB }));
+  t.true(young(small) < young({ ...small, memoryBytesMax: 48 * MIB }));
+  t.is(young(budgeted), young({ ...small, memoryBytesMax: 48 * MIB }));
 });
 
 test('a thread that runs out of its heap names the budget and the least that may do', async (t) => {
