@@ -14,10 +14,10 @@ const READY_TIMEOUT_MS = 30_000;
 /** After SIGTERM a process flushes and ends; then it is killed. */
 const CLOSE_TIMEOUT_MS = 5000;
 /**
- * For glibc, which only the environment can tell: with an arena for each of dozens of threads, and
- * megabytes taken from them, a process keeps several times of what it uses. Others ignore it.
+ * What the environment of such a process should tell glibc, and nothing else can: with an arena for
+ * each of dozens of threads, and megabytes taken from them, it keeps several times of what it uses.
  */
-const MALLOC_SETTINGS = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '131072' };
+export const MALLOC_SETTINGS = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '131072' };
 
 /** What a process says once it can be used. */
 export interface ReadyAnnouncement {
@@ -72,7 +72,6 @@ export class ClusterProcess {
     const log = openSync(options.logFile, 'a');
     this.#child = spawn(process.execPath, [options.main, ...options.flags, '--exit-with-stdin'], {
       stdio: ['pipe', 'pipe', log],
-      env: { ...MALLOC_SETTINGS, ...process.env },
       // A process group of its own: Ctrl-C reaches this process, which then ends the others in order.
       detached: true,
     });

@@ -5,8 +5,8 @@
 import { fileURLToPath } from 'node:url';
 import { Piscina } from 'piscina';
 import { serializeError, toMillraceError } from '../core/errors.js';
-import { SERVING_HEAP_LIMITS } from './slot-heap.js';
 import type { MergeReply, MergeTask } from './merge-task.js';
+import { SERVING_HEAP_LIMITS } from './state/serving-heap.js';
 
 /** Each operator of a slot has one merge in here at most. */
 const QUEUE_MAX = 32_768;

@@ -20,17 +20,7 @@ const YOUNG_GENERATION_MB_SMALL = 24;
 const SMALL_BUDGET_MB = 48;
 /** Beside live state: the runtime and the bundle take 30 MB, user code and garbage the rest. */
 const BESIDE_STATE_MB = 192;
-/** Of the threads that serve a slot: V8 makes 2 MB of a third of it. */
-const YOUNG_GENERATION_MB_SERVING = 6;
 const MIB = 1024 * 1024;
-
-/**
- * Of threads that pass on bytes which others made. What they hold lies outside of the heap and goes
- * with the next collection of young objects: in a large young generation that would be seconds later.
- */
-export const SERVING_HEAP_LIMITS: ResourceLimits = {
-  maxYoungGenerationSizeMb: YOUNG_GENERATION_MB_SERVING,
-};
 
 /**
  * V8's flag for a young generation of full size; threads can't be given it one by one, so it is set

@@ -60,16 +60,6 @@ test('a process that ends without a word points to its log', async (t) => {
   t.is(await readFile(log ?? '', 'utf8'), 'something broke\n');
 });
 
-test('a process is told how to use memory, unless its environment says so', async (t) => {
-  process.env['MALLOC_ARENA_MAX'] = '7';
-  t.teardown(() => delete process.env['MALLOC_ARENA_MAX']);
-  const worker = await start(t, 'allocates');
-  await worker.ended;
-  const error = await t.throwsAsync<MillraceError>(worker.ready());
-  const log = /see (\S+)/.exec(error.message)?.[1];
-  t.is(await readFile(log ?? '', 'utf8'), '7 131072\n');
-});
-
 test('a process that does not end when asked is killed', async (t) => {
   const worker = await start(t, 'deaf');
   await worker.ready();

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { MessageChannel, Worker } from 'node:worker_threads';
 import type { Clock } from '../../../core/clock.js';
 import type { MillraceError } from '../../../core/errors.js';
-import { SERVING_HEAP_LIMITS } from '../../slot-heap.js';
+import { SERVING_HEAP_LIMITS } from '../serving-heap.js';
 import { splitBudget } from './cold-budget.js';
 import { stateThreadLost, type DatabaseConnection } from './database-messages.js';
 import { DatabaseSignals } from './database-signals.js';
