@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { RestClient } from '../api/rest/client.js';
 import { TERMINAL_STATUSES, type JobDetails } from '../api/rest/job-dto.js';
 import { createBundle } from '../cli/bundler.js';
-import type { ClusterProcess } from '../cli/cluster-process.js';
+import { MALLOC_SETTINGS, type ClusterProcess } from '../cli/cluster-process.js';
 import { startEmbeddedCluster, type EmbeddedCluster } from '../cli/embedded-cluster.js';
 import { systemClock } from '../process/system-clock.js';
 import type { GcPauses } from './probe.js';
@@ -59,6 +59,7 @@ export class BenchCluster implements MeasuredCluster {
     // Children inherit the environment; they are started before the next measurement changes it.
     process.env['NODE_OPTIONS'] = `--import ${PROBE}`;
     process.env['MILLRACE_BENCH_PROBE'] = path.join(folder, 'probe');
+    for (const [name, value] of Object.entries(MALLOC_SETTINGS)) process.env[name] ??= value;
     setVariable('MILLRACE_BENCH_PROFILE_AFTER_MS', options.profileAfterMs);
     setVariable('MILLRACE_BENCH_LIVE_HEAP_EVERY_MS', options.liveHeapEveryMs);
     setVariable('MILLRACE_BENCH_LEAK_BYTES_PER_SECOND', options.leakBytesPerSecond);

@@ -13,6 +13,11 @@ import { deserializeError, MillraceError, type SerializedError } from '../core/e
 const READY_TIMEOUT_MS = 30_000;
 /** After SIGTERM a process flushes and ends; then it is killed. */
 const CLOSE_TIMEOUT_MS = 5000;
+/**
+ * What the environment of such a process should tell glibc, and nothing else can: with an arena for
+ * each of dozens of threads, and megabytes taken from them, it keeps several times of what it uses.
+ */
+export const MALLOC_SETTINGS = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '131072' };
 
 /** What a process says once it can be used. */
 export interface ReadyAnnouncement {

@@ -5,6 +5,7 @@
  */
 import { systemClock } from '../process/system-clock.js';
 import type { CliContext } from './cli-context.js';
+import { MALLOC_SETTINGS } from './cluster-process.js';
 import { EXIT } from './exit-code.js';
 import { runProgram } from './program.js';
 
@@ -23,6 +24,8 @@ function watchSignals(): AbortSignal {
 }
 
 const { env, stdout, stderr } = process;
+// The processes that commands start inherit them.
+for (const [name, value] of Object.entries(MALLOC_SETTINGS)) env[name] ??= value;
 const terminal = stdout.isTTY && env['TERM'] !== 'dumb' ? stdout : undefined;
 
 const context: CliContext = {

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { Piscina } from 'piscina';
 import { serializeError, toMillraceError } from '../core/errors.js';
 import type { MergeReply, MergeTask } from './merge-task.js';
+import { SERVING_HEAP_LIMITS } from './state/serving-heap.js';
 
 /** Each operator of a slot has one merge in here at most. */
 const QUEUE_MAX = 32_768;
@@ -19,6 +20,7 @@ export class MergePool {
     maxQueue: QUEUE_MAX,
     idleTimeout: IDLE_TIMEOUT_MS,
     recordTiming: false,
+    resourceLimits: SERVING_HEAP_LIMITS,
   });
 
   /** Never rejects: what went wrong is the reply. */

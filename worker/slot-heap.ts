@@ -14,7 +14,10 @@ const YOUNG_GENERATION_MB = 64;
 /** V8 rounds a third of the young generation up to a power of two. */
 const SEMI_SPACE_MB = 32;
 /** Where memory is what counts; V8 makes 16 MB of a third of it. */
-const YOUNG_GENERATION_MB_SMALL = 48;
+const YOUNG_GENERATION_MB_BUDGETED = 48;
+/** Beside a small budget; records cost up to 15% more time than with 48. */
+const YOUNG_GENERATION_MB_SMALL = 24;
+const SMALL_BUDGET_MB = 48;
 /** Beside live state: the runtime and the bundle take 30 MB, user code and garbage the rest. */
 const BESIDE_STATE_MB = 192;
 const MIB = 1024 * 1024;
@@ -33,8 +36,9 @@ export function slotHeapLimits(state: StateConfig, heapMb: number | undefined): 
       ...(heapMb === undefined ? {} : { maxOldGenerationSizeMb: heapMb }),
     };
   }
+  const isSmall = state.memoryBytesMax < SMALL_BUDGET_MB * MIB;
   return {
-    maxYoungGenerationSizeMb: YOUNG_GENERATION_MB_SMALL,
+    maxYoungGenerationSizeMb: isSmall ? YOUNG_GENERATION_MB_SMALL : YOUNG_GENERATION_MB_BUDGETED,
     maxOldGenerationSizeMb: heapMb ?? budgetHeapMb(state),
   };
 }

@@ -17,6 +17,14 @@ test('a budget bounds the heap, unless the worker was told', (t) => {
   t.is(slotHeapLimits(budgeted, 700).maxOldGenerationSizeMb, 700);
 });
 
+test('a small budget has a small young generation beside it', (t) => {
+  const small = { ...budgeted, memoryBytesMax: 47 * MIB };
+  const young = (state: typeof budgeted): number =>
+    slotHeapLimits(state, undefined).maxYoungGenerationSizeMb ?? 0;
+  t.true(young(small) < young({ ...small, memoryBytesMax: 48 * MIB }));
+  t.is(young(budgeted), young({ ...small, memoryBytesMax: 48 * MIB }));
+});
+
 test('a thread that runs out of its heap names the budget and the least that may do', async (t) => {
   const thread = new Worker('const kept = []; for (;;) kept.push({ at: kept.length });', {
     eval: true,

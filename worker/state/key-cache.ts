@@ -117,26 +117,35 @@ export class KeyCache implements ColdKeys, AbsentTimers, LiveShare {
     return this.#place(key, row);
   }
 
-  /** Brings in those of the keys that are not in memory. */
+  /** Brings in those of the keys that are not in memory, so that using them reads nothing. */
   prefetch(keys: readonly Key[]): void {
-    const { keys: table, store } = this.#options;
+    const { keys: table } = this.#options;
     const absent: Key[] = [];
-    const coldKeys: ColdKey[] = [];
+    const present: KeyEntry[] = [];
     for (const key of keys) {
-      if (!isKey(key) || table.find(key) !== undefined) continue;
-      const coldKey = this.coldKeyOf(key);
-      if (!store.rows.mayHave(coldKey)) continue;
-      absent.push(key);
-      coldKeys.push(coldKey);
+      if (!isKey(key)) continue;
+      const entry = table.find(key);
+      if (entry === undefined) {
+        absent.push(key);
+      } else {
+        // It must not make room for the others and be read again.
+        entry.referenced = true;
+        present.push(entry);
+      }
     }
-    this.#makeRoom();
-    if (absent.length > 0) this.#placeAll(absent, coldKeys);
+    this.#makeRoom(absent.length * this.#entryBytes());
+    // It may have, where little fits beside a batch.
+    for (const entry of present) if (entry.position < 0) absent.push(entry.key);
+    if (absent.length === 0) return;
+    this.#placeAll(
+      absent,
+      absent.map((key) => this.coldKeyOf(key)),
+    );
   }
 
   created(entry: KeyEntry): void {
-    // What an entry of its kind takes, until it is measured.
-    const { size } = this.#options.keys;
-    this.#count(entry, Math.max(ENTRY_BYTES, Math.floor(this.#bytes / Math.max(1, size - 1))));
+    // Until it is measured.
+    this.#count(entry, this.#entryBytes());
     if (this.#restoring) this.#unseen++;
     if (this.#options.store.rows.forgets) this.#expectForgotten(entry);
   }
@@ -205,9 +214,18 @@ export class KeyCache implements ColdKeys, AbsentTimers, LiveShare {
     this.#options.store.timers.remove(timer.domain, coldTimer(timer));
   }
 
-  #makeRoom(): void {
+  /** @param bytes that are about to be needed */
+  #makeRoom(bytes = 0): void {
     const { memory } = this.#options;
+    memory.count(bytes);
     for (let left = SEARCHES_MAX; left > 0 && memory.isShort; left--) memory.relieve();
+    memory.count(-bytes);
+  }
+
+  /** What an entry takes on average. */
+  #entryBytes(): number {
+    const { size } = this.#options.keys;
+    return Math.max(ENTRY_BYTES, Math.floor(this.#bytes / Math.max(1, size - 1)));
   }
 
   /** Those of the bucket at hand that were not looked at, from the first on, while room is short. */

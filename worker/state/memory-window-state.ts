@@ -152,9 +152,13 @@ export class MemoryWindowState<A> implements WindowState<A>, MemoryState {
     const window = this.#windows.get(windowStart);
     if (this.#below === undefined || window === undefined || window.coldCount === 0) return;
     const { windows, cache } = this.#below;
-    const absent = keys.filter(
-      (key) => this.#nodeOf(this.#keys.find(key), windowStart) === undefined,
-    );
+    const absent = keys.filter((key) => {
+      const entry = this.#keys.find(key);
+      if (this.#nodeOf(entry, windowStart) === undefined) return true;
+      // It must not make room for the others and be read again.
+      if (entry !== undefined) entry.referenced = true;
+      return false;
+    });
     const coldKeys = absent.map((key) => cache.coldKeyOf(key));
     const rows = windows.beginRead(windowStart, coldKeys).values();
     absent.forEach((key, index) => {

@@ -53,6 +53,35 @@ test('a restore reads no row, though not all keys fit', async (t) => {
   }
 });
 
+test('what a batch found in memory does not make room for the rest of it', async (t) => {
+  const keys = Array.from({ length: 400 }, (_, index) => `key-${String(index)}`);
+  const model = new DatabaseModel();
+  const create: CreateBackend = (options) =>
+    new MemoryStateBackend({ ...options, cold: coldBelow(model, 60_000) });
+  const operator = new Operator(create);
+  const { backend, value, windows } = operator.subtasks[0] ?? t.fail();
+  for (const key of keys) {
+    backend.setCurrentKey(key);
+    value.update(1);
+    windows.put(0, 1);
+  }
+  await operator.snapshot();
+  for (let batch = 0; batch < 40; batch++) {
+    const needed = Array.from({ length: 50 }, (_, index) => keys[(batch * 29 + index * 7) % 400]);
+    const batchKeys = needed.filter((key) => key !== undefined);
+    backend.prefetch(batchKeys);
+    windows.prefetch(0, batchKeys);
+    const { reads } = model;
+    for (const key of batchKeys) {
+      backend.setCurrentKey(key);
+      t.is(value.value(), 1);
+      t.is(windows.get(0), 1);
+    }
+    t.is(model.reads, reads);
+  }
+  t.true(model.size > 400);
+});
+
 test('a snapshot whose runs are asked for late has nothing of what came after it', async (t) => {
   const create: CreateBackend = (options) =>
     new MemoryStateBackend({

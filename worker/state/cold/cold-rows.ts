@@ -47,11 +47,6 @@ export class ColdRows {
     this.#table.put(rowKey(this.#operator, key), contents, expiresAtMs, things);
   }
 
-  /** False only if there is surely no such row. */
-  mayHave(key: ColdKey): boolean {
-    return this.#table.mayHave(rowKey(this.#operator, key));
-  }
-
   /** Whether rows may have been removed because they were expired. */
   get forgets(): boolean {
     return this.#table.forgets;

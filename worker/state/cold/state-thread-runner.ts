@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { MessageChannel, Worker } from 'node:worker_threads';
 import type { Clock } from '../../../core/clock.js';
 import type { MillraceError } from '../../../core/errors.js';
+import { SERVING_HEAP_LIMITS } from '../serving-heap.js';
 import { splitBudget } from './cold-budget.js';
 import { stateThreadLost, type DatabaseConnection } from './database-messages.js';
 import { DatabaseSignals } from './database-signals.js';
@@ -52,7 +53,11 @@ export class StateThreadRunner {
       port: port1,
       signals: signals.memory,
     };
-    this.#worker = new Worker(STATE_THREAD, { workerData: data, transferList: [port1] });
+    this.#worker = new Worker(STATE_THREAD, {
+      workerData: data,
+      transferList: [port1],
+      resourceLimits: SERVING_HEAP_LIMITS,
+    });
     let why = '';
     this.#worker.on('error', (error) => {
       why = ` (${error.message})`;

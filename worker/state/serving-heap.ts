@@ -1,0 +1,13 @@
+/**
+ * The heap of threads that serve slots with bytes which others made: state threads and the merge
+ * thread. What they pass on lies outside of the heap and goes with the next collection of young
+ * objects; in a large young generation that would be seconds later. No slot may run under it.
+ */
+import type { ResourceLimits } from 'node:worker_threads';
+
+/** V8 makes 2 MB of a third of it. */
+const YOUNG_GENERATION_MB = 6;
+
+export const SERVING_HEAP_LIMITS: ResourceLimits = {
+  maxYoungGenerationSizeMb: YOUNG_GENERATION_MB,
+};
