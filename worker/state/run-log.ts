@@ -46,6 +46,10 @@ class LoggedRun implements LogRun {
     readonly changes: number,
     readonly part: number,
   ) {}
+
+  get isReleased(): boolean {
+    return this.holders === 0;
+  }
 }
 
 class Layer {
@@ -112,7 +116,7 @@ export class RunLog {
       this.#layers.push(this.#open);
     }
     this.#checkpointId = checkpointId;
-    this.#storing = this.#storing.then(() => this.#store(run)).catch(() => undefined);
+    this.#storeNext([run]).catch(() => undefined);
     return run;
   }
 
@@ -130,8 +134,7 @@ export class RunLog {
    * @throws MillraceError STORAGE_UNAVAILABLE; CHECKPOINT_FAILED when a later checkpoint has begun
    */
   async hold(checkpointId: number): Promise<HeldRuns> {
-    await this.#storing;
-    for (const run of this.#loggedRuns()) await this.#store(run);
+    await this.#storeNext(this.#loggedRuns());
     this.#merge();
     while (this.#layers.length > this.#layersMax && this.#merging !== undefined) {
       await this.#merging;
@@ -191,20 +194,35 @@ export class RunLog {
     return `${this.#options.name}-${String(this.#named++)}`;
   }
 
+  /** After whatever is being stored: the memory of a run is given back once, when nobody reads it. */
+  #storeNext(runs: readonly LoggedRun[]): Promise<void> {
+    const stored = this.#storing.then(async () => {
+      for (const run of runs) await this.#store(run);
+    });
+    this.#storing = stored.catch(() => undefined);
+    return stored;
+  }
+
   /** A run that could not be stored is kept in memory, and stored for the next checkpoint. */
   async #store(run: LoggedRun): Promise<void> {
-    if (run.bytes === undefined) return;
     const { bytes } = run;
+    if (bytes === undefined || run.isReleased) return;
     await this.#options.storage.write(run.name, bytes);
     run.bytes = undefined;
     this.#options.buffers.give(bytes);
+    // Removing it came too early.
+    if (run.isReleased) this.#remove(run);
+  }
+
+  #remove({ name }: LoggedRun): void {
+    // What is left behind goes with the folder of the slot.
+    this.#options.storage.remove(name).catch(() => undefined);
   }
 
   #release(runs: readonly LoggedRun[]): void {
     for (const run of runs) {
-      if (--run.holders > 0) continue;
-      // What is left behind goes with the folder of the slot.
-      this.#options.storage.remove(run.name).catch(() => undefined);
+      run.holders--;
+      if (run.isReleased) this.#remove(run);
     }
   }
 

@@ -46,10 +46,10 @@ class ManualMerges {
     };
   }
 
-  log(layersMax = 16, services = this.services(layersMax)): RunLog {
+  log(layersMax = 16, services = this.services(layersMax), buffers = new RunBuffers()): RunLog {
     return new RunLog({
       ...services,
-      buffers: new RunBuffers(),
+      buffers,
       operator: 'o',
       keyGroups: ALL,
       maxParallelism: 16,
@@ -269,5 +269,67 @@ test('a merge of what was superseded meanwhile changes nothing and leaves nothin
   const held = await log.hold(3);
   t.deepEqual(merges.storage.names(), [first.name]);
   held.release();
+  await log.close();
+});
+
+/** Writes that end when the test says so. */
+class ManualWrites extends MemoryRunStorage {
+  readonly pending: { readonly name: string; readonly finish: () => Promise<void> }[] = [];
+
+  override write(name: string, bytes: Uint8Array): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const finish = async (): Promise<void> => {
+        await super.write(name, bytes).then(resolve, reject);
+        await new Promise(setImmediate);
+      };
+      this.pending.push({ name, finish });
+    });
+  }
+
+  async next(): Promise<{ readonly name: string; readonly finish: () => Promise<void> }> {
+    for (;;) {
+      const write = this.pending.shift();
+      if (write !== undefined) return write;
+      await new Promise(setImmediate);
+    }
+  }
+}
+
+test('a run of a later checkpoint is stored once, though an earlier one waits for its own', async (t) => {
+  const merges = new ManualMerges();
+  const storage = new ManualWrites();
+  const buffers = new RunBuffers();
+  const log = merges.log(16, { ...merges.services(16), storage }, buffers);
+  log.append(1, { ...run(0), bytes: buffers.take() });
+  const given = log.hold(1);
+  log.append(2, { ...run(0), bytes: buffers.take() });
+  await (await storage.next()).finish();
+  const second = await storage.next();
+  t.is(storage.pending.length, 0);
+  await second.finish();
+  await t.throwsAsync(given, { code: 'CHECKPOINT_FAILED' });
+  (await log.hold(2)).release();
+  t.is(storage.pending.length, 0);
+  const spares = [buffers.take(), buffers.take(), buffers.take()];
+  t.is(new Set(spares.map(({ buffer }) => buffer)).size, 3);
+  await log.close();
+});
+
+test('a run that is superseded before it is stored leaves nothing', async (t) => {
+  const merges = new ManualMerges();
+  const storage = new ManualWrites();
+  const log = merges.log(16, { ...merges.services(16), storage });
+  log.append(1, run(100));
+  log.append(2, run(100));
+  const first = log.append(3, run(100));
+  const being = await storage.next();
+  log.supersedeBefore(first);
+  await being.finish();
+  const holding = log.hold(3);
+  const next = await storage.next();
+  t.is(next.name, first.name);
+  await next.finish();
+  (await holding).release();
+  t.deepEqual(storage.names(), [first.name]);
   await log.close();
 });
