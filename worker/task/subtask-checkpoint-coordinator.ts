@@ -36,8 +36,8 @@ interface TakenSnapshot {
 export class SubtaskCheckpointCoordinator {
   readonly #options: SubtaskCheckpointCoordinatorOptions;
   #aborted = 0;
-  /** Of the checkpoint before; never rejects. */
-  #written: Promise<unknown> = Promise.resolve();
+  /** All that earlier checkpoints write; never rejects. */
+  #written: Promise<void> = Promise.resolve();
 
   constructor(options: SubtaskCheckpointCoordinatorOptions) {
     this.#options = options;
@@ -81,7 +81,9 @@ export class SubtaskCheckpointCoordinator {
       this.#write(barrier, taken, this.#written),
       channels?.write(barrier.prefix) ?? Promise.resolve(NOTHING_IN_FLIGHT),
     ] as const;
-    this.#written = Promise.allSettled(parts);
+    // One that fails may do so before an earlier one has ended.
+    const before = this.#written;
+    this.#written = Promise.allSettled(parts).then(() => before);
     Promise.all(parts).then(
       ([files, overtaken]) => {
         if (this.#isAborted(checkpointId) || files === undefined || overtaken === undefined) return;
@@ -121,7 +123,7 @@ export class SubtaskCheckpointCoordinator {
   async #write(
     { checkpointId, prefix }: CheckpointBarrier,
     taken: readonly TakenSnapshot[],
-    before: Promise<unknown>,
+    before: Promise<void>,
   ): Promise<StateFile[] | undefined> {
     const held = await holdAll(taken);
     try {
@@ -219,7 +221,9 @@ export class SubtaskCheckpointCoordinator {
 
 /** The runs of each operator; should those of one fail, none are held. */
 async function holdAll(taken: readonly TakenSnapshot[]): Promise<ReadonlyMap<string, HeldRuns>> {
-  const settled = await Promise.allSettled(taken.map(({ snapshot }) => snapshot.keyed?.runs()));
+  const settled = await Promise.allSettled(
+    taken.map(async ({ snapshot }) => snapshot.keyed?.runs()),
+  );
   const held = new Map<string, HeldRuns>();
   settled.forEach((result, index) => {
     const operator = taken[index]?.operator;

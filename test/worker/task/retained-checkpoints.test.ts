@@ -56,6 +56,7 @@ class History {
   namedAgain = 0;
   readonly #random: SeededRandom;
   readonly #mutant: Mutant | undefined;
+  readonly #wholeKeysMin: number | undefined;
   readonly #storage = new StoredFiles();
   readonly #acknowledged = new Map<string, (files: readonly StateFile[]) => void>();
   #subtasks: Subtask[] = [];
@@ -68,9 +69,10 @@ class History {
   #lastId = 0;
   #jobs = 1;
 
-  constructor(seed: number, mutant?: Mutant) {
+  constructor(seed: number, mutant?: Mutant, wholeKeysMin?: number) {
     this.#random = new SeededRandom(seed);
     this.#mutant = mutant;
+    this.#wholeKeysMin = wholeKeysMin;
   }
 
   async run(steps: number): Promise<void> {
@@ -257,6 +259,7 @@ class History {
       maxParallelism: MAX_PARALLELISM,
       now: () => 0,
       runs,
+      ...(this.#wholeKeysMin === undefined ? {} : { wholeKeysMin: this.#wholeKeysMin }),
     });
     const value = backend.state('value', VALUE) as ValueState<number>;
     const checkpointed = new CheckpointedRuns();
@@ -333,6 +336,16 @@ test('each retained checkpoint restores to what the state was, after every step'
     await history.run(STEPS);
     t.deepEqual(history.problems, [], `seed ${seed}`);
     t.true(history.namedAgain > STEPS / 2, 'files were named again');
+  }
+});
+
+test('they do so where a checkpoint of half the keys writes all of them', async (t) => {
+  t.timeout(120_000);
+  for (let seed = 1; seed <= SEEDS / 2; seed++) {
+    const history = new History(seed, undefined, 0);
+    await history.run(STEPS / 2);
+    t.deepEqual(history.problems, [], `seed ${seed}`);
+    t.true(history.namedAgain > 0, 'files were named again');
   }
 });
 
