@@ -34,9 +34,13 @@ export function compileStoredRecord(schema: Schema): StoredRecord | undefined {
     if (kind !== 'string') return read;
     return `pools[${String(pools.push(new StringPool()) - 1)}].own(${read})`;
   });
-  // Of names that no prototype has: a stored object is no user's.
+  // All are read first, since a getter of a user may throw. What is stored is no user's object, so
+  // its names are such that no prototype has.
   const assign = (target: string): string =>
-    reads.map((read, index) => `${target}.f${String(index)} = ${read};`).join(' ');
+    [
+      ...reads.map((read, index) => `const v${String(index)} = ${read};`),
+      ...reads.map((_, index) => `${target}.f${String(index)} = v${String(index)};`),
+    ].join(' ');
   const copies = fields.map(([name], index) => `${quote(name)}: stored.f${String(index)}`);
   const source = `'use strict';
 class Stored { constructor(value) { ${assign('this')} } }

@@ -74,3 +74,17 @@ test('only records whose fields are all there and scalar are copied', (t) => {
     t.is(compileStoredRecord(other), undefined);
   }
 });
+
+test('an update that fails half way leaves what was stored', (t) => {
+  const record =
+    compileStoredRecord(schema.record({ a: schema.float64, b: schema.float64 })) ?? t.fail();
+  const stored = record.store(undefined, { a: 1, b: 1 });
+  const failing = {
+    a: 2,
+    get b(): number {
+      throw new Error('no b');
+    },
+  };
+  t.throws(() => record.store(stored, failing), { message: 'no b' });
+  t.deepEqual(record.load(stored), { a: 1, b: 1 });
+});
