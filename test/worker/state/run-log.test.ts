@@ -264,6 +264,9 @@ test('a merge of what was superseded meanwhile changes nothing and leaves nothin
   t.is(merges.pending.length, 1);
   const first = log.append(3, run(100));
   log.supersedeBefore(first);
+  // It still reads them.
+  const read = merges.pending[0]?.request.inputs.map(({ name }) => name);
+  t.deepEqual(merges.storage.names().slice(0, 2), read);
   await merges.pending[0]?.finish(100);
   await log.settled();
   const held = await log.hold(3);
