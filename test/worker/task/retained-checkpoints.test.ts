@@ -330,7 +330,7 @@ class History {
 }
 
 test('each retained checkpoint restores to what the state was, after every step', async (t) => {
-  t.timeout(120_000);
+  t.timeout(300_000);
   for (let seed = 1; seed <= SEEDS; seed++) {
     const history = new History(seed);
     await history.run(STEPS);
@@ -340,7 +340,7 @@ test('each retained checkpoint restores to what the state was, after every step'
 });
 
 test('they do so where a checkpoint of half the keys writes all of them', async (t) => {
-  t.timeout(120_000);
+  t.timeout(300_000);
   for (let seed = 1; seed <= SEEDS / 2; seed++) {
     const history = new History(seed, undefined, 0);
     await history.run(STEPS / 2);
