@@ -45,6 +45,15 @@ export async function rateBetween(folder: string, fromMs: number, toMs: number):
   return rate;
 }
 
+/** Source records that all sink subtasks had taken by a time, over all attempts. */
+export async function takenAt(folder: string, atMs: number): Promise<number> {
+  return sumAt(await readTraces(folder), atMs);
+}
+
+function sumAt(traces: readonly Trace[], atMs: number): number {
+  return traces.reduce((sum, { points }) => sum + countAt(points, atMs), 0);
+}
+
 /** The count of a trace that stood at a time: windows fire in bursts, with nothing between them. */
 export function countAt(points: readonly TracePoint[], atMs: number): number {
   return points.findLast(([ms]) => ms <= atMs)?.[1] ?? 0;
@@ -67,8 +76,7 @@ export async function firstRecordMs(
 
 /** Events that a bounded source had made by a time, as bench/jobs/nexmark/progress.ts notes it. */
 export async function progressAt(folder: string, atMs: number): Promise<number> {
-  const traces = await readTraces(folder, 'progress-');
-  return traces.reduce((sum, { points }) => sum + countAt(points, atMs), 0);
+  return sumAt(await readTraces(folder, 'progress-'), atMs);
 }
 
 /** When the last word of any sink came, on the machine's clock. */
