@@ -136,12 +136,12 @@ export class FlinkCluster implements MeasuredCluster {
     this.#processes.find(({ name }) => name === 'worker-1')?.kill();
   }
 
-  /** Oldest first, without savepoints. */
-  async completedCheckpoints(jobId: string): Promise<readonly FlinkCheckpoint[]> {
+  /** The newest that is complete; savepoints are none. Each has the next id. */
+  async latestCheckpoint(jobId: string): Promise<FlinkCheckpoint | undefined> {
     const checkpoints = await this.#rest.checkpoints(jobId);
     return checkpoints
       .filter(({ status, is_savepoint }) => status === 'COMPLETED' && !is_savepoint)
-      .sort((a, b) => a.id - b.id);
+      .sort((a, b) => b.id - a.id)[0];
   }
 
   triggerCheckpoint(jobId: string): Promise<void> {

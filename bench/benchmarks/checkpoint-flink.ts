@@ -81,13 +81,12 @@ function figuresOf(
 
 /** Asks for a checkpoint and waits until it is complete. */
 async function nextCheckpoint(cluster: FlinkCluster, jobId: string): Promise<FlinkCheckpoint> {
-  const before = (await cluster.completedCheckpoints(jobId)).length;
+  const before = await cluster.latestCheckpoint(jobId);
   await cluster.triggerCheckpoint(jobId);
-  let latest: FlinkCheckpoint | undefined;
+  let latest = before;
   await until('a checkpoint is complete', async () => {
-    const completed = await cluster.completedCheckpoints(jobId);
-    latest = completed.at(-1);
-    return completed.length > before;
+    latest = await cluster.latestCheckpoint(jobId);
+    return latest?.id !== before?.id;
   });
   if (latest === undefined) throw new Error('checkpoint flink: a checkpoint was lost');
   return latest;

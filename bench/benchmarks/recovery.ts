@@ -114,7 +114,7 @@ function measureFlink(build: FlinkBuild, options: RunOptions): Promise<Measureme
     const measured = await runCourse('recovery flink', options, {
       cluster,
       jobId,
-      completed: async () => (await cluster.completedCheckpoints(jobId)).length,
+      completed: async () => (await cluster.latestCheckpoint(jobId))?.id ?? 0,
       addSpare: () => cluster.addWorker(),
       kill: () => cluster.killWorker(),
       checkRestarted: () => cluster.checkRunning(jobId),

@@ -110,9 +110,10 @@ public final class IndexSource<T> implements Source<T, IndexSplit, Integer> {
     @Override
     public void handleSplitRequest(int subtask, String host) {}
 
-    /** The subtask failed before a checkpoint held its split: it is given anew to the one that follows. */
+    /** A split that no checkpoint held is given anew to the subtask that follows; one that some held is restored. */
     @Override
     public void addSplitsBack(List<IndexSplit> splits, int subtask) {
+      if (splits.isEmpty()) return;
       assigned &= ~(1 << subtask);
     }
 
