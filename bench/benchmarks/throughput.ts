@@ -13,7 +13,7 @@ import type { Engine, Measurement, RunOptions, Topology } from '../measurement.j
 import { printProfile } from '../profile-split.js';
 import { runRawLoop } from '../raw-loop.js';
 import type { RawResult } from '../raw-loop-main.js';
-import { rateBetween, readTallies } from '../tallies.js';
+import { allTraced, rateBetween, readTallies } from '../tallies.js';
 import { unlessVoid } from '../unless-void.js';
 
 export interface Proof {
@@ -125,7 +125,9 @@ export async function runCourse<C>(
   const title = `${benchmark} ${topology} ${engine.engine}`;
   note(`${title}: ${warmUpSeconds} s to warm up, then ${seconds} s`);
   const jobId = await submit();
+  const { workers, slots } = shapeOf(topology);
   await cluster.watch(warmUpSeconds);
+  await allTraced(cluster.tallyFolder, workers * slots);
   const load = await cluster.watch(seconds);
   await cluster.checkRunning(jobId);
   const rate = await rateBetween(cluster.tallyFolder, load.fromMs, load.toMs);
