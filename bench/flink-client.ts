@@ -9,6 +9,16 @@ export interface FlinkJob {
   readonly vertices: readonly { readonly status: string }[];
 }
 
+export interface FlinkCheckpoint {
+  readonly id: number;
+  readonly status: string;
+  readonly is_savepoint: boolean;
+  /** From its trigger until it was complete, ms. */
+  readonly end_to_end_duration: number;
+  /** Written by this one; what earlier ones wrote is not counted. */
+  readonly checkpointed_size: number;
+}
+
 export class FlinkClient {
   readonly #base: string;
 
@@ -59,6 +69,19 @@ export class FlinkClient {
       readonly exceptionHistory: { readonly entries: readonly { readonly stacktrace: string }[] };
     }>(`/jobs/${jobId}/exceptions`);
     return exceptionHistory.entries.map(({ stacktrace }) => stacktrace).join('\n');
+  }
+
+  /** The latest ones. */
+  async checkpoints(jobId: string): Promise<readonly FlinkCheckpoint[]> {
+    const { history } = await this.#call<{ history: readonly FlinkCheckpoint[] }>(
+      `/jobs/${jobId}/checkpoints`,
+    );
+    return history;
+  }
+
+  /** Asks for one, of the kind that is configured; it is taken later. */
+  async triggerCheckpoint(jobId: string): Promise<void> {
+    await this.#post(`/jobs/${jobId}/checkpoints`, { checkpointType: 'CONFIGURED' });
   }
 
   /** Stops the sources behind a savepoint; the job finishes later. */

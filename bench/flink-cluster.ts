@@ -1,7 +1,6 @@
 /**
  * A standalone Flink for one measurement: a JobManager and TaskManagers as processes on loopback, with
- * the memory that Flink's own scripts would compute. All options are Flink's defaults, but for what
- * is named in `configuration`. It is always closed, and its folder removed.
+ * the memory that Flink's own scripts would compute. It is always closed, and its folder removed.
  */
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
@@ -11,7 +10,8 @@ import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { FlinkBuild } from './flink-build.js';
-import { FlinkClient } from './flink-client.js';
+import { FlinkClient, type FlinkCheckpoint } from './flink-client.js';
+import { flinkConfiguration, OPEN_PACKAGES, type FlinkSettings } from './flink-configuration.js';
 import type { FlinkJobOptions } from './flink-jobs.js';
 import { gcPausesIn } from './gc-log.js';
 import { machineMs } from './jobs/tally-sink.js';
@@ -22,45 +22,23 @@ import { PeerProcess } from './peer-process.js';
 const ENTRY_CLASS = 'millrace.bench.PeerJob';
 const COORDINATOR_MAIN = 'org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint';
 const WORKER_MAIN = 'org.apache.flink.runtime.taskexecutor.TaskManagerRunner';
+const CLI_MAIN = 'org.apache.flink.client.cli.CliFrontend';
 const MEMORY_MAIN = 'org.apache.flink.runtime.util.bash.BashJavaUtils';
 
 const START_TIMEOUT_MS = 60_000;
 const JOB_TIMEOUT_MS = 600_000;
 const POLL_MS = 50;
 
-/** Of a whole process; Flink divides it up. */
-const COORDINATOR_MEMORY = '1600m';
-const WORKER_MEMORY = '4096m';
-
-/** What the distribution's conf/config.yaml gives every process on Java 17. */
-const OPEN_PACKAGES = [
-  ...['management/sun.management', 'rmi/sun.rmi.registry'].map((name) => `exports=java.${name}`),
-  ...['api', 'file', 'parser', 'tree', 'util'].map(
-    (name) => `exports=jdk.compiler/com.sun.tools.javac.${name}`,
-  ),
-  'exports=java.security.jgss/sun.security.krb5',
-  ...[
-    ...['java.lang', 'java.net', 'java.io', 'java.nio', 'sun.nio.ch', 'java.lang.reflect'],
-    ...['java.text', 'java.time', 'java.util', 'java.util.concurrent'],
-    ...['java.util.concurrent.atomic', 'java.util.concurrent.locks'],
-  ].map((name) => `opens=java.base/${name}`),
-].map((name) => `--add-${name}=ALL-UNNAMED`);
-
-export interface FlinkClusterOptions {
+export interface FlinkClusterOptions extends FlinkSettings {
   readonly build: FlinkBuild;
   readonly workers: number;
-  /** Slots of each worker. */
-  readonly slots: number;
-  /** `hashmap` unless told. */
-  readonly stateBackend?: FlinkJobOptions['stateBackend'];
 }
 
 export interface FlinkSubmitOptions {
-  readonly checkpointIntervalMs: number;
   /** Where the tallies go; the cluster's own folder unless told. */
   readonly folder?: string;
-  /** Of a bounded job. */
-  readonly events?: number;
+  /** What the job asks for behind its folder and interval. */
+  readonly numbers?: readonly number[];
 }
 
 /** Flags of the Java process and arguments of its main class. */
@@ -74,6 +52,8 @@ export class FlinkCluster implements MeasuredCluster {
   readonly #options: FlinkClusterOptions;
   readonly #processes: PeerProcess[] = [];
   #client: FlinkClient | undefined;
+  #workerMemory: MemorySettings = { jvm: [], args: [] };
+  #workersStarted = 0;
   #startedMs = 0;
 
   private constructor(folder: string, options: FlinkClusterOptions) {
@@ -111,15 +91,11 @@ export class FlinkCluster implements MeasuredCluster {
     return this.#startedMs;
   }
 
-  /** @param job a name that PeerJob knows */
-  async submit(job: string, options: FlinkSubmitOptions): Promise<string> {
-    const { build, workers, slots } = this.#options;
-    const { checkpointIntervalMs, folder = this.tallyFolder, events } = options;
-    const jar = await this.#rest.uploadJar(build.jar);
-    const args = [job, folder, String(checkpointIntervalMs)];
-    if (events !== undefined) args.push(String(events));
-    const parallelism = workers * slots;
-    const jobId = await this.#rest.runJar(jar, ENTRY_CLASS, args, parallelism);
+  /** Resolves once all tasks of the job run, or have run. */
+  async submit(job: FlinkJobOptions, options: FlinkSubmitOptions = {}): Promise<string> {
+    const jar = await this.#rest.uploadJar(this.#options.build.jar);
+    const args = this.#arguments(job, options);
+    const jobId = await this.#rest.runJar(jar, ENTRY_CLASS, args, this.#parallelism);
     await this.#until('all of its tasks run', START_TIMEOUT_MS, async () => {
       const { state, vertices } = await this.#rest.job(jobId);
       if (state === 'FAILED') throw await this.#voided(jobId, state);
@@ -129,7 +105,50 @@ export class FlinkCluster implements MeasuredCluster {
     return jobId;
   }
 
-  /** A job that fails is not restarted. */
+  /** As a user does it, with `flink run`. */
+  async submitByCommand(job: FlinkJobOptions, options: FlinkSubmitOptions = {}): Promise<string> {
+    const { build } = this.#options;
+    const { NODE_OPTIONS: _, ...env } = process.env;
+    const { stdout } = await promisify(execFile)(
+      'java',
+      [
+        ...OPEN_PACKAGES,
+        `-Dlog4j.configurationFile=${build.log4jFile}`,
+        ...['-cp', build.classPath, CLI_MAIN, 'run', '--detached'],
+        ...['--parallelism', String(this.#parallelism), '--class', ENTRY_CLASS],
+        ...[build.jar, ...this.#arguments(job, options)],
+      ],
+      { env: { ...env, FLINK_CONF_DIR: path.join(this.#folder, 'conf') } },
+    );
+    const jobId = /JobID ([0-9a-f]{32})/.exec(stdout)?.[1];
+    if (jobId === undefined) throw new Error(`flink: the command names no job: ${stdout}`);
+    return jobId;
+  }
+
+  /** Starts a worker more; resolves when its slots are registered. */
+  async addWorker(): Promise<void> {
+    this.#spawnWorker();
+    await this.#untilRegistered();
+  }
+
+  /** Kills the first worker, at once. */
+  killWorker(): void {
+    this.#processes.find(({ name }) => name === 'worker-1')?.kill();
+  }
+
+  /** The newest that is complete; savepoints are none. Each has the next id. */
+  async latestCheckpoint(jobId: string): Promise<FlinkCheckpoint | undefined> {
+    const checkpoints = await this.#rest.checkpoints(jobId);
+    return checkpoints
+      .filter(({ status, is_savepoint }) => status === 'COMPLETED' && !is_savepoint)
+      .sort((a, b) => b.id - a.id)[0];
+  }
+
+  triggerCheckpoint(jobId: string): Promise<void> {
+    return this.#rest.triggerCheckpoint(jobId);
+  }
+
+  /** A job that has failed is not running, unless it may restart. */
   async checkRunning(jobId: string): Promise<void> {
     const { state } = await this.#rest.job(jobId);
     if (state !== 'RUNNING') throw await this.#voided(jobId, state);
@@ -173,17 +192,28 @@ export class FlinkCluster implements MeasuredCluster {
     return this.#client;
   }
 
+  get #parallelism(): number {
+    return this.#options.workers * this.#options.slots;
+  }
+
+  #arguments(
+    { job, checkpointIntervalMs }: FlinkJobOptions,
+    { folder = this.tallyFolder, numbers = [] }: FlinkSubmitOptions,
+  ): readonly string[] {
+    return [job, folder, String(checkpointIntervalMs), ...numbers.map(String)];
+  }
+
   async #start(): Promise<void> {
-    const { workers, slots } = this.#options;
-    const restPort = await freePort();
+    const { workers } = this.#options;
+    const ports = { rest: await freePort(), rpc: await freePort() };
     await mkdir(path.join(this.#folder, 'conf'));
     await writeFile(
       path.join(this.#folder, 'conf', 'config.yaml'),
-      this.#configuration(restPort, await freePort()),
+      flinkConfiguration(this.#options, this.#folder, ports),
     );
-    this.#client = new FlinkClient(`127.0.0.1:${restPort}`);
+    this.#client = new FlinkClient(`127.0.0.1:${ports.rest}`);
     const coordinatorMemory = await this.#memory('GET_JM_RESOURCE_PARAMS');
-    const memory = await this.#memory('GET_TM_RESOURCE_PARAMS');
+    this.#workerMemory = await this.#memory('GET_TM_RESOURCE_PARAMS');
     this.#startedMs = machineMs();
     this.#spawn('coordinator', COORDINATOR_MAIN, coordinatorMemory);
     // A worker that comes first misses the coordinator and waits ten seconds for its second try.
@@ -193,42 +223,19 @@ export class FlinkCluster implements MeasuredCluster {
         () => false,
       ),
     );
-    for (let worker = 1; worker <= workers; worker++) {
-      this.#spawn(`worker-${worker}`, WORKER_MAIN, memory);
-    }
-    await this.#until('all workers are registered', START_TIMEOUT_MS, async () => {
-      return (await this.#rest.slots()) === workers * slots;
-    });
+    for (let worker = 1; worker <= workers; worker++) this.#spawnWorker();
+    await this.#untilRegistered();
   }
 
-  #configuration(restPort: number, rpcPort: number): string {
-    const { slots, stateBackend = 'hashmap' } = this.#options;
-    const folder = (name: string): string => path.join(this.#folder, name);
-    return Object.entries({
-      'jobmanager.rpc.address': '127.0.0.1',
-      'jobmanager.rpc.port': rpcPort,
-      'jobmanager.bind-host': '127.0.0.1',
-      'jobmanager.memory.process.size': COORDINATOR_MEMORY,
-      'taskmanager.host': '127.0.0.1',
-      'taskmanager.bind-host': '127.0.0.1',
-      'taskmanager.memory.process.size': WORKER_MEMORY,
-      'taskmanager.numberOfTaskSlots': slots,
-      'rest.address': '127.0.0.1',
-      'rest.port': restPort,
-      'io.tmp.dirs': folder('tmp'),
-      'web.upload.dir': folder('jars'),
-      'state.backend.type': stateBackend,
-      'execution.checkpointing.incremental': true,
-      'execution.checkpointing.dir': `file://${folder('checkpoints')}`,
-      // What would fall back to Kryo is an error instead.
-      'pipeline.generic-types': false,
-      // Ms for which the REST API repeats what it said of a job; 3 s would hide short ones.
-      'web.refresh-interval': 500,
-      // A restart would void the row.
-      'restart-strategy.type': 'none',
-    })
-      .map(([key, value]) => `${key}: ${value}\n`)
-      .join('');
+  #spawnWorker(): void {
+    this.#spawn(`worker-${++this.#workersStarted}`, WORKER_MAIN, this.#workerMemory);
+  }
+
+  async #untilRegistered(): Promise<void> {
+    const slots = this.#workersStarted * this.#options.slots;
+    await this.#until('all workers are registered', START_TIMEOUT_MS, async () => {
+      return (await this.#rest.slots()) === slots;
+    });
   }
 
   /** Asks Flink what its scripts would give a process. */

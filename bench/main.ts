@@ -10,6 +10,7 @@ import { buildFlink } from './flink-build.js';
 import { TOPOLOGIES, type Measurement, type Topology } from './measurement.js';
 import { writeReport } from './report/write-report.js';
 import { formatMeasurement, saveResults } from './results.js';
+import { unlessVoid } from './unless-void.js';
 
 const REPORT = 'report';
 
@@ -79,16 +80,18 @@ async function main(): Promise<void> {
   const measured: Measurement[] = [];
   for (let round = 0; round < flags.repeat; round++) {
     for (const benchmark of chosen) {
-      const measurements = await benchmark.run({
-        seconds: flags.seconds ?? benchmark.seconds,
-        warmUpSeconds: flags.warmUp,
-        topologies: flags.topology === undefined ? TOPOLOGIES : [flags.topology],
-        profile: flags.profile === true,
-        leakBytesPerSecond: flags.leak * 1000,
-        ...(flink === undefined ? {} : { flink }),
-        note,
-      });
-      for (const measurement of measurements) {
+      const measurements = await unlessVoid(benchmark.name, note, () =>
+        benchmark.run({
+          seconds: flags.seconds ?? benchmark.seconds,
+          warmUpSeconds: flags.warmUp,
+          topologies: flags.topology === undefined ? TOPOLOGIES : [flags.topology],
+          profile: flags.profile === true,
+          leakBytesPerSecond: flags.leak * 1000,
+          ...(flink === undefined ? {} : { flink }),
+          note,
+        }),
+      );
+      for (const measurement of measurements ?? []) {
         measured.push(measurement);
         const text =
           flags.json === true ? JSON.stringify(measurement) : formatMeasurement(measurement);
@@ -97,7 +100,9 @@ async function main(): Promise<void> {
     }
   }
   // A profiled run is slower than the truth, and a planted leak is not ours.
-  if (flags.profile !== true && flags.leak === 0) note(`kept in ${await saveResults(measured)}`);
+  if (measured.length > 0 && flags.profile !== true && flags.leak === 0) {
+    note(`kept in ${await saveResults(measured)}`);
+  }
   if (measured.some(({ target }) => target?.met === false)) process.exitCode = 1;
 }
 

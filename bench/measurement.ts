@@ -58,10 +58,21 @@ export interface Measurement {
   readonly noisy: boolean;
   /** Figures of their own, with units in their names. */
   readonly figures?: Readonly<Record<string, number>>;
+  /** Of times and sizes in `figures` that Flink has too: ours / Flink's, less is better. */
+  readonly figureRatiosToFlink?: Readonly<Record<string, number>>;
   /** Readings over time: `seconds:value ...`, units in the names. */
   readonly series?: Readonly<Record<string, string>>;
   /** The benchmark's target and whether it was met. */
-  readonly target?: { readonly text: string; readonly met: boolean };
+  readonly target?: Target;
+}
+
+export interface Target {
+  readonly text: string;
+  readonly met: boolean;
+  /** The least share of Flink's rate, as the report draws it. */
+  readonly ratioToFlinkMin?: number;
+  /** The most that figures may be, by name. */
+  readonly figuresMax?: Readonly<Record<string, number>>;
 }
 
 export const FOREIGN_CORES_MAX = 0.05;

@@ -45,6 +45,11 @@ export class PeerProcess {
     return this.#child.pid ?? 0;
   }
 
+  /** At once, without a word. */
+  kill(): void {
+    this.#child.kill('SIGKILL');
+  }
+
   async close(): Promise<void> {
     this.#child.kill('SIGTERM');
     const late = new AbortController();

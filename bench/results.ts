@@ -83,7 +83,11 @@ export function formatMeasurement(measurement: Measurement): string {
     parts.push(`RSS ${(measurement.rssBytesMax / 1e6).toFixed(0)} MB`);
   }
   for (const [name, value] of Object.entries(figures ?? {})) {
-    parts.push(`${name} ${Number.isInteger(value) ? value : value.toFixed(3)}`);
+    const ratio = measurement.figureRatiosToFlink?.[name];
+    parts.push(
+      `${name} ${Number.isInteger(value) ? value : value.toFixed(3)}` +
+        (ratio === undefined ? '' : ` (${ratio.toFixed(3)} of Flink's)`),
+    );
   }
   parts.push(
     `others ${measurement.foreignCores.toFixed(2)} cores${measurement.noisy ? ' (noisy)' : ''}`,

@@ -1,6 +1,12 @@
 /** Reads what the tally sinks of a job wrote: committed epochs, and the traces of progress. */
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { machineMs } from './jobs/tally-sink.js';
+
+/** A sink that says nothing for so long will not. */
+const TRACE_TIMEOUT_MS = 120_000;
+const POLL_MS = 50;
 
 /** The committed epochs of all sink subtasks. */
 export async function readTallies<C>(folder: string): Promise<C[]> {
@@ -32,20 +38,68 @@ async function readTraces(folder: string, prefix = 'trace-'): Promise<Trace[]> {
   );
 }
 
-/** Records that all sink subtasks took per second of the window. */
+/** Resolves when so many sink subtasks have taken something: a slow job's windows fire seldom. */
+export async function allTraced(folder: string, sinks: number): Promise<void> {
+  await tracesWhen(
+    folder,
+    (traces) => traces.filter(({ points }) => points.length > 0).length >= sinks,
+  );
+}
+
+async function tracesWhen(
+  folder: string,
+  holds: (traces: readonly Trace[]) => boolean,
+): Promise<readonly Trace[]> {
+  const deadlineMs = machineMs() + TRACE_TIMEOUT_MS;
+  for (;;) {
+    const traces = await readTraces(folder);
+    if (holds(traces)) return traces;
+    if (machineMs() > deadlineMs) {
+      throw new Error(`a sink has taken nothing for minutes; see its trace in ${folder}`);
+    }
+    await delay(POLL_MS);
+  }
+}
+
+/**
+ * Records that all sink subtasks took per second of the window. Windows fire in bursts with nothing
+ * between them, so what lies between two words of a sink counts for all of the time between them;
+ * it resolves when every sink has told of more after the window.
+ *
+ * @throws Error when a sink had told nothing before the window
+ */
 export async function rateBetween(folder: string, fromMs: number, toMs: number): Promise<number> {
   let rate = 0;
-  for (const { points } of await readTraces(folder)) {
-    const taken = countAt(points, toMs) - countAt(points, fromMs);
-    if (taken === 0) {
-      throw new Error(`a sink took nothing in the measured time; see its trace in ${folder}`);
+  const traces = await tracesWhen(folder, (all) =>
+    all.every(({ points }) => points.some(([ms]) => ms > toMs)),
+  );
+  for (const { points } of traces) {
+    const taken = countBetween(points, toMs) - countBetween(points, fromMs);
+    if (Number.isNaN(taken)) {
+      throw new Error(`a sink took nothing before the measured time; see its trace in ${folder}`);
     }
     rate += (taken * 1000) / (toMs - fromMs);
   }
   return rate;
 }
 
-/** The count of a trace that stood at a time: windows fire in bursts, with nothing between them. */
+/** The count at a time between two points, or NaN. */
+function countBetween(points: readonly TracePoint[], atMs: number): number {
+  const [fromMs, from] = points.findLast(([ms]) => ms <= atMs) ?? [NaN, NaN];
+  const [toMs, to] = points.find(([ms]) => ms > atMs) ?? [NaN, NaN];
+  return from + ((to - from) * (atMs - fromMs)) / (toMs - fromMs);
+}
+
+/** Source records that all sink subtasks had taken by a time, over all attempts. */
+export async function takenAt(folder: string, atMs: number): Promise<number> {
+  return sumAt(await readTraces(folder), atMs);
+}
+
+function sumAt(traces: readonly Trace[], atMs: number): number {
+  return traces.reduce((sum, { points }) => sum + countAt(points, atMs), 0);
+}
+
+/** The count of a trace that stood at a time. */
 export function countAt(points: readonly TracePoint[], atMs: number): number {
   return points.findLast(([ms]) => ms <= atMs)?.[1] ?? 0;
 }
@@ -67,8 +121,7 @@ export async function firstRecordMs(
 
 /** Events that a bounded source had made by a time, as bench/jobs/nexmark/progress.ts notes it. */
 export async function progressAt(folder: string, atMs: number): Promise<number> {
-  const traces = await readTraces(folder, 'progress-');
-  return traces.reduce((sum, { points }) => sum + countAt(points, atMs), 0);
+  return sumAt(await readTraces(folder, 'progress-'), atMs);
 }
 
 /** When the last word of any sink came, on the machine's clock. */

@@ -13,11 +13,11 @@ import { scaleOut } from './scale-out.js';
 import { stateBenchmarks } from './state.js';
 import { stateLarge } from './state-large.js';
 import { unaligned } from './unaligned.js';
-import { window } from './window.js';
+import { windowBenchmarks } from './window.js';
 
 export const BENCHMARKS: readonly Benchmark[] = [
   passthrough,
-  window,
+  ...windowBenchmarks,
   ...stateBenchmarks,
   stateLarge,
   json,

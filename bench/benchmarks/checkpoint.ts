@@ -8,6 +8,7 @@ import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { CheckpointDetails } from '../../api/rest/checkpoint-dto.js';
 import { BenchCluster } from '../bench-cluster.js';
+import { withFigureRatios } from '../figures.js';
 import { FAIL_FILE, keyOf } from '../jobs/checkpoint-pipeline.js';
 import { STATE_USERS, type RunningSums } from '../jobs/rolling-state.js';
 import { machineMs } from '../jobs/tally-sink.js';
@@ -15,6 +16,8 @@ import { SPLITS } from '../jobs/transactions.js';
 import type { LoadWindow } from '../load-watch.js';
 import type { Benchmark, Measurement, RunOptions } from '../measurement.js';
 import { firstRecordMs, latestAttempt, readTallies } from '../tallies.js';
+import { unlessVoid } from '../unless-void.js';
+import { measureFlinkCheckpoints } from './checkpoint-flink.js';
 import { others } from './throughput.js';
 
 /** 1 % of the keys. */
@@ -23,6 +26,8 @@ const PARALLELISM = 2;
 /** All keys have come before the first checkpoint. */
 const RATE_PER_SECOND = 100_000;
 const CHANGED_CHECKPOINTS = 2;
+/** As the job's own options have it. */
+const INTERVAL_SECONDS = 20;
 const SHARE_MAX = 0.1;
 const SYNC_MS_MAX = 50;
 const STATE_BYTES_MIN = 100_000_000;
@@ -99,8 +104,8 @@ async function restoredBytes(
 }
 
 /** @throws Error unless every record was counted once in its key's state */
-async function prove(cluster: BenchCluster, hot: number): Promise<number> {
-  const tallies = await readTallies<RunningSums>(cluster.tallyFolder);
+async function prove(tallyFolder: string, hot: number): Promise<number> {
+  const tallies = await readTallies<RunningSums>(tallyFolder);
   const records = Array.from({ length: SPLITS }, (_, split) =>
     tallies.reduce((total, { counts }) => total + (counts[split] ?? 0), 0),
   );
@@ -157,7 +162,7 @@ async function measureSizes({ note }: RunOptions): Promise<readonly Measurement[
     }
     await cluster.checkRunning(jobId, 2);
     await cluster.stop(jobId);
-    const records = await prove(cluster, HOT_KEYS);
+    const records = await prove(cluster.tallyFolder, HOT_KEYS);
     return [
       {
         ...rowOf('1x2', records, load),
@@ -195,6 +200,20 @@ async function measureSizes({ note }: RunOptions): Promise<readonly Measurement[
   });
 }
 
+function measureFlink({ flink, note }: RunOptions): Promise<Measurement | undefined> {
+  if (flink === undefined) return Promise.resolve(undefined);
+  note('checkpoint flink: a full one, then some with 1 % of the keys changed');
+  return unlessVoid('checkpoint flink', note, () =>
+    measureFlinkCheckpoints(flink, {
+      hotKeys: HOT_KEYS,
+      ratePerSecond: RATE_PER_SECOND,
+      intervalSeconds: INTERVAL_SECONDS,
+      changedCheckpoints: CHANGED_CHECKPOINTS,
+      prove: (tallyFolder) => prove(tallyFolder, HOT_KEYS),
+    }),
+  );
+}
+
 /** All keys change, as fast as the job goes. */
 async function measurePauses({ seconds, warmUpSeconds, note }: RunOptions): Promise<Measurement> {
   return BenchCluster.with({ workers: 1, slots: 2 }, async (cluster) => {
@@ -213,11 +232,11 @@ async function measurePauses({ seconds, warmUpSeconds, note }: RunOptions): Prom
     }
     await cluster.checkRunning(jobId);
     await cluster.stop(jobId);
-    const records = await prove(cluster, STATE_USERS);
+    const records = await prove(cluster.tallyFolder, STATE_USERS);
     const sorted = [...syncMs.values()].sort((a, b) => a - b);
     const p99 = sorted[Math.ceil(sorted.length * 0.99) - 1] ?? NaN;
     return {
-      ...rowOf('1x2', records, load),
+      ...rowOf('1x2, full load', records, load),
       figures: {
         snapshots: sorted.length,
         syncMsMedian: sorted[Math.floor(sorted.length / 2)] ?? NaN,
@@ -236,5 +255,14 @@ export const checkpoint: Benchmark = {
   name: 'checkpoint',
   description: 'checkpoints of 1 M keys, full and with 1 % changed, their pauses, and restores',
   seconds: 20,
-  run: async (options) => [...(await measureSizes(options)), await measurePauses(options)],
+  run: async (options) => {
+    const [sizes, ...restores] = await measureSizes(options);
+    const flink = await measureFlink(options);
+    return [
+      ...(sizes === undefined ? [] : [withFigureRatios(sizes, flink)]),
+      ...(flink === undefined ? [] : [flink]),
+      ...restores,
+      await measurePauses(options),
+    ];
+  },
 };

@@ -9,13 +9,15 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { BenchCluster, bundleOf } from '../bench-cluster.js';
+import { atMost, withFigureRatios } from '../figures.js';
 import type { FlinkBuild } from '../flink-build.js';
 import { FlinkCluster } from '../flink-cluster.js';
-import { FLINK_JOBS } from '../flink-jobs.js';
+import { FLINK_PASSTHROUGH } from '../flink-jobs.js';
 import { machineMs } from '../jobs/tally-sink.js';
 import type { LoadWindow } from '../load-watch.js';
 import type { Benchmark, Measurement } from '../measurement.js';
 import { firstRecordMs } from '../tallies.js';
+import { unlessVoid } from '../unless-void.js';
 import { others } from './throughput.js';
 
 const CLI_MAIN = fileURLToPath(new URL('../../cli/main.js', import.meta.url));
@@ -25,8 +27,7 @@ const SLOTS = 2;
 const SUBMISSIONS = 3;
 const GIVE_UP_MS = 60_000;
 const POLL_MS = 20;
-const COLD_MS_MAX = 2500;
-const CLI_MS_MAX = 1000;
+const FIGURES_MS_MAX = { coldMs: 2500, cliMs: 1000 };
 
 interface Cluster {
   readonly tallyFolder: string;
@@ -97,10 +98,12 @@ async function measureOurs(): Promise<Measurement> {
       rssBytesMax: load.rssBytesMax,
       ...others(load),
       figures,
-      target: {
-        text: `first record ${COLD_MS_MAX} ms after the start, ${CLI_MS_MAX} ms after the command`,
-        met: figures.coldMs <= COLD_MS_MAX && figures.cliMs <= CLI_MS_MAX,
-      },
+      target: atMost(
+        `first record ${FIGURES_MS_MAX.coldMs} ms after the start, ` +
+          `${FIGURES_MS_MAX.cliMs} ms after the command`,
+        figures,
+        FIGURES_MS_MAX,
+      ),
     };
   });
 }
@@ -122,17 +125,19 @@ async function submitByCommand(rest: string, folder: string): Promise<string> {
 
 /** A jar is there before it is submitted, as our bundle is for the REST API. */
 async function measureFlink(build: FlinkBuild): Promise<Measurement> {
-  const checkpointIntervalMs = FLINK_JOBS.get(JOB)?.checkpointIntervalMs ?? NaN;
   return FlinkCluster.with({ build, workers: 1, slots: SLOTS }, async (cluster) => {
     const { result: figures, load } = await watched(cluster, async () => {
       const coldFolder = path.join(cluster.tallyFolder, 'cold');
-      const jobId = await cluster.submit(JOB, { checkpointIntervalMs, folder: coldFolder });
+      const jobId = await cluster.submit(FLINK_PASSTHROUGH, { folder: coldFolder });
       const coldMs = (await firstRecord(coldFolder)) - cluster.startedMs;
       await cluster.stop(jobId);
       const restMs = await medianOfSubmissions(cluster, 'rest', (folder) =>
-        Promise.resolve(() => cluster.submit(JOB, { checkpointIntervalMs, folder })),
+        Promise.resolve(() => cluster.submit(FLINK_PASSTHROUGH, { folder })),
       );
-      return { coldMs, restMs };
+      const cliMs = await medianOfSubmissions(cluster, 'cli', (folder) =>
+        Promise.resolve(() => cluster.submitByCommand(FLINK_PASSTHROUGH, { folder })),
+      );
+      return { coldMs, restMs, cliMs };
     });
     return {
       benchmark: 'cold-start',
@@ -154,6 +159,8 @@ export const coldStart: Benchmark = {
   run: async ({ flink, note }) => {
     note(`cold-start: a cluster from nothing, then ${SUBMISSIONS} submissions each way`);
     const ours = await measureOurs();
-    return flink === undefined ? [ours] : [ours, await measureFlink(flink)];
+    if (flink === undefined) return [ours];
+    const theirs = await unlessVoid('cold-start flink', note, () => measureFlink(flink));
+    return [withFigureRatios(ours, theirs), ...(theirs === undefined ? [] : [theirs])];
   },
 };

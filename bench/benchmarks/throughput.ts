@@ -13,7 +13,8 @@ import type { Engine, Measurement, RunOptions, Topology } from '../measurement.j
 import { printProfile } from '../profile-split.js';
 import { runRawLoop } from '../raw-loop.js';
 import type { RawResult } from '../raw-loop-main.js';
-import { rateBetween, readTallies } from '../tallies.js';
+import { allTraced, rateBetween, readTallies } from '../tallies.js';
+import { unlessVoid } from '../unless-void.js';
 
 export interface Proof {
   /** Records of each split that the raw loop has to do. */
@@ -89,13 +90,15 @@ async function measureFlink<C>(
   const build = runOptions.flink;
   const peer = FLINK_JOBS.get(options.benchmark);
   if (build === undefined || peer === undefined) return undefined;
-  return FlinkCluster.with(
-    { build, ...shapeOf(topology), stateBackend: peer.stateBackend },
-    (cluster) =>
-      runCourse({ engine: 'flink', engineVersion: build.version }, options, topology, runOptions, {
+  const engine = { engine: 'flink', engineVersion: build.version } as const;
+  const shape = { build, ...shapeOf(topology), stateBackend: peer.stateBackend };
+  return unlessVoid(`${options.benchmark} ${topology} flink`, runOptions.note, () =>
+    FlinkCluster.with(shape, (cluster) =>
+      runCourse(engine, options, topology, runOptions, {
         cluster,
-        submit: () => cluster.submit(peer.job, peer),
+        submit: () => cluster.submit(peer),
       }),
+    ),
   );
 }
 
@@ -122,7 +125,9 @@ export async function runCourse<C>(
   const title = `${benchmark} ${topology} ${engine.engine}`;
   note(`${title}: ${warmUpSeconds} s to warm up, then ${seconds} s`);
   const jobId = await submit();
+  const { workers, slots } = shapeOf(topology);
   await cluster.watch(warmUpSeconds);
+  await allTraced(cluster.tallyFolder, workers * slots);
   const load = await cluster.watch(seconds);
   await cluster.checkRunning(jobId);
   const rate = await rateBetween(cluster.tallyFolder, load.fromMs, load.toMs);
@@ -216,6 +221,7 @@ export function withTarget(ours: Measurement, targetPerSecond: number | undefine
       target: {
         text: `at least ${ratioMin} of Flink's rate`,
         met: ours.ratioToFlink >= ratioMin,
+        ratioToFlinkMin: ratioMin,
       },
     };
   }

@@ -2,7 +2,16 @@
  * One million keys, each with a rolling value of about 100 bytes that every record reads and writes:
  * the jobs of the state benchmarks differ in where the state lives and in how records choose keys.
  */
-import { job, param, t, valueState, type Infer, type Job } from 'millrace';
+import {
+  job,
+  param,
+  t,
+  valueState,
+  type Infer,
+  type Job,
+  type JobOptions,
+  type Params,
+} from 'millrace';
 import { generatorSource } from 'millrace/generator';
 import { tallySink, type Tally } from './tally-sink.js';
 import { EPOCH_MS, SPLITS, Transaction, transactionsOf, type Draw } from './transactions.js';
@@ -69,23 +78,23 @@ export const QUARTER_IN_MEMORY = {
   memoryBytesMax: 112 * 1024 * 1024,
 } as const;
 
-/** @param users distinct keys */
+/** What is left out is the engine's own default. */
 export function rollingJob(
   name: string,
   draw: Draw,
-  state: { readonly backend?: 'memory' | 'rocksdb'; readonly memoryBytesMax?: number } = {},
-  users = STATE_USERS,
+  state: JobOptions<Params>['state'] = {},
+  checkpoint: JobOptions<Params>['checkpoint'] = {},
 ): Job {
   return job(
     name,
-    { params: { folder: param.string({ help: 'where the tallies go' }) }, state },
+    { params: { folder: param.string({ help: 'where the tallies go' }) }, state, checkpoint },
     (env, { folder }) => {
       env
         .source(
           'transactions',
           generatorSource({
             schema: Transaction,
-            generate: transactionsOf({ users, draw, recordsPerMs: 1 }),
+            generate: transactionsOf({ users: STATE_USERS, draw, recordsPerMs: 1 }),
             splits: SPLITS,
           }),
         )

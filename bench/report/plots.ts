@@ -1,4 +1,4 @@
-/** The report's rows as SVG plots, drawn by Vega: a facet for each benchmark, a bar for each engine. */
+/** The report's rows as SVG plots, drawn by Vega: a facet for each benchmark or figure, a bar for each engine. */
 import { parse, View } from 'vega';
 import { compile, type TopLevelSpec } from 'vega-lite';
 import type { Engine, Measurement } from '../measurement.js';
@@ -7,81 +7,135 @@ import type { ResultRow } from './result-rows.js';
 const ENGINES: readonly Engine[] = ['millrace', 'flink', 'raw'];
 const COLORS = ['#1f6f8b', '#e07a3f', '#b9b9b9'];
 
+/** What is to be reached is a black tick. */
+const BOUND_COLOR = '#000000';
+
+interface Bar {
+  /** One drawing each, in order. */
+  readonly facet: string;
+  readonly topology: string;
+  readonly engine: Engine;
+  readonly value: number;
+  /** What our value must reach or stay below; the tick is drawn once. */
+  readonly bound?: number;
+}
+
 interface Plot {
   /** Name of the file, without its folder. */
   readonly file: string;
   readonly title: string;
-  readonly valueOf: (measurement: Measurement) => number | undefined;
+  readonly barsOf: (row: ResultRow) => readonly Bar[];
 }
 
 const PLOTS: readonly Plot[] = [
   {
     file: 'records-per-second.svg',
-    title: 'million records per second',
-    valueOf: ({ recordsPerSecond }) => scaled(recordsPerSecond),
+    title: 'million records per second, and what must be reached beside Flink',
+    barsOf: (row) => {
+      const least = row.engines.get('millrace')?.target?.ratioToFlinkMin;
+      const theirs = row.engines.get('flink')?.recordsPerSecond;
+      const bound = least === undefined || theirs === undefined ? undefined : least * theirs;
+      return rateBars(row, ({ recordsPerSecond }) => recordsPerSecond, bound);
+    },
   },
   {
     file: 'records-per-cpu-second.svg',
     title: 'million records per CPU second',
-    valueOf: ({ recordsPerCpuSecond }) => scaled(recordsPerCpuSecond),
+    barsOf: (row) => rateBars(row, ({ recordsPerCpuSecond }) => recordsPerCpuSecond),
   },
   {
     file: 'memory.svg',
     title: 'MB resident, all processes',
-    valueOf: ({ rssBytesMax }) => scaled(rssBytesMax),
+    barsOf: (row) => rateBars(row, ({ rssBytesMax }) => rssBytesMax),
+  },
+  {
+    file: 'times-and-sizes.svg',
+    title: 'ms or MB beside Flink, less is better, and what must be reached',
+    barsOf: costBars,
   },
 ];
 
-interface Bar {
-  readonly benchmark: string;
-  readonly topology: string;
-  readonly engine: Engine;
-  readonly value: number;
-}
-
-/** SVG text by file name; benchmarks without a rate are left out. */
+/** SVG text by file name; a plot without bars is left out. */
 export async function plotsOf(rows: readonly ResultRow[]): Promise<ReadonlyMap<string, string>> {
-  const rates = rows.filter(
-    ({ engines }) => engines.get('millrace')?.recordsPerCpuSecond !== undefined,
-  );
+  const plots = PLOTS.map((plot) => ({ plot, bars: rows.flatMap(plot.barsOf) }));
   return new Map(
-    await Promise.all(PLOTS.map(async (plot) => [plot.file, await draw(plot, rates)] as const)),
+    await Promise.all(
+      plots
+        .filter(({ bars }) => bars.length > 0)
+        .map(async ({ plot, bars }) => [plot.file, await draw(plot, bars)] as const),
+    ),
   );
 }
 
-function draw({ title, valueOf }: Plot, rows: readonly ResultRow[]): Promise<string> {
-  const bars = rows.flatMap(({ benchmark, topology, engines }) =>
-    [...engines].flatMap(([engine, measurement]): readonly Bar[] => {
-      const value = valueOf(measurement);
-      return value === undefined ? [] : [{ benchmark, topology, engine, value }];
-    }),
-  );
-  const benchmarks = [...new Set(rows.map(({ benchmark }) => benchmark))];
+/** In millions; benchmarks without a rate have no bars. */
+function rateBars(
+  { benchmark, topology, engines }: ResultRow,
+  valueOf: (measurement: Measurement) => number | undefined,
+  bound?: number,
+): readonly Bar[] {
+  if (engines.get('millrace')?.recordsPerCpuSecond === undefined) return [];
+  return [...engines].flatMap(([engine, measurement]): readonly Bar[] => {
+    const value = valueOf(measurement);
+    if (value === undefined) return [];
+    const bar = { facet: benchmark, topology, engine, value: value / 1e6 };
+    return engine === 'millrace' && bound !== undefined ? [{ ...bar, bound: bound / 1e6 }] : [bar];
+  });
+}
+
+/** Figures that Flink has too. */
+function costBars({ benchmark, topology, engines }: ResultRow): readonly Bar[] {
+  const ours = engines.get('millrace');
+  return Object.keys(ours?.figureRatiosToFlink ?? {}).flatMap((name) => {
+    const unit = name.includes('Bytes') ? 1e6 : 1;
+    const bound = ours?.target?.figuresMax?.[name];
+    return [...engines].flatMap(([engine, { figures }]): readonly Bar[] => {
+      const value = figures?.[name];
+      if (value === undefined) return [];
+      const bar = { facet: `${benchmark} ${name}`, topology, engine, value: value / unit };
+      return engine === 'millrace' && bound !== undefined
+        ? [{ ...bar, bound: bound / unit }]
+        : [bar];
+    });
+  });
+}
+
+function draw({ title }: Plot, bars: readonly Bar[]): Promise<string> {
+  const x = { field: 'topology', type: 'nominal', title: null, axis: { labelAngle: 0 } } as const;
   const spec: TopLevelSpec = {
     title,
     data: { values: bars.map((bar) => ({ ...bar })) },
-    facet: { field: 'benchmark', type: 'nominal', sort: benchmarks, title: null },
+    facet: {
+      field: 'facet',
+      type: 'nominal',
+      sort: [...new Set(bars.map(({ facet }) => facet))],
+      title: null,
+    },
     columns: 4,
     spec: {
       width: 130,
       height: 120,
-      mark: 'bar',
-      encoding: {
-        x: { field: 'topology', type: 'nominal', title: null, axis: { labelAngle: 0 } },
-        xOffset: { field: 'engine', type: 'nominal', sort: [...ENGINES] },
-        y: { field: 'value', type: 'quantitative', title: null },
-        color: {
-          field: 'engine',
-          type: 'nominal',
-          scale: { domain: [...ENGINES], range: COLORS },
+      layer: [
+        {
+          mark: 'bar',
+          encoding: {
+            x,
+            xOffset: { field: 'engine', type: 'nominal', sort: [...ENGINES] },
+            y: { field: 'value', type: 'quantitative', title: null },
+            color: {
+              field: 'engine',
+              type: 'nominal',
+              scale: { domain: [...ENGINES], range: COLORS },
+            },
+          },
         },
-      },
+        {
+          transform: [{ filter: 'isValid(datum.bound)' }],
+          mark: { type: 'tick', orient: 'horizontal', thickness: 2, color: BOUND_COLOR },
+          encoding: { x, y: { field: 'bound', type: 'quantitative', title: null } },
+        },
+      ],
     },
-    resolve: { scale: { y: 'independent' } },
+    resolve: { scale: { x: 'independent', y: 'independent' } },
   };
   return new View(parse(compile(spec).spec), { renderer: 'none' }).toSVG();
-}
-
-function scaled(value: number | undefined): number | undefined {
-  return value === undefined ? undefined : value / 1e6;
 }

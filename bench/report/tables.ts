@@ -14,6 +14,7 @@ export function tablesOf(rows: readonly ResultRow[]): string {
         'records/s (per CPU second)',
         'Flink',
         'of Flink (per CPU)',
+        'must reach',
         'of raw (per CPU)',
         'memory, Flink’s',
         "others' cores",
@@ -22,7 +23,16 @@ export function tablesOf(rows: readonly ResultRow[]): string {
       rates.map(rateCells),
     ),
     table(
-      ['benchmark', 'topology', 'figures', 'Flink', "others' cores", 'target', 'commit'],
+      [
+        'benchmark',
+        'topology',
+        'figures',
+        'Flink',
+        'of Flink',
+        "others' cores",
+        'must reach',
+        'commit',
+      ],
       others.map(figureCells),
     ),
   ].join('\n');
@@ -41,6 +51,7 @@ function rateCells(row: ResultRow): readonly string[] {
     pair(ours?.recordsPerSecond, ours?.recordsPerCpuSecond, millions),
     pair(flink?.recordsPerSecond, flink?.recordsPerCpuSecond, millions),
     pair(ours?.ratioToFlink, ours?.ratioToFlinkPerCpu, ratio),
+    targetOf(ours),
     pair(ours?.ratioToRaw, ours?.ratioToRawPerCpu, ratio),
     [ours?.rssBytesMax, flink?.rssBytesMax]
       .filter((bytes) => bytes !== undefined)
@@ -53,21 +64,32 @@ function rateCells(row: ResultRow): readonly string[] {
 
 function figureCells(row: ResultRow): readonly string[] {
   const ours = oursOf(row);
-  const { target } = ours ?? {};
   return [
     row.benchmark,
     row.topology,
-    figuresOf(ours),
-    figuresOf(row.engines.get('flink')),
+    figuresOf(ours?.figures),
+    figuresOf(row.engines.get('flink')?.figures),
+    ratiosOf(ours?.figureRatiosToFlink),
     othersOf(row),
-    target === undefined ? '' : `${target.text}: ${target.met ? 'met' : 'missed'}`,
+    targetOf(ours),
     origin(row),
   ];
 }
 
-function figuresOf(measurement: Measurement | undefined): string {
-  return Object.entries(measurement?.figures ?? {})
+function targetOf(measurement: Measurement | undefined): string {
+  const target = measurement?.target;
+  return target === undefined ? '' : `${target.text}: ${target.met ? 'met' : 'missed'}`;
+}
+
+function figuresOf(figures: Measurement['figures'] = {}): string {
+  return Object.entries(figures)
     .map(([name, value]) => `${name} ${figure(name, value)}`)
+    .join('; ');
+}
+
+function ratiosOf(ratios: Measurement['figureRatiosToFlink'] = {}): string {
+  return Object.entries(ratios)
+    .map(([name, value]) => `${name} ${ratio(value)}`)
     .join('; ');
 }
 

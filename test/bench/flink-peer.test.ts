@@ -1,7 +1,14 @@
 import test from 'ava';
 import { readFileSync } from 'node:fs';
 import { flinkVersionIn, javaVersionIn } from '../../bench/flink-build.js';
-import { FLINK_JOBS } from '../../bench/flink-jobs.js';
+import { flinkConfiguration } from '../../bench/flink-configuration.js';
+import {
+  FLINK_CHECKPOINT,
+  FLINK_JOBS,
+  FLINK_LATENCY,
+  FLINK_PASSTHROUGH,
+  FLINK_RECOVERY,
+} from '../../bench/flink-jobs.js';
 import { gcPausesIn } from '../../bench/gc-log.js';
 
 test('pauses are read from a log of Java’s collector, what ran beside the job is not', (t) => {
@@ -31,5 +38,24 @@ test('Flink’s version is the one in the peer’s pom', (t) => {
 test('the peer has a job for every benchmark that it is to be measured in', (t) => {
   const door = readFileSync('bench/peers/flink/src/main/java/millrace/bench/PeerJob.java', 'utf8');
   const jobs = [...door.matchAll(/case "([a-z0-9-]+)" ->/g)].map((match) => match[1]);
-  t.deepEqual([...new Set([...FLINK_JOBS.values()].map(({ job }) => job))].sort(), jobs.sort());
+  const asked = [...FLINK_JOBS.values(), FLINK_PASSTHROUGH, FLINK_LATENCY, FLINK_RECOVERY];
+  const names = [...asked, FLINK_CHECKPOINT].map(({ job }) => job);
+  t.deepEqual([...new Set(names)].sort(), jobs.sort());
+});
+
+test('the peer keeps its defaults unless a benchmark says otherwise', (t) => {
+  const ports = { rest: 1, rpc: 2 };
+  const plain = flinkConfiguration({ slots: 2 }, '/folder', ports);
+  t.regex(plain, /^taskmanager.numberOfTaskSlots: 2$/m);
+  t.regex(plain, /^state.backend.type: hashmap$/m);
+  t.regex(plain, /^restart-strategy.type: none$/m);
+  t.notRegex(plain, /buffer-timeout/);
+  const told = flinkConfiguration(
+    { slots: 1, stateBackend: 'rocksdb', bufferTimeoutMs: 1, restarts: true },
+    '/folder',
+    ports,
+  );
+  t.regex(told, /^state.backend.type: rocksdb$/m);
+  t.regex(told, /^execution.buffer-timeout.interval: 1 ms$/m);
+  t.notRegex(told, /restart-strategy/);
 });

@@ -74,7 +74,12 @@ test('the tables show both engines, figures and whether a target was met', (t) =
   const rows = chooseRows(
     [
       taken(1, [
-        measured({ ratioToFlink: 1.5, ratioToFlinkPerCpu: 1.25, ratioToRaw: 0.5 }),
+        measured({
+          ratioToFlink: 1.5,
+          ratioToFlinkPerCpu: 1.25,
+          ratioToRaw: 0.5,
+          target: { text: "at least 1.2 of Flink's rate", met: true, ratioToFlinkMin: 1.2 },
+        }),
         measured({ engine: 'flink', recordsPerSecond: 1_333_333, foreignCores: 0.04 }),
         {
           benchmark: 'latency',
@@ -83,6 +88,7 @@ test('the tables show both engines, figures and whether a target was met', (t) =
           foreignCores: 0,
           noisy: false,
           figures: { p99Ms: 2.345, ratePerSecond: 10_000, stateBytes: 5e6 },
+          figureRatiosToFlink: { p99Ms: 0.0244 },
           target: { text: 'p99 below 2 ms', met: false },
         },
         {
@@ -100,13 +106,13 @@ test('the tables show both engines, figures and whether a target was met', (t) =
   t.is(
     tablesOf(rows),
     [
-      "| benchmark | topology | records/s (per CPU second) | Flink | of Flink (per CPU) | of raw (per CPU) | memory, Flink’s | others' cores | commit |",
-      '| --- | --- | --- | --- | --- | --- | --- | --- | --- |',
-      '| window | 2x1 | 2.00 M (1.00 M) | 1.33 M (1.00 M) | 1.50 (1.25) | 0.50 | 400 MB, 400 MB | 0.04 | commit1, 2030-01-01 |',
+      "| benchmark | topology | records/s (per CPU second) | Flink | of Flink (per CPU) | must reach | of raw (per CPU) | memory, Flink’s | others' cores | commit |",
+      '| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |',
+      "| window | 2x1 | 2.00 M (1.00 M) | 1.33 M (1.00 M) | 1.50 (1.25) | at least 1.2 of Flink's rate: met | 0.50 | 400 MB, 400 MB | 0.04 | commit1, 2030-01-01 |",
       '',
-      "| benchmark | topology | figures | Flink | others' cores | target | commit |",
-      '| --- | --- | --- | --- | --- | --- | --- |',
-      '| latency | 1x2 | p99Ms 2.35; ratePerSecond 10000; stateBytes 5 MB | p99Ms 96 | 0.00 | p99 below 2 ms: missed | commit1, 2030-01-01 |',
+      "| benchmark | topology | figures | Flink | of Flink | others' cores | must reach | commit |",
+      '| --- | --- | --- | --- | --- | --- | --- | --- |',
+      '| latency | 1x2 | p99Ms 2.35; ratePerSecond 10000; stateBytes 5 MB | p99Ms 96 | p99Ms 0.02 | 0.00 | p99 below 2 ms: missed | commit1, 2030-01-01 |',
       '',
     ].join('\n'),
   );
@@ -128,6 +134,32 @@ test('plots are SVG with a facet for each benchmark that has a rate', async (t) 
     t.regex(svg, />window</);
     t.regex(svg, />state</);
   }
+});
+
+test('times and sizes beside the peer have a plot of their own, with what must be reached', async (t) => {
+  const row = { benchmark: 'recovery', foreignCores: 0, noisy: false, topology: '2x1' } as const;
+  const plots = await plotsOf(
+    chooseRows(
+      [
+        taken(1, [
+          {
+            ...row,
+            engine: 'millrace',
+            figures: { firstRecordMs: 400, otherMs: 1 },
+            figureRatiosToFlink: { firstRecordMs: 0.02 },
+            target: { text: '', met: true, figuresMax: { firstRecordMs: 2000 } },
+          },
+          { ...row, engine: 'flink', figures: { firstRecordMs: 20_000 } },
+        ]),
+      ],
+      [],
+    ),
+  );
+  t.deepEqual([...plots.keys()], ['times-and-sizes.svg']);
+  const svg = plots.get('times-and-sizes.svg') ?? '';
+  t.regex(svg, />recovery firstRecordMs</);
+  t.regex(svg, /bound: 2000/);
+  t.notRegex(svg, /otherMs/);
 });
 
 test('the report replaces what stood between its marks, and nothing else', (t) => {

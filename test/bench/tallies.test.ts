@@ -3,7 +3,7 @@ import { appendFileSync } from 'node:fs';
 import path from 'node:path';
 import { noteProgress } from '../../bench/jobs/nexmark/progress.js';
 import { machineMs } from '../../bench/jobs/tally-sink.js';
-import { countAt, progressAt, rateBetween } from '../../bench/tallies.js';
+import { allTraced, countAt, progressAt, rateBetween } from '../../bench/tallies.js';
 import { temporaryFolder } from '../temporary-folder.js';
 
 test('what was taken by a time is what the trace said last before it', (t) => {
@@ -17,17 +17,28 @@ test('what was taken by a time is what the trace said last before it', (t) => {
   );
 });
 
-test('a rate counts the whole of the window, bursts and silence alike, over all sinks', async (t) => {
+test('what comes in a burst counts for the time before it, over all sinks', async (t) => {
   const folder = await temporaryFolder(t);
-  appendFileSync(path.join(folder, 'trace-tally-0-1'), '500.0 1000\n2000.0 4000\n2050.0 5000\n');
-  appendFileSync(path.join(folder, 'trace-tally-1-1'), '900.0 0\n1500.0 500\n1900.0 2');
-  t.is(await rateBetween(folder, 1000, 3000), (4000 + 500) / 2);
+  appendFileSync(path.join(folder, 'trace-tally-0-1'), '500.0 1000\n1500.0 3000\n3500.0 5000\n');
+  appendFileSync(path.join(folder, 'trace-tally-1-1'), '1000.0 10\n3000.0 20\n4000.0 20\n5000.0 2');
+  // The first sink stood at 2000, then at 4500.
+  t.is(await rateBetween(folder, 1000, 3000), (4500 - 2000 + 10) / 2);
+  await t.notThrowsAsync(allTraced(folder, 2));
 });
 
-test('a sink that took nothing in the window is told of', async (t) => {
+test('a sink that took nothing before the window is told of', async (t) => {
   const folder = await temporaryFolder(t);
-  appendFileSync(path.join(folder, 'trace-tally-0-1'), '500.0 1000\n');
-  await t.throwsAsync(rateBetween(folder, 1000, 3000), { message: /took nothing/ });
+  appendFileSync(path.join(folder, 'trace-tally-0-1'), '1500.0 1000\n2500.0 2000\n');
+  await t.throwsAsync(rateBetween(folder, 1000, 2000), { message: /took nothing/ });
+});
+
+test('a rate waits for the word that comes after the window', async (t) => {
+  const folder = await temporaryFolder(t);
+  const file = path.join(folder, 'trace-tally-0-1');
+  appendFileSync(file, '1000.0 0\n2000.0 500\n');
+  const rate = rateBetween(folder, 1000, 3000);
+  appendFileSync(file, '6000.0 2500\n');
+  t.is(await rate, 500);
 });
 
 test('progress is that of all splits, by what they said last', async (t) => {

@@ -30,6 +30,7 @@ test('beside a peer its rate is the target, alone the benchmark’s own', (t) =>
   t.deepEqual(withTarget(withRatios(ours, flink), 5_000_000).target, {
     text: "at least 1.2 of Flink's rate",
     met: true,
+    ratioToFlinkMin: 1.2,
   });
   t.false(withTarget(withRatios({ ...ours, recordsPerSecond: 1 }, flink), undefined).target?.met);
   t.deepEqual(withTarget(ours, 5_000_000).target, {

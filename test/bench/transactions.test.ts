@@ -33,3 +33,13 @@ test('every field of a transaction counts in its fingerprint', (t) => {
     t.not(fingerprint({ ...record, ...change }), fingerprint(record), JSON.stringify(change));
   }
 });
+
+test('users that are favoured are those that the peer, too, was seen to favour', (t) => {
+  const zipf = transactionsOf({ users: 1_000_000, draw: 'zipf', recordsPerMs: 1 });
+  t.deepEqual(
+    INDICES.map((index) => zipf(index).user_id),
+    ['2003', '198297', '8012', '745574', '458669', '193580'].map(
+      (user) => `user-${user.padStart(7, '0')}`,
+    ),
+  );
+});

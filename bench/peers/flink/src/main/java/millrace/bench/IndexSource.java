@@ -1,8 +1,12 @@
 package millrace.bench;
 
 import java.io.Serializable;
+import java.nio.ByteBuffer;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
 import org.apache.flink.api.connector.source.Boundedness;
 import org.apache.flink.api.connector.source.ReaderOutput;
 import org.apache.flink.api.connector.source.Source;
@@ -14,8 +18,9 @@ import org.apache.flink.core.io.InputStatus;
 import org.apache.flink.core.io.SimpleVersionedSerializer;
 
 /**
- * A source that makes record i from i: one record a poll, no rate limiter, one split for each subtask. A split's indices ascend, so event time that ascends with the index needs no more
- * than the source's own watermark.
+ * A source that makes record i from i: one record a poll, one split for each subtask, as fast as it goes unless a
+ * rate is given. A split's indices ascend, so event time that ascends with the index needs no more than the source's
+ * own watermark. What the enumerator remembers is which subtasks have their split, a bit for each.
  */
 public final class IndexSource<T> implements Source<T, IndexSplit, Integer> {
   private static final long serialVersionUID = 1;
@@ -27,16 +32,27 @@ public final class IndexSource<T> implements Source<T, IndexSplit, Integer> {
 
   private final Generator<T> generator;
   private final long count;
+  private final double nanosPerRecord;
+
+  private IndexSource(Generator<T> generator, long count, double nanosPerRecord) {
+    this.generator = generator;
+    this.count = count;
+    this.nanosPerRecord = nanosPerRecord;
+  }
 
   /** Without end. */
-  public IndexSource(Generator<T> generator) {
-    this(generator, Long.MAX_VALUE);
+  public static <T> IndexSource<T> endless(Generator<T> generator) {
+    return new IndexSource<>(generator, Long.MAX_VALUE, 0);
   }
 
   /** Indices below `count`. */
-  public IndexSource(Generator<T> generator, long count) {
-    this.generator = generator;
-    this.count = count;
+  public static <T> IndexSource<T> bounded(Generator<T> generator, long count) {
+    return new IndexSource<>(generator, count, 0);
+  }
+
+  /** Without end; over all subtasks, so many records a second and none before it is due. */
+  public static <T> IndexSource<T> paced(Generator<T> generator, double ratePerSecond) {
+    return new IndexSource<>(generator, Long.MAX_VALUE, 1e9 / ratePerSecond);
   }
 
   @Override
@@ -47,14 +63,13 @@ public final class IndexSource<T> implements Source<T, IndexSplit, Integer> {
   @Override
   public SplitEnumerator<IndexSplit, Integer> createEnumerator(
       SplitEnumeratorContext<IndexSplit> context) {
-    return new Enumerator(context);
+    return new Enumerator(context, 0);
   }
 
-  /** A measured job is never restored: a restart voids its row. */
   @Override
   public SplitEnumerator<IndexSplit, Integer> restoreEnumerator(
       SplitEnumeratorContext<IndexSplit> context, Integer checkpoint) {
-    throw new UnsupportedOperationException("a measured job starts at index 0");
+    return new Enumerator(context, checkpoint);
   }
 
   @Override
@@ -64,19 +79,21 @@ public final class IndexSource<T> implements Source<T, IndexSplit, Integer> {
 
   @Override
   public SimpleVersionedSerializer<Integer> getEnumeratorCheckpointSerializer() {
-    return new NothingSerializer();
+    return new BitsSerializer();
   }
 
   @Override
   public SourceReader<T, IndexSplit> createReader(SourceReaderContext context) {
-    return new Reader<>(generator, count);
+    return new Reader<>(generator, count, nanosPerRecord);
   }
 
   private static final class Enumerator implements SplitEnumerator<IndexSplit, Integer> {
     private final SplitEnumeratorContext<IndexSplit> context;
+    private int assigned;
 
-    Enumerator(SplitEnumeratorContext<IndexSplit> context) {
+    Enumerator(SplitEnumeratorContext<IndexSplit> context, int assigned) {
       this.context = context;
+      this.assigned = assigned;
     }
 
     @Override
@@ -84,6 +101,8 @@ public final class IndexSource<T> implements Source<T, IndexSplit, Integer> {
 
     @Override
     public void addReader(int subtask) {
+      if ((assigned & 1 << subtask) != 0) return;
+      assigned |= 1 << subtask;
       context.assignSplit(
           new IndexSplit(subtask, context.currentParallelism(), subtask), subtask);
     }
@@ -91,14 +110,16 @@ public final class IndexSource<T> implements Source<T, IndexSplit, Integer> {
     @Override
     public void handleSplitRequest(int subtask, String host) {}
 
+    /** A split that no checkpoint held is given anew to the subtask that follows; one that some held is restored. */
     @Override
     public void addSplitsBack(List<IndexSplit> splits, int subtask) {
-      throw new UnsupportedOperationException("a measured job is not restarted");
+      if (splits.isEmpty()) return;
+      assigned &= ~(1 << subtask);
     }
 
     @Override
     public Integer snapshotState(long checkpointId) {
-      return 0;
+      return assigned;
     }
 
     @Override
@@ -108,14 +129,20 @@ public final class IndexSource<T> implements Source<T, IndexSplit, Integer> {
   private static final class Reader<T> implements SourceReader<T, IndexSplit> {
     private final Generator<T> generator;
     private final long count;
-    private final CompletableFuture<Void> assigned = new CompletableFuture<>();
+    private final double nanosPerRecord;
+    private final ScheduledExecutorService timer;
+    private CompletableFuture<Void> available = new CompletableFuture<>();
     private IndexSplit split;
     private long next;
     private int stride;
+    private long originIndex;
+    private long originNanos;
 
-    Reader(Generator<T> generator, long count) {
+    Reader(Generator<T> generator, long count, double nanosPerRecord) {
       this.generator = generator;
       this.count = count;
+      this.nanosPerRecord = nanosPerRecord;
+      this.timer = nanosPerRecord == 0 ? null : Executors.newSingleThreadScheduledExecutor();
     }
 
     @Override
@@ -125,6 +152,7 @@ public final class IndexSource<T> implements Source<T, IndexSplit, Integer> {
     public InputStatus pollNext(ReaderOutput<T> output) {
       if (split == null) return InputStatus.NOTHING_AVAILABLE;
       if (next >= count) return InputStatus.END_OF_INPUT;
+      if (timer != null && !isDue()) return InputStatus.NOTHING_AVAILABLE;
       T record = generator.make(next);
       next += stride;
       output.collect(record);
@@ -136,9 +164,20 @@ public final class IndexSource<T> implements Source<T, IndexSplit, Integer> {
       return split == null ? List.of() : List.of(new IndexSplit(split.ordinal(), stride, next));
     }
 
+    /** Whether the next record is due; if not, the reader becomes available when it is. */
+    private boolean isDue() {
+      long dueNanos = originNanos + Math.round((next - originIndex) * nanosPerRecord);
+      long leftNanos = dueNanos - System.nanoTime();
+      if (leftNanos <= 0) return true;
+      CompletableFuture<Void> due = new CompletableFuture<>();
+      available = due;
+      timer.schedule(() -> due.complete(null), leftNanos, TimeUnit.NANOSECONDS);
+      return false;
+    }
+
     @Override
     public CompletableFuture<Void> isAvailable() {
-      return assigned;
+      return available;
     }
 
     @Override
@@ -146,31 +185,35 @@ public final class IndexSource<T> implements Source<T, IndexSplit, Integer> {
       split = splits.get(0);
       next = split.next();
       stride = split.stride();
-      assigned.complete(null);
+      // The same for splits that stand level, so that their records alternate.
+      originIndex = next - split.ordinal();
+      originNanos = System.nanoTime();
+      available.complete(null);
     }
 
     @Override
     public void notifyNoMoreSplits() {}
 
     @Override
-    public void close() {}
+    public void close() {
+      if (timer != null) timer.shutdownNow();
+    }
   }
 
-  /** The enumerator has nothing to remember. */
-  private static final class NothingSerializer implements SimpleVersionedSerializer<Integer> {
+  private static final class BitsSerializer implements SimpleVersionedSerializer<Integer> {
     @Override
     public int getVersion() {
       return 1;
     }
 
     @Override
-    public byte[] serialize(Integer nothing) {
-      return new byte[0];
+    public byte[] serialize(Integer bits) {
+      return ByteBuffer.allocate(4).putInt(bits).array();
     }
 
     @Override
     public Integer deserialize(int version, byte[] bytes) {
-      return 0;
+      return ByteBuffer.wrap(bytes).getInt();
     }
   }
 }

@@ -6,8 +6,9 @@ import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 
 /**
- * The door of the jar: `PeerJob JOB FOLDER CHECKPOINT_INTERVAL_MS [EVENTS]`. Everything that a user of Flink
- * would leave alone is left alone; what is set comes from the cluster's configuration.
+ * The door of the jar: `PeerJob JOB FOLDER CHECKPOINT_INTERVAL_MS [NUMBER...]`, with the numbers that the job
+ * asks for. Everything that a user of Flink would leave alone is left alone; what is set comes from the cluster's
+ * configuration.
  */
 public final class PeerJob {
   private PeerJob() {}
@@ -33,6 +34,23 @@ public final class PeerJob {
               transactions(
                   env, new Transactions(RollingJob.USERS, 1, Transactions.Draw.UNIFORM), none),
               folder);
+      case "state-zipf" ->
+          RollingJob.build(
+              transactions(
+                  env, new Transactions(RollingJob.USERS, 1, Transactions.Draw.ZIPF), none),
+              folder);
+      case "checkpoint" ->
+          RollingJob.build(
+              env.fromSource(
+                  IndexSource.paced(
+                      new HotTransactions(Long.parseLong(args[3])), Double.parseDouble(args[4])),
+                  none,
+                  "transactions",
+                  TypeInformation.of(Transaction.class)),
+              folder);
+      case "latency" ->
+          LatencyJob.build(
+              env, folder, Double.parseDouble(args[3]), Double.parseDouble(args[4]));
       case "window" ->
           WindowJob.build(
               transactions(
@@ -59,13 +77,13 @@ public final class PeerJob {
       IndexSource.Generator<Transaction> made,
       WatermarkStrategy<Transaction> watermarks) {
     return env.fromSource(
-        new IndexSource<>(made), watermarks, "transactions", TypeInformation.of(Transaction.class));
+        IndexSource.endless(made), watermarks, "transactions", TypeInformation.of(Transaction.class));
   }
 
   private static DataStream<NexmarkEvent> events(
       StreamExecutionEnvironment env, String folder, String count) {
     return env.fromSource(
-        new IndexSource<>(new NexmarkEvents(folder), Long.parseLong(count)),
+        IndexSource.bounded(new NexmarkEvents(folder), Long.parseLong(count)),
         WatermarkStrategy.<NexmarkEvent>forMonotonousTimestamps()
             .withTimestampAssigner((event, given) -> event.dateTime()),
         "events",

@@ -73,7 +73,8 @@ public final class TallySink<T> implements Sink<T>, SupportsCommitter<TallySink.
       this.tally = tally;
       this.weight = weight;
       this.trace = Path.of(folder, "trace-tally-" + subtask + "-" + attempt);
-      this.name = "tally-tally-" + subtask + "-";
+      // Epochs are counted anew in each attempt.
+      this.name = "tally-tally-" + subtask + "-" + attempt + "-";
     }
 
     @Override

@@ -24,17 +24,22 @@ public final class Transactions implements IndexSource.Generator<Transaction> {
   private static final String[] PLACES =
       table(1021, i -> fixed(48 + i / 997.0) + "," + fixed(11 + i / 883.0));
 
+  /** 1 / (1 - exponent), of an exponent of 0.99. */
+  private static final int ZIPF_POWER = 100;
+
   private final int users;
   private final int recordsPerMs;
   private final Draw draw;
   private transient String[] userIds;
   private transient long idBlock;
   private transient String idHead;
+  private transient double zipfWidth;
 
   /** How records choose their users. */
   public enum Draw {
     CYCLE,
-    UNIFORM
+    UNIFORM,
+    ZIPF
   }
 
   public Transactions(int users, int recordsPerMs) {
@@ -52,6 +57,7 @@ public final class Transactions implements IndexSource.Generator<Transaction> {
     if (userIds == null) {
       userIds = table(users, i -> String.format("user-%07d", i));
       idBlock = -1;
+      zipfWidth = Math.round((Math.pow(users, 1.0 / ZIPF_POWER) - 1) * 1e9) / 1e9;
     }
     Transaction made = new Transaction();
     made.transactionId = transactionId(index);
@@ -64,11 +70,29 @@ public final class Transactions implements IndexSource.Generator<Transaction> {
     return made;
   }
 
+  /** @param user below `users`; a record must have been made before */
+  String userId(int user) {
+    return userIds[user];
+  }
+
   private int userOf(long index) {
     return switch (draw) {
       case CYCLE -> (int) ((index % users) * STRIDE % users);
       case UNIFORM -> Integer.remainderUnsigned(scattered((int) index), users);
+      case ZIPF -> {
+        double share = Integer.toUnsignedLong(scattered((int) index)) / 4294967296.0;
+        long rank = (long) hundredthPower(1 + share * zipfWidth);
+        yield (int) (Math.min(users, rank) * STRIDE % users);
+      }
     };
+  }
+
+  /** By products alone, in the order of the other side: a library's power may differ in its last bit. */
+  private static double hundredthPower(double x) {
+    double x4 = x * x * (x * x);
+    double x16 = x4 * x4 * (x4 * x4);
+    double x32 = x16 * x16;
+    return x32 * x32 * x32 * x4;
   }
 
   /** 32 bits that look random, one number for each index. */
