@@ -6,7 +6,8 @@
 import path from 'node:path';
 import type { BuiltJob } from '../../api/job.js';
 import type { Clock } from '../../core/clock.js';
-import { channelTable, type JobGraph } from '../../core/job-graph.js';
+import { ChannelTable } from '../../core/channel-table.js';
+import type { JobGraph } from '../../core/job-graph.js';
 import type { Buffer as ChannelBuffer } from '../network/buffer.js';
 import { memoryRuns } from '../state/memory-runs.js';
 import { MemoryStateBackend } from '../state/memory-state-backend.js';
@@ -39,7 +40,7 @@ export class LocalSlots {
       vertices.reduce((sum, vertex) => sum + vertex.parallelism, 0),
     );
     const { jobId, graph, transformations, clock, moduleFolder, defer } = options;
-    const channels = channelTable(graph);
+    const channels = new ChannelTable(graph);
     const slots: TaskSlot[] = [];
     const common = {
       jobId,
@@ -52,9 +53,9 @@ export class LocalSlots {
       reports: this.#progress,
       exchange: {
         send: (channel: number, buffer: ChannelBuffer) =>
-          slots[channels[channel]?.toSubtask ?? 0]?.onBuffer(channel, buffer),
+          slots[channels.endsOf(channel)?.toSubtask ?? 0]?.onBuffer(channel, buffer),
         returnCredits: (channel: number, count: number) =>
-          slots[channels[channel]?.fromSubtask ?? 0]?.onCredits(channel, count),
+          slots[channels.endsOf(channel)?.fromSubtask ?? 0]?.onCredits(channel, count),
         flush: () => undefined,
       },
       scoring: new InThreadScoring(),
