@@ -6,13 +6,11 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { createJobGraph } from '../core/job-graph.js';
-import { systemClock } from '../process/system-clock.js';
 import { LocalSlots } from '../worker/local/local-slots.js';
-import job, { arrived, scaleTransaction } from './jobs/scale.js';
+import job, { arrived, recordClock, scaleTransaction } from './jobs/scale.js';
 import { PrefixTally } from './jobs/prefix-tally.js';
 import { withFee, withTax } from './jobs/transactions.js';
 import { MirroredSubtask } from './mirrored-subtask.js';
-import { slowedClock } from './slowed-clock.js';
 
 export interface SimulatedScale {
   /** CPU to build and open the tasks. */
@@ -54,13 +52,12 @@ async function cpuMicrosOf(work: () => Promise<void>): Promise<number> {
 function simulate(mode: string, subtasks: number, records: number): Simulated {
   const params = { records: String(records), splits: String(subtasks) };
   const built = job.build(params);
-  if (mode === 'one') return new MirroredSubtask(built, subtasks, systemClock);
+  if (mode === 'one') return new MirroredSubtask(built, subtasks, recordClock);
   return new LocalSlots({
     jobId: job.name,
     graph: createJobGraph(built.graph, subtasks),
     transformations: built.transformations,
-    // Each slot has a share of the thread, and should meet as many records between two ticks as if it had all.
-    clock: slowedClock(systemClock, subtasks),
+    clock: recordClock,
     moduleFolder: '.',
     defer: setImmediate,
   });
@@ -87,6 +84,7 @@ async function run(
 ): Promise<SimulatedScale> {
   const present = mode === 'one' ? 1 : subtasks;
   const stride = subtasks / present;
+  recordClock.restart(present);
   const simulated = simulate(mode, subtasks, records * stride);
   const setUpMicros = await cpuMicrosOf(() => simulated.start());
   const drainMicros = await cpuMicrosOf(() => simulated.drained());

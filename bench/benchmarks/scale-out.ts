@@ -35,11 +35,11 @@ const SIMULATIONS: readonly Simulation[] = [
   { mode: 'one', subtasks: 8, records: 2_000_000, checkpoints: 200 },
   { mode: 'one', subtasks: 64, records: 2_000_000, checkpoints: 200 },
   { mode: 'one', subtasks: 512, records: 2_000_000, checkpoints: 50 },
-  { mode: 'all', subtasks: 1, records: 1_000_000, checkpoints: 50 },
-  { mode: 'all', subtasks: 8, records: 1_000_000, checkpoints: 20 },
-  { mode: 'all', subtasks: 64, records: 1_000_000, checkpoints: 5 },
-  // 262,144 channels: four records for each.
-  { mode: 'all', subtasks: 512, records: 1_000_000, checkpoints: 2 },
+  { mode: 'all', subtasks: 1, records: 262_144, checkpoints: 50 },
+  { mode: 'all', subtasks: 8, records: 262_144, checkpoints: 20 },
+  { mode: 'all', subtasks: 64, records: 262_144, checkpoints: 5 },
+  // One record for each of 262,144 channels.
+  { mode: 'all', subtasks: 512, records: 262_144, checkpoints: 1 },
 ];
 
 async function measure(topology: string, options: RunOptions): Promise<Measurement> {

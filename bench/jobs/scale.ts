@@ -4,6 +4,7 @@
  */
 import { boundedOutOfOrderness, job, param, t, type Sink } from 'millrace';
 import { generatorSource } from 'millrace/generator';
+import { RecordClock } from '../record-clock.js';
 import { PrefixTally } from './prefix-tally.js';
 import { Transaction, transactionsOf, USERS, withFee, withTax } from './transactions.js';
 
@@ -11,6 +12,9 @@ import { Transaction, transactionsOf, USERS, withFee, withTax } from './transact
 const MAX_PARALLELISM = 1024;
 
 export const scaleTransaction = transactionsOf({ users: USERS, recordsPerMs: 1 });
+
+/** Goes with the source of this thread. */
+export const recordClock = new RecordClock();
 
 /** Of all sinks of this thread, since the last cut. */
 export const arrived = new PrefixTally();
@@ -49,7 +53,10 @@ export default job(
         'transactions',
         generatorSource({
           schema: Transaction,
-          generate: scaleTransaction,
+          generate: (index) => {
+            recordClock.tick();
+            return scaleTransaction(index);
+          },
           count: records,
           splits,
         }),
