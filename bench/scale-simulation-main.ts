@@ -98,7 +98,9 @@ async function run(
   return {
     setUpMs: setUpMicros / 1000,
     cpuMicrosPerRecord: drainMicros / count,
-    recordsPerChunk: chunks === undefined || chunks === 0 ? 0 : count / chunks,
+    // Of each N records one stays in its slot.
+    recordsPerChunk:
+      chunks === undefined || chunks === 0 ? 0 : (count * (1 - 1 / subtasks)) / chunks,
     barrierCpuMicrosPerSubtask: barrierMicros / checkpoints / present,
     barrierCpuMicrosPerChannel: barrierMicros / checkpoints / present / subtasks,
     records: count,
