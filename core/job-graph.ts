@@ -166,25 +166,3 @@ export function channelOf(
 ): number {
   return edge.firstChannel + fromSubtask * toParallelism + toSubtask;
 }
-
-export interface ChannelEnds {
-  readonly edge: JobEdge;
-  readonly fromSubtask: number;
-  readonly toSubtask: number;
-}
-
-/** The two subtasks of every channel of the job, by channel number; undefined where a forward edge has none. */
-export function channelTable(graph: JobGraph): readonly (ChannelEnds | undefined)[] {
-  const table = new Array<ChannelEnds | undefined>(graph.channelCount);
-  for (const edge of graph.edges) {
-    const from = vertexOf(graph, edge.fromVertex).parallelism;
-    const to = vertexOf(graph, edge.toVertex).parallelism;
-    for (let fromSubtask = 0; fromSubtask < from; fromSubtask++) {
-      for (let toSubtask = 0; toSubtask < to; toSubtask++) {
-        if (!isConnected(edge, fromSubtask, toSubtask)) continue;
-        table[channelOf(edge, to, fromSubtask, toSubtask)] = { edge, fromSubtask, toSubtask };
-      }
-    }
-  }
-  return table;
-}

@@ -1,11 +1,8 @@
 /**
- * What a record costs as slots are added: the keyed exchange on one, two and four slots of a cluster,
- * and Nexmark q17 on up to 64 subtasks that share one thread.
+ * What a record and a barrier cost as slots are added: the keyed exchange on one, two and four slots of a
+ * cluster, and simulated with up to 512 subtasks.
  */
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { BenchCluster } from '../bench-cluster.js';
@@ -25,8 +22,25 @@ import { others, runCourse, shapeOf } from './throughput.js';
 const SHAPES = ['1x1', '1x2', '2x1', '2x2'];
 
 const SIMULATION_MAIN = fileURLToPath(new URL('../scale-simulation-main.js', import.meta.url));
-const SIMULATED_SUBTASKS = [1, 8, 64];
-const SIMULATED_EVENTS = 200_000;
+
+interface Simulation {
+  readonly mode: 'one' | 'all';
+  readonly subtasks: number;
+  readonly records: number;
+  readonly checkpoints: number;
+}
+
+const SIMULATIONS: readonly Simulation[] = [
+  { mode: 'one', subtasks: 1, records: 2_000_000, checkpoints: 200 },
+  { mode: 'one', subtasks: 8, records: 2_000_000, checkpoints: 200 },
+  { mode: 'one', subtasks: 64, records: 2_000_000, checkpoints: 200 },
+  { mode: 'one', subtasks: 512, records: 2_000_000, checkpoints: 50 },
+  { mode: 'all', subtasks: 1, records: 262_144, checkpoints: 50 },
+  { mode: 'all', subtasks: 8, records: 262_144, checkpoints: 20 },
+  { mode: 'all', subtasks: 64, records: 262_144, checkpoints: 5 },
+  // One record for each of 262,144 channels.
+  { mode: 'all', subtasks: 512, records: 262_144, checkpoints: 1 },
+];
 
 async function measure(topology: string, options: RunOptions): Promise<Measurement> {
   const shape = shapeOf(topology);
@@ -54,48 +68,38 @@ async function measure(topology: string, options: RunOptions): Promise<Measureme
   });
 }
 
-/** All in one thread; 64 subtasks have 4,096 channels between two operators. */
-async function simulate({ note }: RunOptions): Promise<Measurement> {
-  const folder = await mkdtemp(path.join(tmpdir(), 'millrace-bench-'));
+/** A process of its own for each: its memory is what is reported, and its compilers have met nothing else. */
+async function simulate(simulation: Simulation, { note }: RunOptions): Promise<Measurement> {
+  const { mode, subtasks, records, checkpoints } = simulation;
+  const topology = mode === 'one' ? `one of ${subtasks}` : `all ${subtasks}, one thread`;
+  note(`scale-out: ${topology}`);
   const { NODE_OPTIONS: _, ...env } = process.env;
-  const figures: Record<string, number> = {};
   const before = readLoad([]);
-  let cpuSeconds = 0;
-  try {
-    for (const subtasks of SIMULATED_SUBTASKS) {
-      note(`scale-out: ${subtasks} subtasks in one thread`);
-      const args = [SIMULATION_MAIN, String(subtasks), String(SIMULATED_EVENTS), folder];
-      const { stdout } = await promisify(execFile)(process.execPath, args, { env });
-      const { cpuMicrosPerRecord, emptyRunCpuMs, processCpuSeconds } = JSON.parse(
-        stdout,
-      ) as SimulatedScale;
-      figures[`cpuMicrosPerRecord${subtasks}`] = cpuMicrosPerRecord;
-      figures[`emptyRunCpuMs${subtasks}`] = emptyRunCpuMs;
-      cpuSeconds += processCpuSeconds;
-    }
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
-  const after = readLoad([]);
-  const load = otherLoad(before, { ...after, cpuSeconds });
+  const args = [SIMULATION_MAIN, mode, subtasks, records, checkpoints].map(String);
+  const { stdout } = await promisify(execFile)(process.execPath, args, { env });
+  const { processCpuSeconds, rssBytesMax, ...figures } = JSON.parse(stdout) as SimulatedScale;
+  const load = otherLoad(before, { ...readLoad([]), cpuSeconds: processCpuSeconds });
   return {
     benchmark: 'scale-out',
-    topology: 'simulated',
+    topology,
     engine: 'millrace',
-    cpuSeconds,
+    cpuSeconds: processCpuSeconds,
+    rssBytesMax,
+    records: figures.records,
     ...others({ ...load, noisy: load.foreignCores > FOREIGN_CORES_MAX }),
-    figures,
+    figures: { subtasks, ...figures },
   };
 }
 
 export const scaleOut: Benchmark = {
   name: 'scale-out',
-  description: 'cost of a record on 1, 2 and 4 slots, and simulated on 64 subtasks',
+  description:
+    'cost of a record on 1, 2 and 4 slots; simulated, of a record and a barrier on up to 512 subtasks',
   seconds: 10,
   run: async (options) => {
     const measurements: Measurement[] = [];
     for (const topology of SHAPES) measurements.push(await measure(topology, options));
-    measurements.push(await simulate(options));
+    for (const simulation of SIMULATIONS) measurements.push(await simulate(simulation, options));
     return measurements;
   },
 };

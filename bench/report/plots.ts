@@ -1,4 +1,7 @@
-/** The report's rows as SVG plots, drawn by Vega: a facet for each benchmark or figure, a bar for each engine. */
+/**
+ * The report's rows as SVG plots, drawn by Vega: a facet for each benchmark or figure with a bar for each engine,
+ * and costs by the number of subtasks as lines.
+ */
 import { parse, View } from 'vega';
 import { compile, type TopLevelSpec } from 'vega-lite';
 import type { Engine, Measurement } from '../measurement.js';
@@ -55,16 +58,77 @@ const PLOTS: readonly Plot[] = [
   },
 ];
 
-/** SVG text by file name; a plot without bars is left out. */
+/** What is drawn by the number of subtasks, microseconds of CPU. */
+const COSTS = [
+  { figure: 'cpuMicrosPerRecord', title: 'of a record' },
+  { figure: 'barrierCpuMicrosPerSubtask', title: 'of a barrier, each subtask' },
+  { figure: 'barrierCpuMicrosPerChannel', title: 'of a barrier, each channel' },
+];
+
+interface CostPoint {
+  readonly cost: string;
+  readonly subtasks: number;
+  /** Whether all of the slots were there, or one for all. */
+  readonly slots: string;
+  readonly micros: number;
+}
+
+/** SVG text by file name; a plot of nothing is left out. */
 export async function plotsOf(rows: readonly ResultRow[]): Promise<ReadonlyMap<string, string>> {
   const plots = PLOTS.map((plot) => ({ plot, bars: rows.flatMap(plot.barsOf) }));
-  return new Map(
+  const drawn = new Map(
     await Promise.all(
       plots
         .filter(({ bars }) => bars.length > 0)
         .map(async ({ plot, bars }) => [plot.file, await draw(plot, bars)] as const),
     ),
   );
+  const costs = costPoints(rows);
+  if (costs.length > 0) drawn.set('cost-by-subtasks.svg', await drawCosts(costs));
+  return drawn;
+}
+
+function costPoints(rows: readonly ResultRow[]): readonly CostPoint[] {
+  return rows.flatMap(({ topology, engines }) => {
+    const figures = engines.get('millrace')?.figures;
+    const subtasks = figures?.['subtasks'];
+    if (figures === undefined || subtasks === undefined) return [];
+    const slots = topology.startsWith('one') ? 'one for all' : 'all';
+    return COSTS.flatMap(({ figure, title }): readonly CostPoint[] => {
+      const micros = figures[figure];
+      return micros === undefined ? [] : [{ cost: title, subtasks, slots, micros }];
+    });
+  });
+}
+
+function drawCosts(points: readonly CostPoint[]): Promise<string> {
+  return toSvg({
+    title: 'microseconds of CPU, by number of subtasks',
+    data: { values: points.map((point) => ({ ...point })) },
+    facet: {
+      field: 'cost',
+      type: 'nominal',
+      sort: COSTS.map(({ title }) => title),
+      title: null,
+    },
+    columns: 3,
+    spec: {
+      width: 190,
+      height: 150,
+      mark: { type: 'line', point: true },
+      encoding: {
+        x: {
+          field: 'subtasks',
+          type: 'quantitative',
+          title: null,
+          scale: { type: 'log', base: 2 },
+        },
+        y: { field: 'micros', type: 'quantitative', title: null, scale: { type: 'log' } },
+        color: { field: 'slots', type: 'nominal', scale: { range: COLORS.slice(0, 2) } },
+      },
+    },
+    resolve: { scale: { y: 'independent' } },
+  });
 }
 
 /** In millions; benchmarks without a rate have no bars. */
@@ -137,5 +201,9 @@ function draw({ title }: Plot, bars: readonly Bar[]): Promise<string> {
     },
     resolve: { scale: { x: 'independent', y: 'independent' } },
   };
+  return toSvg(spec);
+}
+
+function toSvg(spec: TopLevelSpec): Promise<string> {
   return new View(parse(compile(spec).spec), { renderer: 'none' }).toSVG();
 }

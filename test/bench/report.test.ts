@@ -162,6 +162,23 @@ test('times and sizes beside the peer have a plot of their own, with what must b
   t.notRegex(svg, /otherMs/);
 });
 
+test('costs by the number of subtasks are drawn where they were simulated', async (t) => {
+  const simulated = (topology: string, subtasks: number): Measurement => ({
+    benchmark: 'scale-out',
+    topology,
+    engine: 'millrace',
+    foreignCores: 0,
+    noisy: false,
+    figures: { subtasks, cpuMicrosPerRecord: 1, barrierCpuMicrosPerChannel: 2 },
+  });
+  const measurements = [simulated('one of 8', 8), simulated('all 8, one thread', 8)];
+  const plots = await plotsOf(chooseRows([taken(1, measurements)], []));
+  const svg = plots.get('cost-by-subtasks.svg') ?? '';
+  for (const text of ['of a record', 'of a barrier, each channel', 'one for all']) {
+    t.true(svg.includes(`>${text}<`), text);
+  }
+});
+
 test('the report replaces what stood between its marks, and nothing else', (t) => {
   const [begin, end] = [
     '<!-- report: written by `npm run bench -- report` -->',

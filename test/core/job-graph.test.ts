@@ -1,7 +1,6 @@
 import test from 'ava';
-import fc from 'fast-check';
 import { isMillraceError } from '../../core/errors.js';
-import { channelTable, createJobGraph, type JobGraph } from '../../core/job-graph.js';
+import { createJobGraph, type JobGraph } from '../../core/job-graph.js';
 import type { StreamGraph, StreamNode } from '../../core/stream-graph.js';
 import { sampleJob } from '../api/sample-job.js';
 import { matchesGolden } from '../golden.js';
@@ -114,20 +113,4 @@ for (const [what, nodes, expected] of [
 
 test('a parallelism beyond maxParallelism is refused', (t) => {
   t.throws(() => createJobGraph(sampleJob.build({}).graph, 129), { message: /outside 1\.\.128/ });
-});
-
-test('property: every channel joins two different ends, and forward edges join equals only', (t) => {
-  fc.assert(
-    fc.property(fc.integer({ min: 1, max: 16 }), (parallelism) => {
-      const graph = createJobGraph(sampleJob.build({}).graph, parallelism);
-      const table = channelTable(graph);
-      const ends = table.flatMap((end) =>
-        end === undefined ? [] : [`${end.edge.index}:${end.fromSubtask}:${end.toSubtask}`],
-      );
-      t.is(new Set(ends).size, ends.length);
-      for (const end of table) {
-        if (end?.edge.partitioning === 'forward') t.is(end.fromSubtask, end.toSubtask);
-      }
-    }),
-  );
 });

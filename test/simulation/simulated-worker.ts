@@ -5,7 +5,8 @@
  */
 import { serializeError, toMillraceError } from '../../core/errors.js';
 import type { Attempt } from '../../core/execution-state.js';
-import { channelTable, createJobGraph } from '../../core/job-graph.js';
+import { ChannelTable } from '../../core/channel-table.js';
+import { createJobGraph } from '../../core/job-graph.js';
 import type { Buffer as ChannelBuffer } from '../../worker/network/buffer.js';
 import { memoryRuns } from '../../worker/state/memory-runs.js';
 import { MemoryStateBackend } from '../../worker/state/memory-state-backend.js';
@@ -227,12 +228,12 @@ export class SimulatedWorker implements Peer {
 
   #exchangeOf(deployment: Deployment, graph: ReturnType<typeof createJobGraph>): SlotExchange {
     const { attempt, slices } = deployment;
-    const channels = channelTable(graph);
+    const channels = new ChannelTable(graph);
     const peer = (slice: number): Peer | undefined =>
       this.#cluster.peer(slices[slice]?.workerId ?? '');
     return {
       send: (channel, buffer) => {
-        const slice = channels[channel]?.toSubtask ?? 0;
+        const slice = channels.endsOf(channel)?.toSubtask ?? 0;
         const to = peer(slice);
         if (to === undefined) return;
         this.#cluster.network.send(`${attempt.attempt} data ${channel}`, to.process, () =>
@@ -240,7 +241,7 @@ export class SimulatedWorker implements Peer {
         );
       },
       returnCredits: (channel, count) => {
-        const slice = channels[channel]?.fromSubtask ?? 0;
+        const slice = channels.endsOf(channel)?.fromSubtask ?? 0;
         const to = peer(slice);
         if (to === undefined) return;
         this.#cluster.network.send(`${attempt.attempt} credits ${channel}`, to.process, () =>

@@ -3,20 +3,14 @@
  * processes: for tests and as the reference that a distributed run is compared with. Bounded jobs only.
  * When all tasks are drained it takes the final checkpoint, so that exactly-once sinks commit.
  */
-import path from 'node:path';
 import type { Job } from '../../api/job.js';
 import type { Clock } from '../../core/clock.js';
 import { MillraceError } from '../../core/errors.js';
-import { channelTable, createJobGraph, type JobGraph } from '../../core/job-graph.js';
-import type { Buffer as ChannelBuffer } from '../network/buffer.js';
-import { memoryRuns } from '../state/memory-runs.js';
-import { MemoryStateBackend } from '../state/memory-state-backend.js';
+import { createJobGraph } from '../../core/job-graph.js';
 import { systemClock } from '../../process/system-clock.js';
 import type { OperatorCounts } from '../task/operator-chain.js';
-import type { TaskReports } from '../task/task-environment.js';
-import { TaskSlot } from '../task/task-slot.js';
-import { InThreadScoring } from './in-thread-scoring.js';
-import { MemoryCheckpointStorage } from './memory-checkpoint-storage.js';
+import type { TaskSlot } from '../task/task-slot.js';
+import { LocalSlots } from './local-slots.js';
 
 export interface RunJobOptions {
   readonly params?: Readonly<Record<string, string>>;
@@ -30,59 +24,6 @@ export interface RunJobOptions {
 export interface RunJobResult {
   /** Counts of every operator, summed over its subtasks. */
   readonly operators: ReadonlyMap<string, Omit<OperatorCounts, 'operator'>>;
-}
-
-const FINAL_CHECKPOINT = 1;
-
-/** Counts what every task has to report before the run may go on. */
-class Progress implements TaskReports {
-  #drained = 0;
-  #acknowledged = 0;
-  #committed = 0;
-  readonly #tasks: number;
-  readonly #on: {
-    readonly drained: () => void;
-    readonly acknowledged: () => void;
-    readonly committed: () => void;
-    readonly failed: (error: MillraceError) => void;
-  };
-
-  constructor(
-    tasks: number,
-    on: {
-      readonly drained: () => void;
-      readonly acknowledged: () => void;
-      readonly committed: () => void;
-      readonly failed: (error: MillraceError) => void;
-    },
-  ) {
-    this.#tasks = tasks;
-    this.#on = on;
-  }
-
-  running(): void {
-    // Nothing waits for it here.
-  }
-
-  drained(): void {
-    if (++this.#drained === this.#tasks) this.#on.drained();
-  }
-
-  acknowledged(): void {
-    if (++this.#acknowledged === this.#tasks) this.#on.acknowledged();
-  }
-
-  committed(): void {
-    if (++this.#committed === this.#tasks) this.#on.committed();
-  }
-
-  failed(_task: unknown, error: MillraceError): void {
-    this.#on.failed(error);
-  }
-
-  declined(_task: unknown, _checkpointId: number, error: MillraceError): void {
-    this.#on.failed(error);
-  }
 }
 
 /**
@@ -99,84 +40,22 @@ export async function runJob(job: Job, options: RunJobOptions = {}): Promise<Run
       );
     }
   }
-  const graph = createJobGraph(streamGraph, options.parallelism ?? 1);
-  const slots: TaskSlot[] = [];
+  const slots = new LocalSlots({
+    jobId: job.name,
+    graph: createJobGraph(streamGraph, options.parallelism ?? 1),
+    transformations,
+    clock: options.clock ?? systemClock,
+    moduleFolder: options.moduleFolder ?? '.',
+    defer: setImmediate,
+  });
   try {
-    await new Promise<void>((resolve, reject) => {
-      const tasks = graph.vertices.reduce((sum, vertex) => sum + vertex.parallelism, 0);
-      const reports = new Progress(tasks, {
-        drained: () => {
-          for (const slot of slots) {
-            slot.triggerCheckpoint({
-              kind: 'barrier',
-              checkpointId: FINAL_CHECKPOINT,
-              prefix: 'final/',
-              triggeredAtMs: (options.clock ?? systemClock).now(),
-              stopAfter: true,
-              alignmentTimeoutMs: null,
-            });
-          }
-        },
-        acknowledged: () => {
-          for (const slot of slots) slot.notifyCheckpointComplete(FINAL_CHECKPOINT);
-        },
-        committed: resolve,
-        failed: reject,
-      });
-      slots.push(...createSlots(job.name, graph, transformations, reports, options));
-      startSlots(slots).catch(reject);
-    });
-    return { operators: sumCounts(slots) };
+    // A task may fail before the others have even started.
+    await Promise.all([slots.start(), slots.drained()]);
+    await slots.checkpoint({ stopAfter: true });
+    return { operators: sumCounts(slots.slots) };
   } finally {
-    for (const slot of slots) await slot.close();
+    await slots.close();
   }
-}
-
-async function startSlots(slots: readonly TaskSlot[]): Promise<void> {
-  for (const slot of slots) await slot.build();
-  for (const slot of slots) await slot.open();
-}
-
-function createSlots(
-  jobId: string,
-  graph: JobGraph,
-  transformations: ConstructorParameters<typeof TaskSlot>[0]['transformations'],
-  reports: TaskReports,
-  options: RunJobOptions,
-): TaskSlot[] {
-  const channels = channelTable(graph);
-  const storage = new MemoryCheckpointStorage();
-  const scoring = new InThreadScoring();
-  const slots: TaskSlot[] = [];
-  const exchange = {
-    send: (channel: number, buffer: ChannelBuffer) =>
-      slots[channels[channel]?.toSubtask ?? 0]?.onBuffer(channel, buffer),
-    returnCredits: (channel: number, count: number) =>
-      slots[channels[channel]?.fromSubtask ?? 0]?.onCredits(channel, count),
-    flush: () => undefined,
-  };
-  for (let slice = 0; slice < graph.parallelism; slice++) {
-    slots.push(
-      new TaskSlot({
-        jobId,
-        attempt: 1,
-        slice,
-        graph,
-        transformations,
-        restore: undefined,
-        clock: options.clock ?? systemClock,
-        storage,
-        reports,
-        exchange,
-        scoring,
-        modulePathOf: (module) => path.resolve(options.moduleFolder ?? '.', module),
-        createBackend: (backend) => new MemoryStateBackend(backend),
-        runs: memoryRuns(setImmediate),
-        defer: setImmediate,
-      }),
-    );
-  }
-  return slots;
 }
 
 function sumCounts(slots: readonly TaskSlot[]): Map<string, Omit<OperatorCounts, 'operator'>> {

@@ -5,7 +5,8 @@
  * credits.
  */
 import { invariant, MillraceError, toMillraceError } from '../../core/errors.js';
-import { channelTable, type ChannelEnds, type JobGraph } from '../../core/job-graph.js';
+import { ChannelTable } from '../../core/channel-table.js';
+import type { JobGraph } from '../../core/job-graph.js';
 import type { Buffer as ChannelBuffer } from './buffer.js';
 import { decodeFrame, encodeFrame, framedBytes, ownsMemory } from './frame.js';
 import { FRAME_BYTES_MAX } from './limits.js';
@@ -111,7 +112,7 @@ class HeldPort implements SlotPort {
 
 export class AttemptExchange {
   readonly #options: AttemptExchangeOptions;
-  readonly #channels: readonly (ChannelEnds | undefined)[];
+  readonly #channels: ChannelTable;
   readonly #slots = new Map<number, SlotPort>();
   readonly #held = new Map<number, HeldPort>();
   readonly #outboxes = new Map<string, PeerOutbox>();
@@ -120,9 +121,10 @@ export class AttemptExchange {
 
   constructor(options: AttemptExchangeOptions) {
     this.#options = options;
-    this.#channels = channelTable(options.graph);
+    this.#channels = new ChannelTable(options.graph);
     const { workerId, slices } = options;
-    for (const ends of this.#channels) {
+    for (let channel = 0; channel < this.#channels.channelCount; channel++) {
+      const ends = this.#channels.endsOf(channel);
       if (ends === undefined) continue;
       const from = slices[ends.fromSubtask];
       const to = slices[ends.toSubtask];
@@ -152,7 +154,7 @@ export class AttemptExchange {
     for (let i = 0; i < buffers.length; i++) {
       const channel = channels[i] ?? 0;
       const buffer = buffers[i];
-      const to = this.#channels[channel]?.toSubtask;
+      const to = this.#channels.endsOf(channel)?.toSubtask;
       const location = to === undefined ? undefined : this.#options.slices[to];
       invariant(
         buffer !== undefined && to !== undefined && location !== undefined,
@@ -168,18 +170,7 @@ export class AttemptExchange {
   /** Credits that a slot of this worker gives back to producers. */
   creditsFromSlot(channels: readonly number[], counts: readonly number[]): void {
     if (this.#closed) return;
-    const bySlice = new Map<number, { channels: number[]; counts: number[] }>();
-    for (let i = 0; i < channels.length; i++) {
-      const from = this.#channels[channels[i] ?? 0]?.fromSubtask ?? 0;
-      let group = bySlice.get(from);
-      if (group === undefined) {
-        group = { channels: [], counts: [] };
-        bySlice.set(from, group);
-      }
-      group.channels.push(channels[i] ?? 0);
-      group.counts.push(counts[i] ?? 0);
-    }
-    for (const [slice, group] of bySlice) {
+    for (const [slice, group] of this.#byProducer(channels, counts)) {
       const location = this.#options.slices[slice];
       if (location?.workerId === this.#options.workerId) {
         this.#port(slice).credits(group.channels, group.counts);
@@ -191,13 +182,31 @@ export class AttemptExchange {
 
   /** Credits that arrived from a consuming worker. */
   creditsFromPeer(channels: readonly number[], counts: readonly number[]): void {
-    for (let i = 0; i < channels.length; i++) {
-      const channel = channels[i] ?? 0;
-      const ends = this.#channels[channel];
-      if (ends !== undefined) {
-        this.#port(ends.fromSubtask).credits([channel], [counts[i] ?? 0]);
-      }
+    if (this.#closed) return;
+    for (const [slice, group] of this.#byProducer(channels, counts)) {
+      this.#port(slice).credits(group.channels, group.counts);
     }
+  }
+
+  /** Credits by the slice that they are for, which gets them in one message; unknown channels are left out. */
+  #byProducer(
+    channels: readonly number[],
+    counts: readonly number[],
+  ): ReadonlyMap<number, { readonly channels: number[]; readonly counts: number[] }> {
+    const bySlice = new Map<number, { channels: number[]; counts: number[] }>();
+    for (let i = 0; i < channels.length; i++) {
+      const channel = channels[i] ?? -1;
+      const from = this.#channels.endsOf(channel)?.fromSubtask;
+      if (from === undefined) continue;
+      let group = bySlice.get(from);
+      if (group === undefined) {
+        group = { channels: [], counts: [] };
+        bySlice.set(from, group);
+      }
+      group.channels.push(channel);
+      group.counts.push(counts[i] ?? 0);
+    }
+    return bySlice;
   }
 
   close(): void {
@@ -242,7 +251,7 @@ export class AttemptExchange {
     const delivery = new SlotDelivery(this.#port);
     try {
       decodeFrame(frame, (channel, buffer) => {
-        const to = this.#channels[channel]?.toSubtask;
+        const to = this.#channels.endsOf(channel)?.toSubtask;
         if (to === undefined) {
           throw new MillraceError(
             'WIRE_CORRUPT',

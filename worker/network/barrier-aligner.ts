@@ -6,15 +6,16 @@
  * before the barrier. No I/O, no queues.
  */
 import { invariant } from '../../core/errors.js';
+import { ChannelSet, type ReadonlyChannelSet } from './channel-set.js';
 
 export interface AlignerState {
   readonly channelCount: number;
   /** The checkpoint being aligned: which channels have delivered its barrier. */
-  readonly pending: { readonly checkpointId: number; readonly blocked: readonly boolean[] } | null;
+  readonly pending: { readonly checkpointId: number; readonly blocked: ReadonlyChannelSet } | null;
   /** The checkpoint whose barrier overtook: which channels have delivered theirs by now. */
   readonly overtaken: {
     readonly checkpointId: number;
-    readonly arrived: readonly boolean[];
+    readonly arrived: ReadonlyChannelSet;
   } | null;
   /** Greatest checkpoint id that was snapshotted or given up; barriers up to it are stale. */
   readonly settled: number;
@@ -35,7 +36,7 @@ export type AlignerEffect =
   | {
       readonly kind: 'overtaken';
       readonly checkpointId: number;
-      readonly arrived: readonly boolean[];
+      readonly arrived: ReadonlyChannelSet;
     }
   /** The channel's barrier has come: what was recorded of it is complete. */
   | { readonly kind: 'arrived'; readonly channel: number }
@@ -99,25 +100,35 @@ function abandonOlder(state: AlignerState, checkpointId: number): AlignerStep {
 }
 
 function align(before: AlignerState, channel: number, checkpointId: number): AlignerStep {
+  const { pending } = before;
+  if (pending?.checkpointId === checkpointId) {
+    return block(before, [], pending.blocked, channel, checkpointId);
+  }
   if (checkpointId <= before.settled) return { state: before, effects: [] };
-  if (before.pending !== null && checkpointId < before.pending.checkpointId) {
+  if (pending !== null && checkpointId < pending.checkpointId) {
     return { state: before, effects: [] };
   }
   const { state, effects } = abandonOlder(before, checkpointId);
-  const blocked =
-    state.pending === null
-      ? new Array<boolean>(state.channelCount).fill(false)
-      : [...state.pending.blocked];
-  blocked[channel] = true;
-  if (blocked.every(Boolean)) {
+  return block(state, effects, new ChannelSet(state.channelCount), channel, checkpointId);
+}
+
+function block(
+  state: AlignerState,
+  before: readonly AlignerEffect[],
+  already: ReadonlyChannelSet,
+  channel: number,
+  checkpointId: number,
+): AlignerStep {
+  const blocked = already.with(channel);
+  if (blocked.size === state.channelCount) {
     return {
       state: { ...state, pending: null, settled: checkpointId },
-      effects: [...effects, { kind: 'aligned', checkpointId }, { kind: 'unblockAll' }],
+      effects: [...before, { kind: 'aligned', checkpointId }, { kind: 'unblockAll' }],
     };
   }
   return {
     state: { ...state, pending: { checkpointId, blocked } },
-    effects: [...effects, { kind: 'block', channel }],
+    effects: [...before, { kind: 'block', channel }],
   };
 }
 
@@ -127,7 +138,7 @@ function overtake(before: AlignerState, checkpointId: number): AlignerStep {
     return { state: before, effects: [] };
   }
   const { state, effects } = abandonOlder(before, checkpointId);
-  const arrived = state.pending?.blocked ?? new Array<boolean>(state.channelCount).fill(false);
+  const arrived = state.pending?.blocked ?? new ChannelSet(state.channelCount);
   return {
     state: {
       ...state,
@@ -141,11 +152,11 @@ function overtake(before: AlignerState, checkpointId: number): AlignerStep {
 
 function arrive(state: AlignerState, channel: number): AlignerStep {
   const { overtaken } = state;
-  if (overtaken === null || overtaken.arrived[channel] === true) return { state, effects: [] };
-  const arrived = overtaken.arrived.map((already, index) => already || index === channel);
+  if (overtaken === null || overtaken.arrived.has(channel)) return { state, effects: [] };
+  const arrived = overtaken.arrived.with(channel);
   const effects: AlignerEffect[] = [{ kind: 'arrived', channel }];
   const { checkpointId } = overtaken;
-  if (!arrived.every(Boolean)) {
+  if (arrived.size < state.channelCount) {
     return { state: { ...state, overtaken: { checkpointId, arrived } }, effects };
   }
   effects.push({ kind: 'recorded', checkpointId });

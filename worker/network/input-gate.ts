@@ -20,6 +20,7 @@ import {
   type RecordBatch,
   type RecordChunk,
 } from './buffer.js';
+import { ChannelSet, type ReadonlyChannelSet } from './channel-set.js';
 import type { InFlightRecorder, RecoveredInput } from './in-flight-recorder.js';
 import { InputChannel, type InputChannelDescription } from './input-channel.js';
 import { CREDIT_RETURN_BATCH } from './limits.js';
@@ -59,6 +60,9 @@ export interface InputGateOptions {
 export class InputGate {
   readonly #channels: readonly InputChannel[];
   readonly #byNumber = new Map<number, InputChannel>();
+  readonly #broadcast: readonly InputChannel[];
+  /** Channels that hold something and are not blocked. */
+  readonly #readable: ChannelSet;
   readonly #valve: WatermarkValve;
   readonly #options: InputGateOptions;
   readonly #align: (state: AlignerState, event: AlignerEvent) => AlignerStep;
@@ -78,10 +82,17 @@ export class InputGate {
       (description, position) => new InputChannel(description, position),
     );
     for (const channel of this.#channels) this.#byNumber.set(channel.description.channel, channel);
+    this.#broadcast = this.#channels.filter(({ description }) => description.broadcast);
+    this.#readable = new ChannelSet(this.#channels.length);
     this.#valve = new WatermarkValve(this.#channels.length);
     this.#options = options;
     this.#align = options.align ?? alignBarrier;
     this.#aligner = initialAligner(this.#channels.length);
+  }
+
+  /** Numbers of its channels within the job. */
+  channelNumbers(): Iterable<number> {
+    return this.#byNumber.keys();
   }
 
   get watermark(): number {
@@ -90,7 +101,11 @@ export class InputGate {
 
   /** Takes a checkpoint's in-flight data in; called once, before anything arrives. */
   recover({ channels, rerouted }: RecoveredInput): void {
-    for (const [number, buffers] of channels) this.#channelOf(number).recover(buffers);
+    for (const [number, buffers] of channels) {
+      const channel = this.#channelOf(number);
+      channel.recover(buffers);
+      this.#setReadable(channel);
+    }
     this.#rerouted.push(...rerouted);
   }
 
@@ -104,19 +119,18 @@ export class InputGate {
       }
       this.#announce(buffer);
     } else if (this.#recorder !== undefined) {
-      const isBefore = this.#aligner.overtaken?.arrived[channel.position] === false;
+      const isBefore = this.#aligner.overtaken?.arrived.has(channel.position) === false;
       if (isBefore && isInFlight(buffer)) this.#recorder.record(channel.description, buffer);
     }
     channel.push(buffer);
+    this.#setReadable(channel);
   }
 
   /** Whether the announced barrier has come on every broadcast channel, none of which it may overtake on. */
   mayOvertake(checkpointId: number): boolean {
     const { pending } = this.#aligner;
-    const blocked = pending?.checkpointId === checkpointId ? pending.blocked : [];
-    return this.#channels.every(
-      ({ description, position }) => !description.broadcast || blocked[position] === true,
-    );
+    const blocked = pending?.checkpointId === checkpointId ? pending.blocked : undefined;
+    return this.#broadcast.every(({ position }) => blocked?.has(position) === true);
   }
 
   /**
@@ -166,6 +180,7 @@ export class InputGate {
       const channel = this.#channels[position];
       const buffer = channel?.shift();
       invariant(channel !== undefined && buffer !== undefined, 'a picked channel holds a buffer');
+      this.#setReadable(channel);
       if (isRecords(buffer)) this.#consumed(channel);
       switch (buffer.kind) {
         case 'batch':
@@ -231,7 +246,7 @@ export class InputGate {
   #recordQueued(
     recorder: InFlightRecorder,
     checkpointId: number,
-    arrived: readonly boolean[],
+    arrived: ReadonlyChannelSet,
   ): readonly number[] {
     for (const { input, records } of this.#rerouted) {
       recorder.record({ input, channel: undefined }, records);
@@ -241,8 +256,9 @@ export class InputGate {
       const { description, position } = channel;
       const timestamp = this.#valve.watermarkOf(position);
       if (timestamp > -Infinity) recorder.record(description, { kind: 'watermark', timestamp });
-      if (arrived[position] === true) continue;
+      if (arrived.has(position)) continue;
       const { before, barrier } = channel.overtake(checkpointId);
+      this.#setReadable(channel);
       for (const buffer of before) if (isInFlight(buffer)) recorder.record(description, buffer);
       if (barrier !== undefined) delivered.push(position);
     }
@@ -273,11 +289,17 @@ export class InputGate {
       switch (effect.kind) {
         case 'block': {
           const channel = this.#channels[effect.channel];
-          if (channel !== undefined) channel.blocked = true;
+          if (channel !== undefined) {
+            channel.blocked = true;
+            this.#setReadable(channel);
+          }
           break;
         }
         case 'unblockAll':
-          for (const channel of this.#channels) channel.blocked = false;
+          for (const channel of this.#channels) {
+            channel.blocked = false;
+            this.#setReadable(channel);
+          }
           break;
         case 'abandoned':
           this.#abandon();
@@ -302,15 +324,19 @@ export class InputGate {
     }
   }
 
+  /** To be called after whatever changes a channel's queue or blocks it. */
+  #setReadable(channel: InputChannel): void {
+    if (!channel.blocked && channel.size > 0) this.#readable.add(channel.position);
+    else this.#readable.delete(channel.position);
+  }
+
   /** Round robin over channels that hold something and are not blocked. */
   #pick(of: 'all' | 'broadcast'): number | undefined {
-    const count = this.#channels.length;
-    for (let i = 0; i < count; i++) {
-      const position = (this.#next + i) % count;
-      const channel = this.#channels[position];
-      if (channel === undefined || channel.blocked || channel.size === 0) continue;
-      if (of === 'all' || channel.description.broadcast) {
-        this.#next = (position + 1) % count;
+    for (let left = this.#readable.size, from = this.#next; left > 0; left--) {
+      const position = this.#readable.nextFrom(from);
+      from = position + 1 < this.#channels.length ? position + 1 : 0;
+      if (of === 'all' || this.#channels[position]?.description.broadcast === true) {
+        this.#next = from;
         return position;
       }
     }

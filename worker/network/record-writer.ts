@@ -8,6 +8,7 @@ import type { Key } from '../../core/key-codec.js';
 import { keyGroupOf, subtaskOf } from '../../core/key-group.js';
 import type { Partitioning } from '../../core/stream-graph.js';
 import type { StreamEvent } from './buffer.js';
+import { OutputStatus } from './output-status.js';
 import type { ResultSubpartition } from './result-subpartition.js';
 
 export type HashKey = (key: Key) => number;
@@ -32,15 +33,20 @@ export class RecordWriter {
   /** Writes one record; specialised for the partitioning, so that its call sites stay monomorphic. */
   readonly write: (value: unknown, timestamp: number) => void;
 
+  readonly #status: OutputStatus;
+
   constructor(options: RecordWriterOptions) {
     this.mayOvertake = options.partitioning !== 'broadcast';
     this.subpartitions = options.subpartitions;
+    this.#status = new OutputStatus(options.subpartitions.length);
+    options.subpartitions.forEach((subpartition, position) =>
+      subpartition.reportTo(this.#status, position),
+    );
     this.write = createWrite(options);
   }
 
   get isFull(): boolean {
-    for (const subpartition of this.subpartitions) if (subpartition.isFull) return true;
-    return false;
+    return this.#status.full > 0;
   }
 
   /** Sends the event on every channel. */
@@ -50,13 +56,17 @@ export class RecordWriter {
 
   /** Sends open chunks whose receiver has nothing left to do; `force` sends all. */
   flush(force: boolean): void {
-    for (const subpartition of this.subpartitions) {
-      if (force || subpartition.isReceiverIdle) subpartition.flush();
+    const { open } = this.#status;
+    for (let left = open.size, from = 0; left > 0; left--) {
+      const position = open.nextFrom(from);
+      const subpartition = this.subpartitions[position];
+      if (force || subpartition?.isReceiverIdle === true) subpartition?.flush();
+      from = position + 1;
     }
   }
 
   get hasOpenChunk(): boolean {
-    return this.subpartitions.some((subpartition) => subpartition.hasOpenChunk);
+    return this.#status.open.size > 0;
   }
 }
 

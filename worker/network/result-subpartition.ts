@@ -3,7 +3,7 @@
  * and holds at most a few closed chunks when there is none (journey of a record: record writer ->
  * result subpartition -> exchange server). A barrier may overtake what is held. It never blocks; the task asks `isFull` between batches.
  */
-import type { RecordBuilder } from '../../core/record-codec.js';
+import type { RecordBuilder, RecordCodec } from '../../core/record-codec.js';
 import {
   isInFlight,
   isRecords,
@@ -17,9 +17,11 @@ import { BufferDebloater } from './buffer-debloater.js';
 import {
   CHANNEL_CREDITS,
   CHUNK_BYTES_MAX,
+  CHUNK_RECORDS_MIN,
   LOCAL_CHANNEL_CREDITS,
   SUBPARTITION_QUEUE_MAX,
 } from './limits.js';
+import { OutputStatus } from './output-status.js';
 
 /** Where buffers go: the consumer's gate in the same slot, or the exchange. */
 export type SendBuffer = (channel: number, buffer: Buffer) => void;
@@ -34,7 +36,9 @@ export class ResultSubpartition {
   readonly channel: number;
   readonly #send: SendBuffer;
   /** Encodes for another slot; undefined for a consumer in the same slot, which takes the records as they are. */
-  readonly #builder: RecordBuilder<unknown> | undefined;
+  readonly #codec: RecordCodec<unknown> | undefined;
+  /** Made for the first record: many a channel never sees one, and there may be hundreds. */
+  #builder: RecordBuilder<unknown> | undefined;
   readonly #queue: Buffer[] = [];
   #queuedRecords = 0;
   /** Queued behind records; replaced by a newer one, since its checkpoint is then given up. */
@@ -42,26 +46,36 @@ export class ResultSubpartition {
   #batch: RecordBatch | undefined;
   readonly #debloater: BufferDebloater;
   #chunkRecords: number;
+  #status = new OutputStatus(1);
+  /** Among the channels of the status. */
+  #position = 0;
+  #isFull = false;
 
   constructor(
     channel: number,
     send: SendBuffer,
-    builder: RecordBuilder<unknown> | undefined,
+    codec: RecordCodec<unknown> | undefined,
     monotonic: () => number,
   ) {
     this.channel = channel;
     this.#send = send;
-    this.#builder = builder;
+    this.#codec = codec;
     this.#debloater = new BufferDebloater(
       monotonic,
-      builder === undefined ? LOCAL_CHANNEL_CREDITS : CHANNEL_CREDITS,
+      codec === undefined ? LOCAL_CHANNEL_CREDITS : CHANNEL_CREDITS,
     );
     this.#chunkRecords = this.#debloater.chunkRecords;
   }
 
+  /** Keeps a status that it shares with other channels, from before the first record. */
+  reportTo(status: OutputStatus, position: number): void {
+    this.#status = status;
+    this.#position = position;
+  }
+
   /** True while the task should take no further input. */
   get isFull(): boolean {
-    return this.#queuedRecords >= SUBPARTITION_QUEUE_MAX;
+    return this.#isFull;
   }
 
   /** True when everything sent has been consumed, so there is nothing to wait for. */
@@ -69,23 +83,20 @@ export class ResultSubpartition {
     return this.#debloater.inFlight === 0;
   }
 
-  get hasOpenChunk(): boolean {
-    return this.#builder === undefined ? this.#batch !== undefined : this.#builder.count > 0;
-  }
-
   append(value: unknown, timestamp: number): void {
-    const builder = this.#builder;
-    if (builder !== undefined) {
+    if (this.#codec !== undefined) {
+      const builder = (this.#builder ??= this.#codec.builder(CHUNK_RECORDS_MIN));
       builder.append(value, timestamp);
-      if (builder.count >= this.#chunkRecords || builder.byteEstimate >= CHUNK_BYTES_MAX) {
-        this.flush();
-      }
+      const { count } = builder;
+      if (count === 1) this.#status.open.add(this.#position);
+      if (count >= this.#chunkRecords || builder.byteEstimate >= CHUNK_BYTES_MAX) this.flush();
       return;
     }
     let batch = this.#batch;
     if (batch === undefined) {
       batch = { kind: 'batch', values: [], timestamps: [] };
       this.#batch = batch;
+      this.#status.open.add(this.#position);
     }
     batch.values.push(value);
     batch.timestamps.push(timestamp);
@@ -94,10 +105,13 @@ export class ResultSubpartition {
 
   /** Closes the open chunk, if any, and sends it when there is a credit. */
   flush(): void {
-    if (this.#builder !== undefined) {
-      if (this.#builder.count > 0) this.#enqueue({ kind: 'chunk', bytes: this.#builder.finish() });
-    } else if (this.#batch !== undefined) {
-      const batch = this.#batch;
+    const builder = this.#builder;
+    const batch = this.#batch;
+    if (builder !== undefined && builder.count > 0) {
+      this.#status.open.delete(this.#position);
+      this.#enqueue({ kind: 'chunk', bytes: builder.finish() });
+    } else if (batch !== undefined) {
+      this.#status.open.delete(this.#position);
       this.#batch = undefined;
       this.#enqueue(batch);
     }
@@ -164,5 +178,9 @@ export class ResultSubpartition {
     }
     if (sent === this.#queue.length) this.#queue.length = 0;
     else if (sent > 0) this.#queue.splice(0, sent);
+    const isFull = this.#queuedRecords >= SUBPARTITION_QUEUE_MAX;
+    if (isFull === this.#isFull) return;
+    this.#isFull = isFull;
+    this.#status.full += isFull ? 1 : -1;
   }
 }

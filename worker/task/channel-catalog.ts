@@ -1,17 +1,11 @@
 /**
  * What is known of a job's channels in one slot: their ends, the codec and the key of their edge. One
- * for all tasks of the slot; what only some need (the ends of all channels, codecs for checkpoints) is
- * made when it is first asked for.
+ * for all tasks of the slot; codecs for checkpoints, which only some need, are made when they are first asked for.
  */
 import type { KeySelector, Transformation } from '../../api/transformation.js';
 import { invariant } from '../../core/errors.js';
-import {
-  channelTable,
-  vertexOf,
-  type ChannelEnds,
-  type JobEdge,
-  type JobGraph,
-} from '../../core/job-graph.js';
+import { ChannelTable, type ChannelEnds } from '../../core/channel-table.js';
+import { vertexOf, type JobEdge, type JobGraph } from '../../core/job-graph.js';
 import { compileRecordCodec, type RecordCodec } from '../../core/record-codec.js';
 import { compileUntypedCodec } from '../../core/untyped-codec.js';
 
@@ -19,21 +13,16 @@ export class ChannelCatalog {
   readonly graph: JobGraph;
   readonly #transformations: ReadonlyMap<string, Transformation>;
   readonly #stateCodecs = new Map<JobEdge, RecordCodec<unknown>>();
-  #ends: readonly (ChannelEnds | undefined)[] | undefined;
+  readonly #channels: ChannelTable;
 
   constructor(graph: JobGraph, transformations: ReadonlyMap<string, Transformation>) {
     this.graph = graph;
     this.#transformations = transformations;
-  }
-
-  /** The two subtasks of every channel, by channel number. */
-  get ends(): readonly (ChannelEnds | undefined)[] {
-    this.#ends ??= channelTable(this.graph);
-    return this.#ends;
+    this.#channels = new ChannelTable(graph);
   }
 
   endsOf(channel: number): ChannelEnds {
-    const ends = this.ends[channel];
+    const ends = this.#channels.endsOf(channel);
     invariant(ends !== undefined, `channel ${channel} is of this job`);
     return ends;
   }

@@ -228,7 +228,7 @@ function createWriter(
       new ResultSubpartition(
         channelOf(edge, consumers, subtask, to),
         options.send,
-        local ? undefined : codec?.builder(),
+        local ? undefined : codec,
         () => options.environment.clock.monotonic(),
       ),
     );

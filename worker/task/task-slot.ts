@@ -76,7 +76,6 @@ export class TaskSlot {
   readonly #options: TaskSlotOptions;
   readonly #catalog: ChannelCatalog;
   readonly #tasks: StreamTask[] = [];
-  readonly #gateOf = new Map<string, InputGate>();
   readonly #gates = new Map<number, InputGate>();
   readonly #subpartitions = new Map<number, ResultSubpartition>();
   #scheduled = false;
@@ -129,7 +128,6 @@ export class TaskSlot {
       if (recovered !== undefined) built.gate?.recover(recovered);
       this.#add(built);
     }
-    this.#indexGates();
     if (restore === undefined) return undefined;
     return { localBytes: fetcher.localBytes, fetchedBytes: fetcher.fetchedBytes };
   }
@@ -247,16 +245,9 @@ export class TaskSlot {
     for (const subpartition of built.subpartitions) {
       this.#subpartitions.set(subpartition.channel, subpartition);
     }
-    if (built.gate !== undefined) this.#gateOf.set(built.task.id.vertex, built.gate);
-  }
-
-  #indexGates(): void {
-    const { slice } = this.#options;
-    this.#catalog.ends.forEach((ends, channel) => {
-      if (ends?.toSubtask !== slice) return;
-      const gate = this.#gateOf.get(ends.edge.toVertex);
-      if (gate !== undefined) this.#gates.set(channel, gate);
-    });
+    const { gate } = built;
+    if (gate === undefined) return;
+    for (const channel of gate.channelNumbers()) this.#gates.set(channel, gate);
   }
 
   #builderOptions(): Parameters<typeof buildTask>[0] {

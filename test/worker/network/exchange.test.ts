@@ -1,7 +1,7 @@
 import { EventEmitter, once } from 'node:events';
 import test from 'ava';
 import type { MillraceError } from '../../../core/errors.js';
-import { channelTable, createJobGraph } from '../../../core/job-graph.js';
+import { channelOf, createJobGraph } from '../../../core/job-graph.js';
 import { systemClock } from '../../../process/system-clock.js';
 import {
   AttemptExchange,
@@ -101,9 +101,8 @@ async function startPeers(deploy: readonly number[] = [0, 1]): Promise<{
 }
 
 function channelBetween(fromSubtask: number, toSubtask: number): number {
-  return channelTable(graph).findIndex(
-    (ends) => ends?.fromSubtask === fromSubtask && ends.toSubtask === toSubtask,
-  );
+  const [edge] = graph.edges;
+  return edge === undefined ? -1 : channelOf(edge, graph.parallelism, fromSubtask, toSubtask);
 }
 
 const chunk = (...bytes: number[]): ChannelBuffer => ({

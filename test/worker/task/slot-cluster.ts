@@ -5,7 +5,8 @@
 import type { Job } from '../../../api/job.js';
 import { createManifest, type CheckpointManifest } from '../../../core/checkpoint-manifest.js';
 import type { MillraceError } from '../../../core/errors.js';
-import { channelTable, createJobGraph, type JobGraph } from '../../../core/job-graph.js';
+import { ChannelTable } from '../../../core/channel-table.js';
+import { createJobGraph, type JobGraph } from '../../../core/job-graph.js';
 import { compileRecordCodec } from '../../../core/record-codec.js';
 import { int32Schema } from '../../../core/schema.js';
 import type { StateFile } from '../../../core/state-file.js';
@@ -55,7 +56,7 @@ export class SlotCluster {
     const { graph, transformations } = options.job.build({});
     this.graph = createJobGraph(graph, options.parallelism);
     this.#tasks = this.graph.vertices.reduce((sum, vertex) => sum + vertex.parallelism, 0);
-    const channels = channelTable(this.graph);
+    const channels = new ChannelTable(this.graph);
     this.slots = Array.from({ length: this.graph.parallelism }, (_, slice) => {
       const failed = (error: MillraceError): void => {
         this.#failure ??= error;
@@ -88,9 +89,9 @@ export class SlotCluster {
         },
         exchange: {
           send: (channel, buffer) =>
-            this.slots[channels[channel]?.toSubtask ?? 0]?.onBuffer(channel, buffer),
+            this.slots[channels.endsOf(channel)?.toSubtask ?? 0]?.onBuffer(channel, buffer),
           returnCredits: (channel, count) =>
-            this.slots[channels[channel]?.fromSubtask ?? 0]?.onCredits(channel, count),
+            this.slots[channels.endsOf(channel)?.fromSubtask ?? 0]?.onCredits(channel, count),
           flush: () => undefined,
         },
         scoring: options.scoring,
