@@ -12,7 +12,7 @@ import { MemoryCheckpointStorage } from '../worker/local/memory-checkpoint-stora
 import { InThreadScoring } from '../worker/local/in-thread-scoring.js';
 import { isRecords, type Buffer as ChannelBuffer } from '../worker/network/buffer.js';
 import { memoryRuns } from '../worker/state/memory-runs.js';
-import { MemoryStateBackend } from '../worker/state/memory-state-backend.js';
+import { HeapKeyedStateBackend } from '../worker/state/heap-keyed-state-backend.js';
 import { TaskSlot } from '../worker/task/task-slot.js';
 
 export class MirroredSubtask {
@@ -62,7 +62,7 @@ export class MirroredSubtask {
       },
       scoring: new InThreadScoring(),
       modulePathOf: (module) => module,
-      createBackend: (options) => new MemoryStateBackend(options),
+      createBackend: (options) => new HeapKeyedStateBackend(options),
       runs: memoryRuns(setImmediate),
       defer: setImmediate,
     });

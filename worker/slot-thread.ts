@@ -36,7 +36,7 @@ import type { DatabaseConnection } from './state/cold/database-messages.js';
 import { FilterBudget } from './state/cold/key-filter.js';
 import type { ColdBelow } from './state/key-cache.js';
 import { LiveMemory } from './state/live-memory.js';
-import { MemoryStateBackend } from './state/memory-state-backend.js';
+import { HeapKeyedStateBackend } from './state/heap-keyed-state-backend.js';
 import { systemClock, systemRandom } from '../process/system-clock.js';
 import type { TaskReports } from './task/task-environment.js';
 import { TaskSlot, type SlotExchange } from './task/task-slot.js';
@@ -261,7 +261,7 @@ async function run(): Promise<void> {
     scoring: connectScoring(scoringPort),
     modulePathOf: (module) => path.join(bundleFolder, 'modules', `${modules.indexOf(module)}.mjs`),
     createBackend: (options) =>
-      new MemoryStateBackend({
+      new HeapKeyedStateBackend({
         ...options,
         allowNonRestoredState: deployment.allowNonRestoredState,
         cold,

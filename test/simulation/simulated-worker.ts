@@ -9,7 +9,7 @@ import { ChannelTable } from '../../core/channel-table.js';
 import { createJobGraph } from '../../core/job-graph.js';
 import type { Buffer as ChannelBuffer } from '../../worker/network/buffer.js';
 import { memoryRuns } from '../../worker/state/memory-runs.js';
-import { MemoryStateBackend } from '../../worker/state/memory-state-backend.js';
+import { HeapKeyedStateBackend } from '../../worker/state/heap-keyed-state-backend.js';
 import { TaskSlot, type SlotExchange } from '../../worker/task/task-slot.js';
 import type { TaskReports } from '../../worker/task/task-environment.js';
 import type { Cluster, Deployment, Peer, Session, WorkerCommand, WorkerReport } from './cluster.js';
@@ -144,7 +144,7 @@ export class SimulatedWorker implements Peer {
       scoring: { score: () => Promise.reject(new Error('the simulated job does not score')) },
       modulePathOf: (module) => module,
       createBackend: (options) => {
-        const backend = new MemoryStateBackend(options);
+        const backend = new HeapKeyedStateBackend(options);
         return mutation.backend?.(backend, options, restoredParallelism) ?? backend;
       },
       runs: memoryRuns(defer),

@@ -10,7 +10,7 @@ import { ChannelTable } from '../../core/channel-table.js';
 import type { JobGraph } from '../../core/job-graph.js';
 import type { Buffer as ChannelBuffer } from '../network/buffer.js';
 import { memoryRuns } from '../state/memory-runs.js';
-import { MemoryStateBackend } from '../state/memory-state-backend.js';
+import { HeapKeyedStateBackend } from '../state/heap-keyed-state-backend.js';
 import { TaskSlot } from '../task/task-slot.js';
 import { InThreadScoring } from './in-thread-scoring.js';
 import { MemoryCheckpointStorage } from './memory-checkpoint-storage.js';
@@ -67,7 +67,7 @@ export class LocalSlots {
         new TaskSlot({
           ...common,
           slice,
-          createBackend: (backend) => new MemoryStateBackend(backend),
+          createBackend: (backend) => new HeapKeyedStateBackend(backend),
           runs: memoryRuns(defer),
         }),
       );

@@ -8,7 +8,7 @@ import { ByteReader } from '../../core/byte-reader.js';
 import { ByteWriter } from '../../core/byte-writer.js';
 import type { BigCollections } from './big-collections.js';
 import { ROW_ELEMENTS_MAX, type ElementList, type ListElements } from './list-elements.js';
-import type { StateChanges } from './memory-state.js';
+import type { StateChanges } from './heap-state.js';
 
 /** Rows that a page brings, unless they are large. */
 const PAGE_ROWS = 32;

@@ -9,7 +9,7 @@ import type { BigCollection, BigCollections } from './big-collections.js';
 import type { ElementPage } from './cold/cold-elements.js';
 import { textBytes } from './heap-size.js';
 import type { ElementSet, MapElements } from './map-elements.js';
-import type { StateChanges } from './memory-state.js';
+import type { StateChanges } from './heap-state.js';
 import { flatString } from './own-value.js';
 
 /** Elements looked at in one trim. */

@@ -10,7 +10,7 @@ import { keyGroupOf, type KeyGroupRange } from '../../core/key-group.js';
 import type { DeclaredState } from './declared-state.js';
 import type { KeyEntry, Timer } from './key-entry.js';
 import { SHARED_SLOT, TIMERS_BIT, type KeyTable } from './key-table.js';
-import type { MemoryTimers, TimerChanges } from './memory-timers.js';
+import type { HeapTimers, TimerChanges } from './heap-timers.js';
 import type { RunBuffers } from './run-buffers.js';
 import { RunWriter, type WrittenRun } from './run-writer.js';
 
@@ -26,7 +26,7 @@ export interface ChangeLogOptions {
   readonly keyGroups: KeyGroupRange;
   readonly maxParallelism: number;
   readonly keys: KeyTable;
-  readonly timers: MemoryTimers;
+  readonly timers: HeapTimers;
   readonly buffers: RunBuffers;
   /** In the order of their slots; more may be declared until the first freeze. */
   readonly states: readonly DeclaredState[];

@@ -1,11 +1,11 @@
 /** A state as its owner knows it: declaration, contents, and the codec of its rows. */
 import { compileRecordCodec, type RecordCodec } from '../../core/record-codec.js';
 import { schemaToJson } from '../../core/schema-json.js';
-import type { MemoryState, ReplayedState } from './memory-state.js';
+import type { HeapState, ReplayedState } from './heap-state.js';
 import type { StateForm } from './run-file.js';
 import { stateRowSchema, type KeyColumn, type RowForm, type StateRow } from './run-rows.js';
 
-export class DeclaredState<S extends ReplayedState = MemoryState> {
+export class DeclaredState<S extends ReplayedState = HeapState> {
   readonly json: StateForm;
   readonly #codecs = new Map<KeyColumn, RecordCodec<StateRow>>();
 

@@ -14,11 +14,11 @@ import { slotBit, type KeyTable } from './key-table.js';
 import { MapElements, type ElementSet } from './map-elements.js';
 import {
   NOTHING_DROPPED,
-  type MemoryState,
-  type MemoryStateOptions,
+  type HeapState,
+  type HeapStateOptions,
   type RowState,
   type StateChanges,
-} from './memory-state.js';
+} from './heap-state.js';
 import { ownValueOf, type OwnValue } from './own-value.js';
 import type { StateRow } from './run-rows.js';
 
@@ -27,7 +27,7 @@ const BIG_MARK = 0;
 /** A big map, but for its elements. */
 const BIG_BYTES = 500;
 
-export abstract class ElementState<C> implements MemoryState, RowState {
+export abstract class ElementState<C> implements HeapState, RowState {
   readonly row: RowState = this;
   protected readonly codec: ValueCodec<unknown>;
   protected readonly size: HeapSize;
@@ -39,7 +39,7 @@ export abstract class ElementState<C> implements MemoryState, RowState {
   readonly #big: BigCollections | undefined;
   readonly #form: CellForm<C>;
 
-  constructor({ keys, schema, big }: MemoryStateOptions) {
+  constructor({ keys, schema, big }: HeapStateOptions) {
     this.#keys = keys;
     this.#index = keys.addSlot();
     this.#bit = slotBit(this.#index);

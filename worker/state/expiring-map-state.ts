@@ -9,7 +9,7 @@ import type { ByteWriter } from '../../core/byte-writer.js';
 import { BigMap } from './big-map.js';
 import { ElementState } from './element-state.js';
 import type { KeyEntry } from './key-entry.js';
-import type { MemoryStateOptions } from './memory-state.js';
+import type { HeapStateOptions } from './heap-state.js';
 import type { StateRow } from './run-rows.js';
 import { ExpiringCell, isExpired } from './state-slot.js';
 
@@ -17,7 +17,7 @@ export class ExpiringMapState<V> extends ElementState<ExpiringCell> implements M
   readonly #ttlMs: number;
   readonly #now: () => number;
 
-  constructor(options: MemoryStateOptions, ttlMs: number) {
+  constructor(options: HeapStateOptions, ttlMs: number) {
     super(options);
     this.#ttlMs = ttlMs;
     this.#now = options.now;

@@ -16,7 +16,7 @@ import { COLD, type KeyEntry, type Timer } from './key-entry.js';
 import { slotBit, type ColdKeys, type KeyTable } from './key-table.js';
 import type { TimeDomain } from './keyed-state-backend.js';
 import type { LiveMemory, LiveShare } from './live-memory.js';
-import { TIME_DOMAINS, type AbsentTimers, type MemoryTimers } from './memory-timers.js';
+import { TIME_DOMAINS, type AbsentTimers, type HeapTimers } from './heap-timers.js';
 import { isEarlier } from './cold/cold-timers.js';
 
 /** Entries looked at in one search for something to evict. */
@@ -42,7 +42,7 @@ export interface ColdBelow {
 
 export interface KeyCacheOptions {
   readonly keys: KeyTable;
-  readonly timers: MemoryTimers;
+  readonly timers: HeapTimers;
   /** In the order of their slots. */
   readonly states: readonly DeclaredState[];
   readonly maxParallelism: number;

@@ -1,5 +1,5 @@
 /**
- * The keys of one memory backend. A key has one entry however many states, windows and timers it is
+ * The keys of one heap backend. A key has one entry however many states, windows and timers it is
  * part of, so a record costs one hash lookup and each state after that is a slot of the entry. An
  * entry exists while something holds it, or until the log says that nothing does: reading never
  * creates one. The table also knows which entries changed since the last freeze, and asks the cold

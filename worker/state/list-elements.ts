@@ -2,7 +2,7 @@
  * The elements of one key in a list state, and how many of them the log has: it gets what was added
  * since it last heard of the list, however long the list is.
  */
-import type { StateChanges } from './memory-state.js';
+import type { StateChanges } from './heap-state.js';
 
 /** Elements in one row of a run. */
 export const ROW_ELEMENTS_MAX = 256;

@@ -3,7 +3,7 @@
  * rewritten whole, which costs less than remembering names; a large one by its changed elements, so
  * that one change among a million costs one row.
  */
-import type { StateChanges } from './memory-state.js';
+import type { StateChanges } from './heap-state.js';
 import { flatString } from './own-value.js';
 
 /** Elements up to which a changed map is written whole. */

@@ -5,7 +5,7 @@
 import type { Key } from '../../core/key-codec.js';
 import { ROW_ELEMENTS_MAX } from './list-elements.js';
 import type { TimeDomain } from './keyed-state-backend.js';
-import type { ForetoldState, ReplayedState, StateChanges } from './memory-state.js';
+import type { ForetoldState, ReplayedState, StateChanges } from './heap-state.js';
 import type { StateKind, StateRow } from './run-rows.js';
 import type { MergeRequest } from './run-services.js';
 

@@ -4,7 +4,7 @@ import type { Key } from '../../core/key-codec.js';
 import type { KeyGroupRange } from '../../core/key-group.js';
 import type { DeclaredState } from './declared-state.js';
 import type { TimeDomain } from './keyed-state-backend.js';
-import type { ReplayedState } from './memory-state.js';
+import type { ReplayedState } from './heap-state.js';
 import type { RunFile } from './run-file.js';
 
 export interface ReplayTarget {

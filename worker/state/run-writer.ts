@@ -8,7 +8,7 @@ import type { KeyGroupRange } from '../../core/key-group.js';
 import type { DeclaredState } from './declared-state.js';
 import { bucketOf } from './key-group-buckets.js';
 import type { TimeDomain } from './keyed-state-backend.js';
-import type { ReplayedState, StateChanges } from './memory-state.js';
+import type { ReplayedState, StateChanges } from './heap-state.js';
 import type { RunBuffers } from './run-buffers.js';
 import { ChunkList, RUN_VERSION, type StateSection } from './run-file.js';
 import {

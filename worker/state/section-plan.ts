@@ -9,7 +9,7 @@ import { schemaFromJson } from '../../core/schema-json.js';
 import type { Schema } from '../../core/schema.js';
 import type { DeclaredState } from './declared-state.js';
 import { intersect } from './key-group-buckets.js';
-import type { ReplayedState } from './memory-state.js';
+import type { ReplayedState } from './heap-state.js';
 import { notRestorable, type ReplayedRun, type ReplayTarget } from './replay-target.js';
 import { corruptRun, type ChunkEntry, type StateForm, type StateSection } from './run-file.js';
 import { stateRowSchema, type KeyColumn, type StateRow } from './run-rows.js';

@@ -9,16 +9,16 @@ import { heapSizeOf, type HeapSize } from './heap-size.js';
 import type { KeyEntry } from './key-entry.js';
 import {
   NOTHING_DROPPED,
-  type MemoryState,
-  type MemoryStateOptions,
+  type HeapState,
+  type HeapStateOptions,
   type RowState,
   type StateChanges,
-} from './memory-state.js';
+} from './heap-state.js';
 import { ownValueOf, type OwnValue } from './own-value.js';
 import type { StateRow } from './run-rows.js';
 import { stateSlot, type StateSlot } from './state-slot.js';
 
-export abstract class SlotState implements MemoryState, RowState {
+export abstract class SlotState implements HeapState, RowState {
   readonly row: RowState = this;
   protected readonly slot: StateSlot;
   /** Of one value or element. */
@@ -28,7 +28,7 @@ export abstract class SlotState implements MemoryState, RowState {
   readonly #own: OwnValue | undefined;
 
   /** @param onGone is given what the slot had once that is cleared or expired, in memory */
-  constructor(options: MemoryStateOptions, onGone?: (value: unknown) => void) {
+  constructor(options: HeapStateOptions, onGone?: (value: unknown) => void) {
     const { keys, schema, ttlMs, now } = options;
     this.slot = stateSlot({ keys, ttlMs, now, onGone });
     this.codec = compileValueCodec(schema);

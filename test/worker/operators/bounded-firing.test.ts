@@ -8,15 +8,15 @@ import {
 import type { Key } from '../../../core/key-codec.js';
 import { ProcessOperator } from '../../../worker/operators/process-operator.js';
 import { WindowOperator } from '../../../worker/operators/window-operator.js';
-import { MemoryStateBackend } from '../../../worker/state/memory-state-backend.js';
+import { HeapKeyedStateBackend } from '../../../worker/state/heap-keyed-state-backend.js';
 import { restoredTo } from './restored-to.js';
 import { testRuns } from '../state/run-copies.js';
 import { RecordedOutput } from './recorded-output.js';
 
 const KEYS = 5000;
 
-function backend(operator: string): MemoryStateBackend {
-  return new MemoryStateBackend({
+function backend(operator: string): HeapKeyedStateBackend {
+  return new HeapKeyedStateBackend({
     operator,
     keyGroups: { start: 0, end: 128 },
     maxParallelism: 128,

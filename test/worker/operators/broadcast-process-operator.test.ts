@@ -19,7 +19,7 @@ import {
   type BroadcastEntry,
 } from '../../../worker/operators/operator-state.js';
 import { ProcessOperator } from '../../../worker/operators/process-operator.js';
-import { MemoryStateBackend } from '../../../worker/state/memory-state-backend.js';
+import { HeapKeyedStateBackend } from '../../../worker/state/heap-keyed-state-backend.js';
 import { ManualClock } from '../../manual-clock.js';
 import { coldBelow } from '../state/cold-below.js';
 import { DatabaseModel } from '../state/cold/database-model.js';
@@ -279,7 +279,7 @@ test('keys that are out of memory are brought in together before their batch', (
       return super.getMany(keys);
     }
   })();
-  const backend = new MemoryStateBackend({ ...optionsOf(), cold: coldBelow(database, 50_000) });
+  const backend = new HeapKeyedStateBackend({ ...optionsOf(), cold: coldBelow(database, 50_000) });
   const operator = create({ ...surroundings, backend }, { onElement });
   const payments = Array.from({ length: 2000 }, (_, n): Payment => ({ key: `key ${n}`, n }));
   for (const payment of payments) operator.processElement(payment, 0);

@@ -9,7 +9,7 @@ import type { Schema } from '../../../core/schema.js';
 import { decodeEntries, encodeEntries } from '../../../worker/operators/operator-state.js';
 import type { OperatorOutput, StreamOperator } from '../../../worker/operators/operator.js';
 import type { KeyedStateBackend } from '../../../worker/state/keyed-state-backend.js';
-import { MemoryStateBackend } from '../../../worker/state/memory-state-backend.js';
+import { HeapKeyedStateBackend } from '../../../worker/state/heap-keyed-state-backend.js';
 import { ManualClock } from '../../manual-clock.js';
 import { copyRuns, restoreRuns, testRuns, type RunCopies } from '../state/run-copies.js';
 import { RecordedOutput, type Emission } from './recorded-output.js';
@@ -199,7 +199,7 @@ export class OperatorHarness<Operator extends StreamOperator> {
     const output = this.#output;
     const attempt = ++this.#attempt;
     const runs = testRuns();
-    const backend = new MemoryStateBackend({
+    const backend = new HeapKeyedStateBackend({
       operator: 'tested',
       keyGroups: ALL_KEY_GROUPS,
       maxParallelism: ALL_KEY_GROUPS.end,

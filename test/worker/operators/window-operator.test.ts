@@ -3,7 +3,7 @@ import test from 'ava';
 import { t as types } from '../../../api/index.js';
 import type { WatermarkState } from '../../../worker/operators/operator-state.js';
 import { WindowOperator } from '../../../worker/operators/window-operator.js';
-import { MemoryStateBackend } from '../../../worker/state/memory-state-backend.js';
+import { HeapKeyedStateBackend } from '../../../worker/state/heap-keyed-state-backend.js';
 import { keyHash } from '../../../core/key-codec.js';
 import { keyGroupOf } from '../../../core/key-group.js';
 import { RestoredWatermarks } from '../../../worker/operators/restored-watermarks.js';
@@ -17,7 +17,7 @@ const numberOf = (value: unknown): number => Number(Array.isArray(value) ? value
 function open(restored: RestoredWatermarks | number = -Infinity) {
   const output = new RecordedOutput();
   const runs = testRuns();
-  const backend = new MemoryStateBackend({
+  const backend = new HeapKeyedStateBackend({
     operator: 'sums',
     keyGroups: { start: 0, end: 128 },
     maxParallelism: 128,

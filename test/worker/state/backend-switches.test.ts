@@ -4,7 +4,7 @@
  */
 import test from 'ava';
 import fc from 'fast-check';
-import { MemoryStateBackend } from '../../../worker/state/memory-state-backend.js';
+import { HeapKeyedStateBackend } from '../../../worker/state/heap-keyed-state-backend.js';
 import type { ColdDatabase } from '../../../worker/state/cold/cold-database.js';
 import { coldBelow } from './cold-below.js';
 import { DatabaseModel } from './cold/database-model.js';
@@ -27,7 +27,7 @@ function switching(
   return (options) => {
     if (options.keyGroups.start === 0) restores++;
     const bytes = kinds[restores % kinds.length];
-    return new MemoryStateBackend({
+    return new HeapKeyedStateBackend({
       ...options,
       sliceChangesMax: 3,
       collectionBound: { elementsMax: 12, bytesMax: Infinity },

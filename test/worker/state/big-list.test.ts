@@ -5,7 +5,7 @@ import test from 'ava';
 import * as schema from '../../../api/schema-builder.js';
 import { listState, type ListState } from '../../../api/state.js';
 import type { Infer } from '../../../core/schema.js';
-import { MemoryStateBackend } from '../../../worker/state/memory-state-backend.js';
+import { HeapKeyedStateBackend } from '../../../worker/state/heap-keyed-state-backend.js';
 import { coldBelow } from './cold-below.js';
 import { DatabaseModel } from './cold/database-model.js';
 import { openDatabase } from './cold/open-database.js';
@@ -47,9 +47,9 @@ test('three hundred thousand elements of one list are added, gone through, resto
   const before = heapBytes();
   let usedMax = 0;
   let heapMax = 0;
-  const open = (): { backend: MemoryStateBackend; list: ListState<Reading>; runs: RunsOf } => {
+  const open = (): { backend: HeapKeyedStateBackend; list: ListState<Reading>; runs: RunsOf } => {
     const options = optionsOf();
-    const backend = new MemoryStateBackend({ ...options, cold });
+    const backend = new HeapKeyedStateBackend({ ...options, cold });
     const list = backend.state('list', listState(Reading)) as ListState<Reading>;
     return { backend, list, runs: options.runs };
   };
@@ -94,7 +94,7 @@ test('three hundred thousand elements of one list are added, gone through, resto
 });
 
 test('a large list may grow or go while somebody goes through it', (t) => {
-  const backend = new MemoryStateBackend({
+  const backend = new HeapKeyedStateBackend({
     ...optionsOf(),
     cold: coldBelow(new DatabaseModel(), LIVE_BYTES),
     collectionBound: { elementsMax: 40, bytesMax: Infinity },

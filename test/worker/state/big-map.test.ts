@@ -2,7 +2,7 @@
 import test from 'ava';
 import * as schema from '../../../api/schema-builder.js';
 import { mapState, type MapState } from '../../../api/state.js';
-import { MemoryStateBackend } from '../../../worker/state/memory-state-backend.js';
+import { HeapKeyedStateBackend } from '../../../worker/state/heap-keyed-state-backend.js';
 import { coldBelow } from './cold-below.js';
 import { openDatabase } from './cold/open-database.js';
 import { copyRuns, restoreRuns } from './run-copies.js';
@@ -23,9 +23,9 @@ test('a quarter of a million elements under one key are put, read, gone through 
   const look = (): void => {
     usedMax = Math.max(usedMax, memory.usedBytes);
   };
-  const open = (): { backend: MemoryStateBackend; map: MapState<number>; runs: RunsOf } => {
+  const open = (): { backend: HeapKeyedStateBackend; map: MapState<number>; runs: RunsOf } => {
     const options = optionsOf();
-    const backend = new MemoryStateBackend({ ...options, cold });
+    const backend = new HeapKeyedStateBackend({ ...options, cold });
     const map = backend.state('map', mapState(schema.float64)) as MapState<number>;
     return { backend, map, runs: options.runs };
   };

@@ -3,7 +3,7 @@ import test from 'ava';
 import fc from 'fast-check';
 import * as schema from '../../../api/schema-builder.js';
 import { mapState, valueState, type MapState, type ValueState } from '../../../api/state.js';
-import { MemoryStateBackend } from '../../../worker/state/memory-state-backend.js';
+import { HeapKeyedStateBackend } from '../../../worker/state/heap-keyed-state-backend.js';
 import { copyRuns, restoreRuns } from './run-copies.js';
 import { runScript, scriptArbitrary } from './state-script.js';
 import { Operator, optionsOf } from './state-fixture.js';
@@ -12,7 +12,7 @@ import { Operator, optionsOf } from './state-fixture.js';
 function slowOperator(): Operator {
   return new Operator(
     (options) =>
-      new MemoryStateBackend({
+      new HeapKeyedStateBackend({
         ...options,
         sliceChangesMax: 1,
         runs: { ...options.runs, layersMax: 2 },
@@ -63,7 +63,7 @@ test('timers that fire or are deleted before they are written are in the snapsho
 test('an element that expires before it is written is in the snapshot', async (t) => {
   let now = 0;
   const options = { ...optionsOf(0, 1, () => now), sliceChangesMax: 1 };
-  const backend = new MemoryStateBackend(options);
+  const backend = new HeapKeyedStateBackend(options);
   const descriptor = valueState(schema.float64, { ttlMs: 10 });
   const value = backend.state('v', descriptor) as ValueState<number>;
   for (const key of KEYS) {
@@ -77,7 +77,7 @@ test('an element that expires before it is written is in the snapshot', async (t
   const runs = await copyRuns(snapshot);
   now = 9;
   const restoredOptions = optionsOf(0, 1, () => now);
-  const restored = new MemoryStateBackend(restoredOptions);
+  const restored = new HeapKeyedStateBackend(restoredOptions);
   restored.state('v', descriptor);
   restoreRuns(restored, restoredOptions.runs, [runs]);
   t.is(restored.entryCount(), 4);
@@ -98,7 +98,7 @@ test('a snapshot may begin before the one before it is written', async (t) => {
 });
 
 test('a change among many costs a row, in large maps and lists too', async (t) => {
-  const operator = new Operator((options) => new MemoryStateBackend(options));
+  const operator = new Operator((options) => new HeapKeyedStateBackend(options));
   const { list, map, backend } = await operator.at('large');
   list.addAll(Array.from({ length: 5000 }, (_, i) => `element ${String(i)}`));
   for (let i = 0; i < 5000; i++) map.put(`element ${String(i)}`, { n: i });
@@ -126,7 +126,7 @@ test('a change among many costs a row, in large maps and lists too', async (t) =
 });
 
 test('what comes and goes between two snapshots leaves nothing behind', async (t) => {
-  const operator = new Operator((options) => new MemoryStateBackend(options));
+  const operator = new Operator((options) => new HeapKeyedStateBackend(options));
   for (let i = 0; i < 10_000; i++) {
     const { value, map, backend } = await operator.at(`visitor ${String(i)}`);
     value.update(i);
@@ -140,13 +140,13 @@ test('what comes and goes between two snapshots leaves nothing behind', async (t
 });
 
 test('an operator may have more states than bits in a mask', async (t) => {
-  const declare = (backend: MemoryStateBackend): MapState<number>[] =>
+  const declare = (backend: HeapKeyedStateBackend): MapState<number>[] =>
     Array.from(
       { length: 40 },
       (_, i) => backend.state(`s${String(i)}`, mapState(schema.float64)) as MapState<number>,
     );
   const options = optionsOf();
-  const backend = new MemoryStateBackend(options);
+  const backend = new HeapKeyedStateBackend(options);
   const states = declare(backend);
   backend.setCurrentKey('k');
   states.forEach((state, i) => state.put('n', i));
@@ -159,7 +159,7 @@ test('an operator may have more states than bits in a mask', async (t) => {
   states[30]?.clear();
   const runs = await copyRuns(backend.snapshot(3));
   const restoredOptions = optionsOf();
-  const restored = new MemoryStateBackend(restoredOptions);
+  const restored = new HeapKeyedStateBackend(restoredOptions);
   const restoredStates = declare(restored);
   restoreRuns(restored, restoredOptions.runs, [runs]);
   restored.setCurrentKey('k');

@@ -1,7 +1,7 @@
 /** The contract of keyed state where a few keys stay in memory. */
 import test from 'ava';
 import fc from 'fast-check';
-import { MemoryStateBackend } from '../../../worker/state/memory-state-backend.js';
+import { HeapKeyedStateBackend } from '../../../worker/state/heap-keyed-state-backend.js';
 import { coldBelow } from './cold-below.js';
 import { DatabaseModel } from './cold/database-model.js';
 import { keyedStateBackendContract } from './keyed-state-backend-contract.js';
@@ -13,7 +13,7 @@ const LIVE_BYTES = 300_000;
 
 keyedStateBackendContract(
   (options) =>
-    new MemoryStateBackend({ ...options, cold: coldBelow(new DatabaseModel(), LIVE_BYTES) }),
+    new HeapKeyedStateBackend({ ...options, cold: coldBelow(new DatabaseModel(), LIVE_BYTES) }),
 );
 
 test('random operations while nothing but the current key stays in memory equal a model', async (t) => {
@@ -22,7 +22,7 @@ test('random operations while nothing but the current key stays in memory equal 
   await fc.assert(
     fc.asyncProperty(liveBytes, elementsMax, scriptArbitrary, async (bytes, elements, script) => {
       const create: CreateBackend = (options) =>
-        new MemoryStateBackend({
+        new HeapKeyedStateBackend({
           ...options,
           sliceChangesMax: 3,
           cold: coldBelow(new DatabaseModel(), bytes),
@@ -36,7 +36,7 @@ test('random operations while nothing but the current key stays in memory equal 
 });
 
 test('a restore reads no row, though not all keys fit', async (t) => {
-  const writer = new Operator((options) => new MemoryStateBackend(options));
+  const writer = new Operator((options) => new HeapKeyedStateBackend(options));
   const keys = Array.from({ length: 2000 }, (_, index) => `key-${String(index)}`);
   for (const key of keys) (await writer.at(key)).value.update(1);
   await writer.snapshot();
@@ -44,7 +44,7 @@ test('a restore reads no row, though not all keys fit', async (t) => {
   for (const key of keys.slice(0, 600)) (await writer.at(key)).value.update(2);
   const model = new DatabaseModel();
   const create: CreateBackend = (options) =>
-    new MemoryStateBackend({ ...options, cold: coldBelow(model, LIVE_BYTES) });
+    new HeapKeyedStateBackend({ ...options, cold: coldBelow(model, LIVE_BYTES) });
   const restored = new Operator(create, 1, await writer.snapshot());
   t.is(model.reads, 0);
   t.true(model.size > keys.length / 4 && model.size < keys.length);
@@ -57,7 +57,7 @@ test('what a batch found in memory does not make room for the rest of it', async
   const keys = Array.from({ length: 400 }, (_, index) => `key-${String(index)}`);
   const model = new DatabaseModel();
   const create: CreateBackend = (options) =>
-    new MemoryStateBackend({ ...options, cold: coldBelow(model, 60_000) });
+    new HeapKeyedStateBackend({ ...options, cold: coldBelow(model, 60_000) });
   const operator = new Operator(create);
   const { backend, value, windows } = operator.subtasks[0] ?? t.fail();
   for (const key of keys) {
@@ -84,7 +84,7 @@ test('what a batch found in memory does not make room for the rest of it', async
 
 test('a snapshot whose runs are asked for late has nothing of what came after it', async (t) => {
   const create: CreateBackend = (options) =>
-    new MemoryStateBackend({
+    new HeapKeyedStateBackend({
       ...options,
       sliceChangesMax: 3,
       cold: coldBelow(new DatabaseModel(), 0),

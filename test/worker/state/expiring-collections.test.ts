@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import * as schema from '../../../api/schema-builder.js';
 import { listState, mapState, type ListState, type MapState } from '../../../api/state.js';
 import { elementsOf } from '../../../worker/state/cold/cold-key.js';
-import { MemoryStateBackend } from '../../../worker/state/memory-state-backend.js';
+import { HeapKeyedStateBackend } from '../../../worker/state/heap-keyed-state-backend.js';
 import { coldBelow } from './cold-below.js';
 import { DatabaseModel } from './cold/database-model.js';
 import { copyRuns, restoreRuns } from './run-copies.js';
@@ -54,7 +54,7 @@ class World {
   readonly #limits: Limits;
   #database = new DatabaseModel();
   readonly #expected = new Map<string, Expected>();
-  #backend: MemoryStateBackend;
+  #backend: HeapKeyedStateBackend;
   #list: ListState<number>;
   #map: MapState<number>;
   #runs: ReturnType<typeof optionsOf>['runs'];
@@ -156,10 +156,10 @@ class World {
     return expected;
   }
 
-  #open(): [MemoryStateBackend, ReturnType<typeof optionsOf>['runs']] {
+  #open(): [HeapKeyedStateBackend, ReturnType<typeof optionsOf>['runs']] {
     const { liveBytes, elementsMax } = this.#limits;
     const options = optionsOf(0, 1, () => this.#now);
-    const backend = new MemoryStateBackend({
+    const backend = new HeapKeyedStateBackend({
       ...options,
       sliceChangesMax: 3,
       cold: coldBelow(this.#database, liveBytes),
@@ -180,11 +180,11 @@ class World {
   }
 }
 
-function listOf(backend: MemoryStateBackend): ListState<number> {
+function listOf(backend: HeapKeyedStateBackend): ListState<number> {
   return backend.state('list', listState(schema.float64, { ttlMs: TTL_MS })) as ListState<number>;
 }
 
-function mapOf(backend: MemoryStateBackend): MapState<number> {
+function mapOf(backend: HeapKeyedStateBackend): MapState<number> {
   return backend.state('map', mapState(schema.float64, { ttlMs: TTL_MS })) as MapState<number>;
 }
 

@@ -15,7 +15,7 @@ import {
   type ValueState,
 } from '../../../api/state.js';
 import { MillraceError } from '../../../core/errors.js';
-import { MemoryStateBackend } from '../../../worker/state/memory-state-backend.js';
+import { HeapKeyedStateBackend } from '../../../worker/state/heap-keyed-state-backend.js';
 import { InThreadMerger } from '../../../worker/state/run-merge.js';
 import { MemoryRunStorage, type RunStorage } from '../../../worker/state/run-storage.js';
 import { copyRuns, restoreRuns, testRuns, type RunCopies } from './run-copies.js';
@@ -98,7 +98,7 @@ class History {
   #checkpointId = 0;
   #model: Model = new Map();
   #bad = new Set<string>();
-  #backend!: MemoryStateBackend;
+  #backend!: HeapKeyedStateBackend;
   #cells: readonly Cell[] = [];
   #pending: Promise<void>[] = [];
   #latest: { readonly runs: RunCopies; readonly model: Model } | undefined;
@@ -227,11 +227,11 @@ class History {
     this.#bad.clear();
   }
 
-  #create(restored: RunCopies): readonly [MemoryStateBackend, readonly Cell[]] {
+  #create(restored: RunCopies): readonly [HeapKeyedStateBackend, readonly Cell[]] {
     const storage = new SlowStorage(() => this.#storageFails);
     const { nextTurn } = testRuns();
     const merger = new InThreadMerger(storage, nextTurn);
-    const backend = new MemoryStateBackend({
+    const backend = new HeapKeyedStateBackend({
       ...optionsOf(0, 1, () => this.#now),
       runs: { storage, merger, nextTurn, layersMax: 3 },
       wholeKeysMin: this.#wholeKeysMin,
@@ -244,7 +244,7 @@ class History {
     return [backend, cells];
   }
 
-  #expectSame(backend: MemoryStateBackend, cells: readonly Cell[], model: Model): void {
+  #expectSame(backend: HeapKeyedStateBackend, cells: readonly Cell[], model: Model): void {
     for (const key of KEYS) {
       cells.forEach((cell, index) => {
         backend.setCurrentKey(key);
@@ -266,7 +266,7 @@ class History {
   }
 }
 
-function declare(backend: MemoryStateBackend, index: number): Cell {
+function declare(backend: HeapKeyedStateBackend, index: number): Cell {
   const name = `state-${String(index)}`;
   const ttl = isExpiring(index) ? { ttlMs: TTL_MS } : {};
   switch (index % 3) {

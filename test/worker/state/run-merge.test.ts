@@ -10,7 +10,7 @@ import {
 } from '../../../api/state.js';
 import { schemaToJson } from '../../../core/schema-json.js';
 import type { Schema } from '../../../core/schema.js';
-import { MemoryStateBackend } from '../../../worker/state/memory-state-backend.js';
+import { HeapKeyedStateBackend } from '../../../worker/state/heap-keyed-state-backend.js';
 import { RunBuffers } from '../../../worker/state/run-buffers.js';
 import { openRunFile } from '../../../worker/state/run-file.js';
 import { mergeRuns } from '../../../worker/state/run-merge.js';
@@ -57,7 +57,7 @@ function merge(inputs: RunCopies, options: Partial<MergeRequest> = {}): RunCopie
 function operator(): Operator {
   const merger = { merge: () => new Promise<never>(() => undefined) };
   return new Operator(
-    (options) => new MemoryStateBackend({ ...options, runs: { ...options.runs, merger } }),
+    (options) => new HeapKeyedStateBackend({ ...options, runs: { ...options.runs, merger } }),
   );
 }
 
@@ -151,7 +151,7 @@ test('ranges that are gone count in the key groups of their run only', async (t)
 test('what has expired is left out of a base, and only there', async (t) => {
   let now = 0;
   const ttlMs = 10;
-  const declare = (backend: MemoryStateBackend) =>
+  const declare = (backend: HeapKeyedStateBackend) =>
     ({
       value: backend.state('value', valueState(schema.float64, { ttlMs })),
       list: backend.state('list', listState(schema.float64, { ttlMs })),
@@ -161,7 +161,7 @@ test('what has expired is left out of a base, and only there', async (t) => {
       readonly list: { add(n: number): void };
       readonly map: { put(name: string, n: number): void };
     };
-  const backend = new MemoryStateBackend(optionsOf(0, 1, () => now));
+  const backend = new HeapKeyedStateBackend(optionsOf(0, 1, () => now));
   const { value, list, map } = declare(backend);
   for (const key of ['old', 'new']) {
     backend.setCurrentKey(key);
@@ -194,8 +194,10 @@ test('what has expired is left out of a base, and only there', async (t) => {
 test('a list is expired or not as a whole, by its last row', async (t) => {
   let now = 0;
   const form = listState(schema.float64, { ttlMs: 10 });
-  const open = (options: ReturnType<typeof optionsOf>): [MemoryStateBackend, ListState<number>] => {
-    const backend = new MemoryStateBackend(options);
+  const open = (
+    options: ReturnType<typeof optionsOf>,
+  ): [HeapKeyedStateBackend, ListState<number>] => {
+    const backend = new HeapKeyedStateBackend(options);
     return [backend, backend.state('list', form) as ListState<number>];
   };
   const [backend, list] = open(optionsOf(0, 1, () => now));
@@ -231,7 +233,7 @@ test('a state that was dropped in between does not come back, nor does a field',
     before: RunCopies,
   ): Promise<RunCopies> => {
     const options = { ...optionsOf(), allowNonRestoredState: true };
-    const backend = new MemoryStateBackend(options);
+    const backend = new HeapKeyedStateBackend(options);
     const other = backend.state('other', valueState(schema.float64)) as ValueState<number>;
     const state =
       form === undefined
@@ -245,7 +247,7 @@ test('a state that was dropped in between does not come back, nor does a field',
   };
   const read = (form: Schema, runs: RunCopies): unknown => {
     const options = optionsOf();
-    const backend = new MemoryStateBackend(options);
+    const backend = new HeapKeyedStateBackend(options);
     backend.state('other', valueState(schema.float64));
     const state = backend.state('s', valueState(form)) as ValueState<unknown>;
     restoreRuns(backend, options.runs, [runs]);
@@ -263,16 +265,16 @@ test('a state that was dropped in between does not come back, nor does a field',
 });
 
 test('a subtask that changes nothing still tells of a state that was dropped', async (t) => {
-  const first = new MemoryStateBackend(optionsOf());
+  const first = new HeapKeyedStateBackend(optionsOf());
   const gone = first.state('gone', valueState(schema.float64)) as ValueState<number>;
   first.setCurrentKey('k');
   gone.update(1);
   const options = { ...optionsOf(), allowNonRestoredState: true };
-  const second = new MemoryStateBackend(options);
+  const second = new HeapKeyedStateBackend(options);
   restoreRuns(second, options.runs, [await copyRuns(first.snapshot(1))]);
   const runs = await copyRuns(second.snapshot(2));
   const strict = optionsOf();
   t.notThrows(() => {
-    restoreRuns(new MemoryStateBackend(strict), strict.runs, [runs]);
+    restoreRuns(new HeapKeyedStateBackend(strict), strict.runs, [runs]);
   });
 });

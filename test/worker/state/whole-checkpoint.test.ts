@@ -1,11 +1,12 @@
 /** The contract where each checkpoint that would write half of all keys writes all of them. */
 import test from 'ava';
-import { MemoryStateBackend } from '../../../worker/state/memory-state-backend.js';
+import { HeapKeyedStateBackend } from '../../../worker/state/heap-keyed-state-backend.js';
 import { keyedStateBackendContract } from './keyed-state-backend-contract.js';
 import { copyRuns } from './run-copies.js';
 import { Operator, type CreateBackend } from './state-fixture.js';
 
-const create: CreateBackend = (options) => new MemoryStateBackend({ ...options, wholeKeysMin: 0 });
+const create: CreateBackend = (options) =>
+  new HeapKeyedStateBackend({ ...options, wholeKeysMin: 0 });
 
 keyedStateBackendContract(create);
 

@@ -12,7 +12,7 @@ import { keyHash } from '../../../core/key-codec.js';
 import { keyGroupOf, keyGroupRange, subtaskOf } from '../../../core/key-group.js';
 import { findManifestFault } from '../../../core/manifest-check.js';
 import type { StateFile, TaskFiles } from '../../../core/state-file.js';
-import { MemoryStateBackend } from '../../../worker/state/memory-state-backend.js';
+import { HeapKeyedStateBackend } from '../../../worker/state/heap-keyed-state-backend.js';
 import { CheckpointedRuns } from '../../../worker/task/checkpointed-runs.js';
 import { RunFetcher } from '../../../worker/task/run-fetcher.js';
 import { SubtaskCheckpointCoordinator } from '../../../worker/task/subtask-checkpoint-coordinator.js';
@@ -46,7 +46,7 @@ interface Snapshot {
 }
 
 interface Subtask {
-  readonly backend: MemoryStateBackend;
+  readonly backend: HeapKeyedStateBackend;
   readonly value: ValueState<number>;
   readonly checkpoints: SubtaskCheckpointCoordinator;
 }
@@ -253,7 +253,7 @@ class History {
   ): Promise<Subtask> {
     const runs = testRuns();
     const keyGroups = keyGroupRange(subtask, parallelism, MAX_PARALLELISM);
-    const backend = new MemoryStateBackend({
+    const backend = new HeapKeyedStateBackend({
       operator: OPERATOR,
       keyGroups,
       maxParallelism: MAX_PARALLELISM,

@@ -13,7 +13,7 @@ import type { StateFile } from '../../../core/state-file.js';
 import type { ScoringRequest, ScoringService } from '../../../worker/compute/scoring-service.js';
 import type { KeyedStateBackend } from '../../../worker/state/keyed-state-backend.js';
 import { memoryRuns } from '../../../worker/state/memory-runs.js';
-import { MemoryStateBackend } from '../../../worker/state/memory-state-backend.js';
+import { HeapKeyedStateBackend } from '../../../worker/state/heap-keyed-state-backend.js';
 import type { CheckpointStorage, TaskId } from '../../../worker/task/task-environment.js';
 import { TaskSlot } from '../../../worker/task/task-slot.js';
 import { ManualClock } from '../../manual-clock.js';
@@ -97,7 +97,7 @@ export class SlotCluster {
         scoring: options.scoring,
         modulePathOf: (module) => module,
         createBackend: (backendOptions) => {
-          const backend = new MemoryStateBackend(backendOptions);
+          const backend = new HeapKeyedStateBackend(backendOptions);
           const all = this.backends.get(backendOptions.operator) ?? [];
           this.backends.set(backendOptions.operator, [...all, backend]);
           return backend;

@@ -1,6 +1,6 @@
 /** Aggregating state in memory: inputs go into an accumulator, the result is made when it is read. */
 import type { AggregatingState, AggregatingStateDescriptor } from '../../api/state.js';
-import type { MemoryStateOptions } from './memory-state.js';
+import type { HeapStateOptions } from './heap-state.js';
 import { SlotState } from './slot-state.js';
 
 export type AggregateOf<I, A, O> = Pick<
@@ -8,10 +8,10 @@ export type AggregateOf<I, A, O> = Pick<
   'createAccumulator' | 'add' | 'getResult'
 >;
 
-export class MemoryAggregatingState<I, A, O> extends SlotState implements AggregatingState<I, O> {
+export class HeapAggregatingState<I, A, O> extends SlotState implements AggregatingState<I, O> {
   readonly #aggregate: AggregateOf<I, A, O>;
 
-  constructor(options: MemoryStateOptions, aggregate: AggregateOf<I, A, O>) {
+  constructor(options: HeapStateOptions, aggregate: AggregateOf<I, A, O>) {
     super(options);
     this.#aggregate = aggregate;
   }

@@ -28,14 +28,14 @@ import type {
   KeyedStateSnapshot,
   WindowState,
 } from './keyed-state-backend.js';
-import { MemoryAggregatingState } from './memory-aggregating-state.js';
-import { MemoryListState } from './memory-list-state.js';
-import { MemoryMapState } from './memory-map-state.js';
-import { MemoryReducingState } from './memory-reducing-state.js';
-import type { MemoryState, MemoryStateOptions } from './memory-state.js';
-import { MemoryTimers } from './memory-timers.js';
-import { MemoryValueState } from './memory-value-state.js';
-import { MemoryWindowState } from './memory-window-state.js';
+import { HeapAggregatingState } from './heap-aggregating-state.js';
+import { HeapListState } from './heap-list-state.js';
+import { HeapMapState } from './heap-map-state.js';
+import { HeapReducingState } from './heap-reducing-state.js';
+import type { HeapState, HeapStateOptions } from './heap-state.js';
+import { HeapTimers } from './heap-timers.js';
+import { HeapValueState } from './heap-value-state.js';
+import { HeapWindowState } from './heap-window-state.js';
 import { intersect } from './key-group-buckets.js';
 import type { ReplayedRun, ReplayTarget } from './replay-target.js';
 import { openRunFile, type StateForm } from './run-file.js';
@@ -47,7 +47,7 @@ import type { StateKind } from './run-rows.js';
 import type { RunBytes } from './run-storage.js';
 import type { WrittenRun } from './run-writer.js';
 
-export interface MemoryStateBackendOptions extends KeyedStateBackendOptions {
+export interface HeapKeyedStateBackendOptions extends KeyedStateBackendOptions {
   /** Skip states of a snapshot that are no longer declared, instead of refusing them. */
   readonly allowNonRestoredState?: boolean;
   /** Rows that are written between two records while a snapshot is taken. */
@@ -73,10 +73,10 @@ const WHOLE_KEYS_MAX = 600_000;
 /** Timers that came or went are written at the latest when there are so many. */
 const TIMER_CHANGES_MAX = 64 * 1024;
 
-export class MemoryStateBackend implements KeyedStateBackend {
-  readonly #options: MemoryStateBackendOptions;
+export class HeapKeyedStateBackend implements KeyedStateBackend {
+  readonly #options: HeapKeyedStateBackendOptions;
   readonly #keys = new KeyTable();
-  readonly #timers = new MemoryTimers(this.#keys);
+  readonly #timers = new HeapTimers(this.#keys);
   readonly #states = new Map<string, DeclaredState>();
   /** The same states by the index of their slots. */
   readonly #slots: DeclaredState[] = [];
@@ -95,11 +95,11 @@ export class MemoryStateBackend implements KeyedStateBackend {
   /** Whether the next snapshot has to tell of states that were declared in another way. */
   #redeclared = false;
   /** States with a time to live, in turn for the sweep. */
-  readonly #expiring: MemoryState[] = [];
+  readonly #expiring: HeapState[] = [];
   /** Where the sweep stands; undefined between two rounds. */
   #sweep: IterableIterator<KeyEntry> | undefined;
 
-  constructor(options: MemoryStateBackendOptions) {
+  constructor(options: HeapKeyedStateBackendOptions) {
     this.#options = options;
     const { runs, operator, keyGroups, maxParallelism, now } = options;
     const buffers = new RunBuffers();
@@ -158,8 +158,8 @@ export class MemoryStateBackend implements KeyedStateBackend {
         this.#store && this.#cache
           ? { windows: this.#store.windows(this.#slots.length), cache: this.#cache }
           : undefined;
-      return new MemoryWindowState<A>(options, below);
-    }) as MemoryWindowState<A>;
+      return new HeapWindowState<A>(options, below);
+    }) as HeapWindowState<A>;
   }
 
   setCurrentKey(key: Key): void {
@@ -374,8 +374,8 @@ export class MemoryStateBackend implements KeyedStateBackend {
     kind: StateKind,
     schema: Schema,
     ttlMs: number | undefined,
-    create: (options: MemoryStateOptions) => MemoryState,
-  ): MemoryState {
+    create: (options: HeapStateOptions) => HeapState,
+  ): HeapState {
     const before = this.#states.get(name);
     if (before !== undefined) {
       if (before.form.kind === kind && schemaEquals(before.form.schema, schema)) {
@@ -418,22 +418,22 @@ function formsByName(forms: readonly StateForm[]): ReadonlyMap<string, StateForm
   );
 }
 
-function createState(options: MemoryStateOptions, descriptor: StateDescriptor): MemoryState {
+function createState(options: HeapStateOptions, descriptor: StateDescriptor): HeapState {
   switch (descriptor.kind) {
     case 'value':
-      return new MemoryValueState(options);
+      return new HeapValueState(options);
     case 'list':
-      return new MemoryListState(options);
+      return new HeapListState(options);
     case 'map':
       return options.ttlMs === undefined
-        ? new MemoryMapState(options)
+        ? new HeapMapState(options)
         : new ExpiringMapState(options, options.ttlMs);
     case 'reducing': {
       const { reduce } = descriptor as ReducingStateDescriptor<unknown>;
-      return new MemoryReducingState(options, reduce);
+      return new HeapReducingState(options, reduce);
     }
     case 'aggregating':
-      return new MemoryAggregatingState(
+      return new HeapAggregatingState(
         options,
         descriptor as AggregatingStateDescriptor<unknown, unknown, unknown>,
       );

@@ -39,7 +39,7 @@ export interface TimerChanges {
   readonly earliest: number | undefined;
 }
 
-export class MemoryTimers implements InternalTimers {
+export class HeapTimers implements InternalTimers {
   readonly #keys: KeyTable;
   readonly #domains: Readonly<Record<TimeDomain, DomainTimers>>;
   #absent: AbsentTimers | undefined;

@@ -2,16 +2,16 @@
 import type { ValueState } from '../../api/state.js';
 import type { ByteReader } from '../../core/byte-reader.js';
 import type { ByteWriter } from '../../core/byte-writer.js';
-import type { MemoryStateOptions, StateChanges } from './memory-state.js';
+import type { HeapStateOptions, StateChanges } from './heap-state.js';
 import type { StateRow } from './run-rows.js';
 import { SlotState } from './slot-state.js';
 import { compileStoredRecord, type StoredRecord } from './stored-record.js';
 
-export class MemoryValueState<V> extends SlotState implements ValueState<V> {
+export class HeapValueState<V> extends SlotState implements ValueState<V> {
   /** undefined: what is stored is the object itself, so a change of it shows at once. */
   readonly #record: StoredRecord | undefined;
 
-  constructor(options: MemoryStateOptions) {
+  constructor(options: HeapStateOptions) {
     super(options);
     this.#record = compileStoredRecord(options.schema);
   }

@@ -1,5 +1,5 @@
 /**
- * What the memory backend asks of each of its states besides the handle that user code sees: what
+ * What the heap backend asks of each of its states besides the handle that user code sees: what
  * the log has to hear of a key, what it says of one when it is replayed, and the removal of what has
  * expired.
  */
@@ -53,7 +53,7 @@ export interface RowState {
   readRow(entry: KeyEntry, from: ByteReader): void;
 }
 
-export interface MemoryState extends ReplayedState {
+export interface HeapState extends ReplayedState {
   /** undefined: what it has is not part of the row of a key. */
   readonly row: RowState | undefined;
   /**
@@ -79,7 +79,7 @@ export interface MemoryState extends ReplayedState {
 
 export const NOTHING_DROPPED: readonly number[] = Object.freeze([]);
 
-export interface MemoryStateOptions {
+export interface HeapStateOptions {
   readonly keys: KeyTable;
   /** Of one value, element or accumulator. */
   readonly schema: Schema;

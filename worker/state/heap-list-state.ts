@@ -11,7 +11,7 @@ import { BigList, type ElementForm } from './big-list.js';
 import { arrayBytes } from './heap-size.js';
 import type { KeyEntry } from './key-entry.js';
 import { ListElements, type ElementList } from './list-elements.js';
-import type { MemoryStateOptions, StateChanges } from './memory-state.js';
+import type { HeapStateOptions, StateChanges } from './heap-state.js';
 import type { StateRow } from './run-rows.js';
 import { SlotState } from './slot-state.js';
 
@@ -28,12 +28,12 @@ interface Given<E> {
   readonly rest: Iterable<E> | undefined;
 }
 
-export class MemoryListState<E> extends SlotState implements ListState<E> {
+export class HeapListState<E> extends SlotState implements ListState<E> {
   /** undefined: all elements are in memory. */
   readonly #big: BigCollections | undefined;
   readonly #form: ElementForm<E>;
 
-  constructor(options: MemoryStateOptions) {
+  constructor(options: HeapStateOptions) {
     super(options, options.big && dropList);
     this.#big = options.big;
     this.#form = {

@@ -1,12 +1,12 @@
 /** Reducing state in memory: each added value is folded into the one that is stored. */
 import type { ReducingState } from '../../api/state.js';
-import type { MemoryStateOptions } from './memory-state.js';
+import type { HeapStateOptions } from './heap-state.js';
 import { SlotState } from './slot-state.js';
 
-export class MemoryReducingState<V> extends SlotState implements ReducingState<V> {
+export class HeapReducingState<V> extends SlotState implements ReducingState<V> {
   readonly #reduce: (a: V, b: V) => V;
 
-  constructor(options: MemoryStateOptions, reduce: (a: V, b: V) => V) {
+  constructor(options: HeapStateOptions, reduce: (a: V, b: V) => V) {
     super(options);
     this.#reduce = reduce;
   }

@@ -5,7 +5,7 @@ import type { ByteWriter } from '../../core/byte-writer.js';
 import { ElementState } from './element-state.js';
 import type { StateRow } from './run-rows.js';
 
-export class MemoryMapState<V> extends ElementState<V> implements MapState<V> {
+export class HeapMapState<V> extends ElementState<V> implements MapState<V> {
   get(key: string): V | undefined {
     return this.elements?.get(key);
   }

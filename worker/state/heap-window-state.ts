@@ -15,10 +15,10 @@ import { slotBit } from './key-table.js';
 import type { WindowState } from './keyed-state-backend.js';
 import {
   NOTHING_DROPPED,
-  type MemoryState,
-  type MemoryStateOptions,
+  type HeapState,
+  type HeapStateOptions,
   type StateChanges,
-} from './memory-state.js';
+} from './heap-state.js';
 import { ownValueOf, type OwnValue } from './own-value.js';
 import type { StateRow } from './run-rows.js';
 
@@ -80,8 +80,8 @@ interface Cursor {
   after: ColdKey | undefined;
 }
 
-export class MemoryWindowState<A> implements WindowState<A>, MemoryState {
-  readonly #keys: MemoryStateOptions['keys'];
+export class HeapWindowState<A> implements WindowState<A>, HeapState {
+  readonly #keys: HeapStateOptions['keys'];
   readonly #index: number;
   readonly #bit: number;
   readonly #own: OwnValue | undefined;
@@ -95,7 +95,7 @@ export class MemoryWindowState<A> implements WindowState<A>, MemoryState {
   /** While a window is visited in several calls, nothing of it may move. */
   #cursor: Cursor | undefined;
 
-  constructor({ keys, schema }: MemoryStateOptions, below?: WindowsBelow) {
+  constructor({ keys, schema }: HeapStateOptions, below?: WindowsBelow) {
     this.#below = below;
     this.#codec = compileValueCodec(schema) as ValueCodec<A>;
     this.#size = heapSizeOf(schema);
