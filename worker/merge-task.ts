@@ -8,5 +8,4 @@ export interface MergeTask {
   readonly request: MergeRequest;
 }
 
-export type MergeReply =
-  { readonly runs: readonly LogRun[] } | { readonly error: SerializedError };
+export type MergeReply = { readonly runs: readonly LogRun[] } | { readonly error: SerializedError };
