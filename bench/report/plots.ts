@@ -199,7 +199,7 @@ function draw({ title }: Plot, bars: readonly Bar[]): Promise<string> {
         },
       ],
     },
-    resolve: { scale: { x: 'independent', y: 'independent' } },
+    resolve: { scale: { x: 'independent', xOffset: 'independent', y: 'independent' } },
   };
   return toSvg(spec);
 }
