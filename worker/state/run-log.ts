@@ -147,7 +147,7 @@ export class RunLog {
       );
     }
     for (const run of this.#loggedRuns()) run.holders++;
-    return this.#held([...this.#layers]);
+    return this.#held(this.#layers);
   }
 
   /** Merges what is worth it, for runs that no checkpoint asks for. */
@@ -173,13 +173,15 @@ export class RunLog {
 
   #held(layers: readonly Layer[]): HeldRuns {
     const runs = layers.flatMap((layer) => layer.runs);
+    // Once more: what is released is taken out of the one, and a layer may yet grow by a part.
+    const inputs = [...runs];
     return {
       runs,
       open: ({ name }) => this.#options.storage.open(name),
       merged: async () => {
         const { merger, now } = this.#options;
         // Nothing comes after what is held.
-        const merged = await merger.merge(this.#mergeRequest(layers, true, now()));
+        const merged = await merger.merge(this.#mergeRequest(inputs, true, now()));
         return this.#held([new Layer(merged.map(loggedRun))]);
       },
       release: () => this.#release(runs.splice(0)),
@@ -232,10 +234,10 @@ export class RunLog {
     const choice = chooseMerge(this.#layers, this.#layersMax);
     if (choice === undefined) return;
     const inputs = this.#layers.slice(choice.from, choice.to);
-    // What comes late is a layer of its own.
-    this.#open = undefined;
     // A younger run that is not stored yet waits for the next checkpoint.
     if (inputs.some(({ runs }) => runs.some(({ bytes }) => bytes !== undefined))) return;
+    // What comes late is a layer of its own.
+    this.#open = undefined;
     this.#mergeFailure = undefined;
     this.#merging = this.#mergeLayers(inputs, choice).then(
       () => {
@@ -252,19 +254,21 @@ export class RunLog {
   async #mergeLayers(inputs: readonly Layer[], { from, to }: MergeChoice): Promise<void> {
     const { merger, completeUntil } = this.#options;
     const until = to === this.#layers.length ? completeUntil() : -Infinity;
-    const merged = await merger.merge(this.#mergeRequest(inputs, from === 0, until));
+    const runs = inputs.flatMap((layer) => layer.runs);
+    const merged = await merger.merge(this.#mergeRequest(runs, from === 0, until));
     const output = merged.map(loggedRun);
-    const [first] = inputs;
-    if (this.#closed || first === undefined || this.#layers[from] !== first) {
+    // Layers before them may have gone meanwhile, and they themselves with those.
+    const at = this.#layers.findIndex((layer) => layer === inputs[0]);
+    if (this.#closed || at < 0) {
       this.#release(output);
       return;
     }
-    this.#layers.splice(from, inputs.length, new Layer(output));
-    this.#release(inputs.flatMap(({ runs }) => runs));
+    this.#layers.splice(at, inputs.length, new Layer(output));
+    this.#release(runs);
   }
 
-  /** @param toBase whether nothing lies before the layers */
-  #mergeRequest(layers: readonly Layer[], toBase: boolean, completeUntil: number): MergeRequest {
+  /** @param toBase whether nothing lies before the runs */
+  #mergeRequest(runs: readonly Run[], toBase: boolean, completeUntil: number): MergeRequest {
     const { operator, keyGroups, maxParallelism, states, now } = this.#options;
     return {
       operator,
@@ -272,9 +276,7 @@ export class RunLog {
       maxParallelism,
       states: states(),
       checkpointId: this.#checkpointId,
-      inputs: layers.flatMap(({ runs }) =>
-        runs.map(({ name, keyGroups: ofRun }) => ({ name, keyGroups: ofRun })),
-      ),
+      inputs: runs.map(({ name, keyGroups: ofRun }) => ({ name, keyGroups: ofRun })),
       output: this.#nextName(),
       toBase,
       now: now(),

@@ -197,6 +197,7 @@ test('what is held is merged as it was held, whatever is appended meanwhile', as
   const log = merges.log();
   log.append(1, run(1000));
   const held = await log.hold(1);
+  log.append(1, run(10, 1));
   log.append(1, run(10));
   const merging = held.merged();
   const merge = await merges.next();
@@ -207,6 +208,23 @@ test('what is held is merged as it was held, whatever is appended meanwhile', as
   await merge.finish(1000);
   (await merging).release();
   held.release();
+});
+
+test('a merge counts though older layers were superseded while it ran', async (t) => {
+  const merges = new ManualMerges();
+  const log = merges.log();
+  log.append(1, run(10_000));
+  const first = log.append(2, run(100));
+  for (let i = 0; i < 3; i++) log.append(2, run(100));
+  (await log.hold(2)).release();
+  t.is(merges.pending[0]?.request.inputs.length, 4);
+  log.supersedeBefore(first);
+  t.is(log.layerCount, 4);
+  await merges.pending[0]?.finish(350);
+  await log.settled();
+  t.is(log.layerCount, 1);
+  t.is(merges.storage.names().length, 1);
+  await log.close();
 });
 
 test('what is written as one is one layer, for a restore too; what comes during its merge is another', async (t) => {
