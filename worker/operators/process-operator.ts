@@ -8,6 +8,7 @@ import type { Key } from '../../core/key-codec.js';
 import type { KeyedStateBackend, TimeDomain } from '../state/keyed-state-backend.js';
 import { AbstractStreamOperator } from './abstract-stream-operator.js';
 import { ElementContext } from './element-context.js';
+import { keysOf } from './batch-keys.js';
 import type { OperatorOutput, OperatorSnapshot } from './operator.js';
 import { userCodeError } from './user-code.js';
 
@@ -111,13 +112,7 @@ export class ProcessOperator extends AbstractStreamOperator {
   }
 
   prefetch(values: readonly unknown[], _timestamps: ArrayLike<number>, count: number): void {
-    const keys: Key[] = [];
-    try {
-      for (let i = 0; i < count; i++) keys.push(this.#selectKey(values[i]));
-    } catch {
-      // A record that has no key fails when it is its turn.
-    }
-    this.#backend.prefetch(keys);
+    this.#backend.prefetch(keysOf(values, count, this.#selectKey));
   }
 
   readonly #fire = (timestamp: number, key: Key, domain: TimeDomain): void => {

@@ -8,6 +8,7 @@ import { MillraceError } from '../../core/errors.js';
 import type { Key } from '../../core/key-codec.js';
 import type { KeyedStateBackend, WindowState } from '../state/keyed-state-backend.js';
 import { AbstractStreamOperator } from './abstract-stream-operator.js';
+import { keysOf } from './batch-keys.js';
 import type { OperatorOutput, OperatorSnapshot } from './operator.js';
 import type { RestoredWatermarks } from './restored-watermarks.js';
 import { userCodeError } from './user-code.js';
@@ -57,12 +58,7 @@ export class WindowOperator extends AbstractStreamOperator {
 
   prefetch(values: readonly unknown[], timestamps: ArrayLike<number>, count: number): void {
     const { backend, selectKey } = this.#options;
-    const keys: Key[] = [];
-    try {
-      for (let i = 0; i < count; i++) keys.push(selectKey(values[i]));
-    } catch {
-      // A record that has no key fails when it is its turn.
-    }
+    const keys = keysOf(values, count, selectKey);
     if (backend.isCold) this.#prefetchWindows(keys, timestamps);
     else backend.prefetch(keys);
   }
