@@ -27,6 +27,9 @@ export interface BlobListing {
   readonly lengthBytes: number;
 }
 
+/** What a blob is to hold: all of it, or piece by piece. */
+export type BlobData = Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+
 export interface BlobPutOptions {
   /** Refuse to replace: STORAGE_CONFLICT if the key exists. Of racing puts exactly one succeeds. */
   readonly ifAbsent?: boolean;
@@ -39,12 +42,8 @@ export interface BlobPutOptions {
  * blob may stand there, at once or a little later. So a key is written with one content only.
  */
 export interface BlobStore {
-  /** @param data pieces stay unchanged until the put has ended: they are kept until they are sent */
-  put(
-    key: string,
-    data: Uint8Array | AsyncIterable<Uint8Array>,
-    options?: BlobPutOptions,
-  ): Promise<BlobHandle>;
+  /** @param data a piece stays unchanged until the next is asked for; what is given whole, until the put has ended */
+  put(key: string, data: BlobData, options?: BlobPutOptions): Promise<BlobHandle>;
   /**
    * The whole blob.
    * @throws MillraceError BLOB_NOT_FOUND; STORAGE_CORRUPT naming the blob and what differs from

@@ -12,6 +12,7 @@ import {
   BlobDigest,
   checkBlob,
   checkBlobKey,
+  type BlobData,
   type BlobExpectation,
   type BlobHandle,
   type BlobListing,
@@ -63,11 +64,7 @@ export class FileBlobStore implements BlobStore {
     return new FileBlobStore(path, prefix);
   }
 
-  async put(
-    key: string,
-    data: Uint8Array | AsyncIterable<Uint8Array>,
-    options: BlobPutOptions = {},
-  ): Promise<BlobHandle> {
+  async put(key: string, data: BlobData, options: BlobPutOptions = {}): Promise<BlobHandle> {
     const path = this.#pathOf(key);
     temporaryCount += 1;
     const temporary = this.#temporaryPrefix + String(temporaryCount);
@@ -204,10 +201,7 @@ export class FileBlobStore implements BlobStore {
   }
 }
 
-async function writeFileDurably(
-  path: string,
-  data: Uint8Array | AsyncIterable<Uint8Array>,
-): Promise<BlobExpectation> {
+async function writeFileDurably(path: string, data: BlobData): Promise<BlobExpectation> {
   const digest = new BlobDigest();
   const file = await open(path, 'wx');
   try {

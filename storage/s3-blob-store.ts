@@ -21,6 +21,7 @@ import {
   BlobDigest,
   checkBlob,
   checkBlobKey,
+  type BlobData,
   isBlobKey,
   type BlobExpectation,
   type BlobHandle,
@@ -61,7 +62,7 @@ export class S3BlobStore implements BlobStore {
 
   async put(
     key: string,
-    data: Uint8Array | AsyncIterable<Uint8Array>,
+    data: BlobData,
     { ifAbsent = false }: BlobPutOptions = {},
   ): Promise<BlobHandle> {
     checkBlobKey(key);

@@ -16,7 +16,7 @@ import {
   type CompletedPart,
 } from '@aws-sdk/client-s3';
 import { MillraceError } from '../core/errors.js';
-import { BlobDigest, type BlobExpectation } from './blob-store.js';
+import { BlobDigest, type BlobData, type BlobExpectation } from './blob-store.js';
 import type { S3Connection } from './s3-connection.js';
 import { isS3Error, notOfS3, s3Error } from './s3-error.js';
 
@@ -42,7 +42,7 @@ export interface S3UploadOptions {
 export async function upload(
   connection: S3Connection,
   key: string,
-  data: Uint8Array | AsyncIterable<Uint8Array>,
+  data: BlobData,
   options: S3UploadOptions,
 ): Promise<BlobExpectation> {
   const target = new S3UploadTarget(connection, key, options);
@@ -73,17 +73,16 @@ export async function upload(
 }
 
 /** Cuts what is given into parts of PART_BYTES, the last one shorter; nothing at all for no bytes. */
-async function* partsOf(
-  data: Uint8Array | AsyncIterable<Uint8Array>,
-): AsyncGenerator<Uint8Array, void, undefined> {
+async function* partsOf(data: BlobData): AsyncGenerator<Uint8Array, void, undefined> {
   let gathered: Uint8Array[] = [];
   let gatheredBytes = 0;
-  for await (const piece of data instanceof Uint8Array ? [data] : data) {
-    let rest = piece;
+  const isWhole = data instanceof Uint8Array;
+  for await (const piece of isWhole ? [data] : data) {
+    // What comes in pieces is gone with the next one; a blob that is given whole is cut without being copied.
+    let rest = isWhole ? piece : piece.slice();
     while (gatheredBytes + rest.length >= PART_BYTES) {
       const end = PART_BYTES - gatheredBytes;
       const last = rest.subarray(0, end);
-      // A blob that is given whole is cut without being copied.
       yield gathered.length === 0 ? last : Buffer.concat([...gathered, last]);
       rest = rest.subarray(end);
       gathered = [];

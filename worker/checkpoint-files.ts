@@ -2,7 +2,6 @@
  * A task's checkpoint files in the blob store: named under the checkpoint's prefix, never
  * replaced, verified when read. Damage is reported as a damaged checkpoint, with the file's name.
  */
-import { Readable } from 'node:stream';
 import { isMillraceError, MillraceError } from '../core/errors.js';
 import type { StateFile } from '../core/state-file.js';
 import type { BlobStore } from '../storage/blob-store.js';
@@ -21,12 +20,12 @@ export class CheckpointFiles implements CheckpointStorage {
     this.#attempt = attempt;
   }
 
-  write(prefix: string, name: string, bytes: Uint8Array): ReturnType<CheckpointStorage['write']> {
-    const key = `${prefix}${name}-${this.#attempt}`;
-    return this.#store.put(
-      key,
-      bytes.length > PIECE_BYTES ? Readable.from(piecesOf(bytes)) : bytes,
-    );
+  write(
+    prefix: string,
+    name: string,
+    pieces: Iterable<Uint8Array>,
+  ): ReturnType<CheckpointStorage['write']> {
+    return this.#store.put(`${prefix}${name}-${this.#attempt}`, cut(pieces));
   }
 
   async read(file: StateFile): Promise<Uint8Array> {
@@ -44,6 +43,10 @@ export class CheckpointFiles implements CheckpointStorage {
   }
 }
 
-function* piecesOf(bytes: Uint8Array): Generator<Uint8Array, void, undefined> {
-  for (let at = 0; at < bytes.length; at += PIECE_BYTES) yield bytes.subarray(at, at + PIECE_BYTES);
+function* cut(pieces: Iterable<Uint8Array>): Generator<Uint8Array, void, undefined> {
+  for (const piece of pieces) {
+    for (let at = 0; at < piece.length; at += PIECE_BYTES) {
+      yield piece.subarray(at, at + PIECE_BYTES);
+    }
+  }
 }

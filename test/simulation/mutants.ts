@@ -26,6 +26,7 @@ import {
 } from '../../worker/task/channel-state-file.js';
 import { broadcastEntrySchema, encodeEntries } from '../../worker/operators/operator-state.js';
 import type { CheckpointStorage } from '../../worker/task/task-environment.js';
+import { joined } from '../../worker/state/run-storage.js';
 import type { EventLoop, SimulatedProcess } from './event-loop.js';
 import { Told } from './simulated-job.js';
 import { describeFile } from './simulated-store.js';
@@ -70,10 +71,10 @@ function acknowledgeEarly(
 ): CheckpointStorage {
   return {
     read: (file) => storage.read(file),
-    write: (prefix, name, bytes) => {
-      const copy = bytes.slice();
-      loop.schedule(40, owner, () => void storage.write(prefix, name, copy));
-      return Promise.resolve(describeFile(prefix, name, bytes));
+    write: (prefix, name, pieces) => {
+      const copy = joined(pieces);
+      loop.schedule(40, owner, () => void storage.write(prefix, name, [copy]));
+      return Promise.resolve(describeFile(prefix, name, copy));
     },
   };
 }
@@ -84,14 +85,14 @@ function leaveOutInFlight(
 ): (storage: CheckpointStorage) => CheckpointStorage {
   return (storage) => ({
     read: (file) => storage.read(file),
-    write: (prefix, name, bytes) => {
-      if (!name.includes('-channels-')) return storage.write(prefix, name, bytes);
-      const sections = decodeChannelState(bytes, name).map((section) => {
+    write: (prefix, name, pieces) => {
+      if (!name.includes('-channels-')) return storage.write(prefix, name, pieces);
+      const sections = decodeChannelState(joined(pieces), name).map((section) => {
         const first = section.buffers.findIndex(({ kind }) => kind === 'chunk');
         if (section.side !== side || first < 0) return section;
         return { ...section, buffers: section.buffers.filter((_, index) => index !== first) };
       });
-      return storage.write(prefix, name, encodeChannelState(sections));
+      return storage.write(prefix, name, [encodeChannelState(sections)]);
     },
   });
 }

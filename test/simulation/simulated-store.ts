@@ -12,6 +12,7 @@ import type { JobStatus } from '../../core/execution-state.js';
 import { keysOf } from '../../core/file-references.js';
 import type { StateFile } from '../../core/state-file.js';
 import type { CheckpointStorage } from '../../worker/task/task-environment.js';
+import { joined } from '../../worker/state/run-storage.js';
 import type { EventLoop, SimulatedProcess } from './event-loop.js';
 import { TransactionalOutput } from './transactional-output.js';
 
@@ -96,9 +97,9 @@ export class SimulatedCheckpointStorage implements CheckpointStorage {
     this.#owner = owner;
   }
 
-  write(prefix: string, name: string, bytes: Uint8Array): Promise<WrittenFile> {
-    const file = describeFile(prefix, name, bytes);
-    const copy = bytes.slice();
+  write(prefix: string, name: string, pieces: Iterable<Uint8Array>): Promise<WrittenFile> {
+    const copy = joined(pieces);
+    const file = describeFile(prefix, name, copy);
     return this.#store.perform(this.#owner, () => {
       this.#store.files.set(file.key, copy);
       return file;

@@ -7,7 +7,7 @@ import test, { type ExecutionContext } from 'ava';
 import { FileRunStorage } from '../../worker/file-run-storage.js';
 import { MergePool } from '../../worker/merge-pool.js';
 import { StateFolder } from '../../worker/state-folder.js';
-import { MemoryRunStorage } from '../../worker/state/run-storage.js';
+import { joined, MemoryRunStorage, writeRun } from '../../worker/state/run-storage.js';
 import { smallTmpfs, tmpfsAvailability } from '../storage/small-tmpfs.js';
 
 async function temporary(t: ExecutionContext): Promise<string> {
@@ -23,14 +23,13 @@ for (const [name, open] of [
   test(`${name}: a run is read in pieces until it is removed`, async (t) => {
     const storage = await open(t);
     const run = 'restored-0-16-jobs/j/chk-1/per user/日本-0-keyed-0';
-    await storage.write(
-      run,
-      Uint8Array.from({ length: 1000 }, (_, i) => i & 255),
-    );
+    const whole = Uint8Array.from({ length: 1000 }, (_, i) => i & 255);
+    await writeRun(storage, run, [whole.subarray(0, 300), whole.subarray(300)]);
     const bytes = storage.open(run);
     t.is(bytes.lengthBytes, 1000);
     t.deepEqual([...bytes.read(254, 4)], [254, 255, 0, 1]);
     t.deepEqual([...bytes.read(1000, 0)], []);
+    t.deepEqual(joined(bytes.pieces()), whole);
     // An open run can still be read.
     await storage.remove(run);
     t.is(bytes.read(0, 1000).length, 1000);
@@ -43,7 +42,7 @@ for (const [name, open] of [
 test('a run that ends while it is read, or is not there, is told by its path', async (t) => {
   const folder = await temporary(t);
   const storage = await FileRunStorage.open(folder);
-  await storage.write('r', new Uint8Array(100));
+  await writeRun(storage, 'r', [new Uint8Array(100)]);
   const bytes = storage.open('r');
   const [file = ''] = await readdir(folder);
   await truncate(path.join(folder, file), 50);
@@ -65,7 +64,7 @@ test('a folder that can not be made fails at once', async (t) => {
   await t.throwsAsync(FileRunStorage.open(path.join(folder, 'file', 'slot-0')), error);
   await t.throwsAsync(StateFolder.open(path.join(folder, 'file')), error);
   const storage = new FileRunStorage(path.join(folder, 'gone'));
-  await t.throwsAsync(storage.write('r', new Uint8Array(1)), { code: 'STORAGE_UNAVAILABLE' });
+  await t.throwsAsync(writeRun(storage, 'r', [new Uint8Array(1)]), { code: 'STORAGE_UNAVAILABLE' });
 });
 
 const tmpfs = tmpfsAvailability();
@@ -95,7 +94,7 @@ test('what dead processes left is removed, and nothing of living ones', async (t
   const second = await StateFolder.open(root);
   const slot = first.nextSlot();
   t.not(slot, first.nextSlot());
-  await (await FileRunStorage.open(slot)).write('r', new Uint8Array(1));
+  await writeRun(await FileRunStorage.open(slot), 'r', [new Uint8Array(1)]);
   const third = await StateFolder.open(root);
   const names = await readdir(root);
   t.is(names.length, 5);

@@ -5,6 +5,7 @@ import test, { type ExecutionContext } from 'ava';
 import type { StateFile } from '../../core/state-file.js';
 import { BlobDigest } from '../../storage/blob-store.js';
 import { FileRunStorage } from '../../worker/file-run-storage.js';
+import { writeRun } from '../../worker/state/run-storage.js';
 import { LocalCheckpoints } from '../../worker/local-checkpoints.js';
 import { LocalRunCopies } from '../../worker/local-run-copies.js';
 import { RunFetcher } from '../../worker/task/run-fetcher.js';
@@ -62,7 +63,7 @@ test('only files of the latest completed checkpoint stay, and of those being tak
   const { local, slot, kept } = await place(t);
   const { storage, copies } = await slot();
   const keep = async (key: string, checkpointId: number): Promise<void> => {
-    await storage.write(key, bytesOf(key));
+    await writeRun(storage, key, [bytesOf(key)]);
     await copies.keep(key, fileOf(key), checkpointId);
   };
   await keep('a', 1);
@@ -99,7 +100,7 @@ test('only files of the latest completed checkpoint stay, and of those being tak
 test('copies of a job that does not come back go after a while', async (t) => {
   const { clock, local, slot, kept } = await place(t);
   const { storage, copies } = await slot();
-  await storage.write('a', bytesOf('a'));
+  await writeRun(storage, 'a', [bytesOf('a')]);
   await copies.keep('a', fileOf('a'), 1);
   local.slotEnded(JOB);
   clock.advance(1000);
@@ -122,7 +123,7 @@ test('a copy that is not the file is not taken, and is fetched in its place', as
   for (const damage of damages) {
     const { local, slot, kept } = await place(t);
     const first = await slot();
-    await first.storage.write('a', bytesOf('a'));
+    await writeRun(first.storage, 'a', [bytesOf('a')]);
     await first.copies.keep('a', fileOf('a'), 1);
     const [name = ''] = await kept();
     await damage(path.join(local.folderOf(JOB), name));
@@ -157,7 +158,7 @@ test('where no copy can be made, all is fetched', async (t) => {
   const { storage, copies } = await slot();
   await mkdir(path.dirname(local.folderOf(JOB)), { recursive: true });
   await writeFile(local.folderOf(JOB), 'a file is in the way');
-  await storage.write('a', bytesOf('a'));
+  await writeRun(storage, 'a', [bytesOf('a')]);
   await copies.keep('a', fileOf('a'), 1);
   t.false(await copies.take(fileOf('a'), 'restored'));
 });

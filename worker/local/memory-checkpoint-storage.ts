@@ -2,13 +2,19 @@
 import { createHash } from 'node:crypto';
 import { MillraceError } from '../../core/errors.js';
 import type { StateFile } from '../../core/state-file.js';
+import { joined } from '../state/run-storage.js';
 import type { CheckpointStorage } from '../task/task-environment.js';
 
 export class MemoryCheckpointStorage implements CheckpointStorage {
   readonly #files = new Map<string, Uint8Array>();
 
-  write(prefix: string, name: string, bytes: Uint8Array): ReturnType<CheckpointStorage['write']> {
+  write(
+    prefix: string,
+    name: string,
+    pieces: Iterable<Uint8Array>,
+  ): ReturnType<CheckpointStorage['write']> {
     const key = prefix + name;
+    const bytes = joined(pieces);
     this.#files.set(key, bytes);
     const sha256 = createHash('sha256').update(bytes).digest('hex');
     return Promise.resolve({ key, lengthBytes: bytes.byteLength, sha256 });

@@ -1,25 +1,27 @@
 /**
- * The memory that runs are written in, used again once a run is stored. New memory for each run would
- * lie beside the heap until the collector has gone through all of it, and V8 lets it begin for every
- * 64 MB of that: a checkpoint of all state would set it off several times. It must never give out
- * memory that somebody still reads.
+ * The memory that runs are written in: pieces of one size, used again once they are stored. New memory
+ * for each run would lie beside the heap until the collector has gone through all of it, and V8 lets
+ * it begin for every 64 MB of that; one block for a whole run would be copied as it grows. It must
+ * never give out memory that somebody still reads.
  */
 
-/** The first of a run; it grows to what the largest took. */
-const BYTES_MIN = 64 * 1024;
-/** One to write into while another is stored. */
-const SPARES_MAX = 2;
+/** Small, for most runs are; chunks of rows may lie across several. */
+const PIECE_BYTES = 64 * 1024;
+/** What two runs of a checkpoint take: one to write into while another is stored. */
+const SPARES_MAX = 128;
 
 export class RunBuffers {
-  readonly #spares: ArrayBuffer[] = [];
+  readonly #spares: Uint8Array[] = [];
 
   /** Of any contents; the taker's until it is given back. */
-  take(): Uint8Array<ArrayBuffer> {
-    return new Uint8Array(this.#spares.pop() ?? new ArrayBuffer(BYTES_MIN));
+  take(): Uint8Array {
+    return this.#spares.pop() ?? new Uint8Array(PIECE_BYTES);
   }
 
-  /** @param bytes what was taken, or a part of it */
-  give({ buffer }: Uint8Array<ArrayBuffer>): void {
-    if (this.#spares.length < SPARES_MAX) this.#spares.push(buffer);
+  /** @param pieces what was taken; the last of a run may be cut off */
+  give(pieces: readonly Uint8Array[]): void {
+    for (const { buffer } of pieces) {
+      if (this.#spares.length < SPARES_MAX) this.#spares.push(new Uint8Array(buffer));
+    }
   }
 }

@@ -69,48 +69,69 @@ export interface RunFile {
 
 const NOTHING = new Uint8Array(0);
 
-/** Collects chunks in the order of the file. */
+/** Collects chunks in the order of the file, in pieces of memory that are the buffers'. */
 export class ChunkList {
   readonly #buffers: RunBuffers;
-  #bytes = NOTHING;
-  #end = 0;
+  /** Full ones. */
+  #pieces: Uint8Array[] = [];
+  #piece: Uint8Array = NOTHING;
+  /** In the piece at hand. */
+  #used = 0;
+  #byteLength = 0;
 
   constructor(buffers: RunBuffers) {
     this.#buffers = buffers;
   }
 
+  /** Of all that was added, whether taken or not. */
   get byteLength(): number {
-    return this.#end;
+    return this.#byteLength;
   }
 
   add(bucket: number, chunk: Uint8Array): ChunkEntry {
-    const offset = this.#end;
+    const offset = this.#byteLength;
     this.#append(chunk);
     return [bucket, offset, chunk.length];
   }
 
-  /** The whole file, in memory that is to be given back to the buffers. */
-  finish(header: RunHeader): Uint8Array<ArrayBuffer> {
+  /** What can be written while more is added; the taker gives it back to the buffers. */
+  takeFull(): readonly Uint8Array[] {
+    return this.#pieces.splice(0);
+  }
+
+  /** The rest of the file; the taker gives it back to the buffers. */
+  finish(header: RunHeader): readonly Uint8Array[] {
     const text = new TextEncoder().encode(JSON.stringify(header));
     this.#append(text);
     const suffix = new DataView(new ArrayBuffer(SUFFIX_BYTES));
     suffix.setUint32(0, text.length, true);
     suffix.setUint32(4, MAGIC, true);
     this.#append(new Uint8Array(suffix.buffer));
-    return this.#bytes.subarray(0, this.#end);
+    return [...this.takeFull(), this.#piece.subarray(0, this.#used)];
   }
 
   #append(bytes: Uint8Array): void {
-    const end = this.#end + aligned(bytes.length);
-    if (this.#end === 0) this.#bytes = this.#buffers.take();
-    if (end > this.#bytes.length) {
-      const larger = new Uint8Array(Math.max(end, this.#bytes.length * 2));
-      larger.set(this.#bytes.subarray(0, this.#end));
-      this.#bytes = larger;
+    for (let done = 0; done < bytes.length;) {
+      if (this.#used === this.#piece.length) this.#nextPiece();
+      const length = Math.min(bytes.length - done, this.#piece.length - this.#used);
+      this.#piece.set(
+        done === 0 && length === bytes.length ? bytes : bytes.subarray(done, done + length),
+        this.#used,
+      );
+      this.#used += length;
+      done += length;
     }
-    this.#bytes.set(bytes, this.#end);
-    this.#bytes.fill(0, this.#end + bytes.length, end);
-    this.#end = end;
+    // Within the piece: its length is a multiple of the alignment.
+    const padding = aligned(bytes.length) - bytes.length;
+    this.#piece.fill(0, this.#used, this.#used + padding);
+    this.#used += padding;
+    this.#byteLength += aligned(bytes.length);
+  }
+
+  #nextPiece(): void {
+    if (this.#used > 0) this.#pieces.push(this.#piece);
+    this.#piece = this.#buffers.take();
+    this.#used = 0;
   }
 }
 

@@ -12,6 +12,7 @@ import { chooseMerge, type MergeChoice } from './merge-policy.js';
 import type { RunBuffers } from './run-buffers.js';
 import type { StateForm } from './run-file.js';
 import type { HeldRuns, LogRun, MergeRequest, Run, RunServices } from './run-services.js';
+import { writeRun } from './run-storage.js';
 import type { WrittenRun } from './run-writer.js';
 
 /** Layers that a restore has to replay at most. */
@@ -37,7 +38,7 @@ class LoggedRun implements LogRun {
   /** Who may still read it: the log, and each checkpoint that is being written. */
   holders = 1;
   /** Until they are stored. */
-  bytes: Uint8Array<ArrayBuffer> | undefined;
+  pieces: readonly Uint8Array[] | undefined;
 
   constructor(
     readonly name: string,
@@ -106,9 +107,10 @@ export class RunLog {
   }
 
   /** Takes a run of the checkpoint that is being written; the parts of one come in their order. */
-  append(checkpointId: number, { bytes, keyGroups, changes, part }: WrittenRun): Run {
-    const run = new LoggedRun(this.#nextName(), keyGroups, bytes.length, changes, part);
-    run.bytes = bytes;
+  append(checkpointId: number, { pieces, lengthBytes, ...written }: WrittenRun): Run {
+    const { keyGroups, changes, part } = written;
+    const run = new LoggedRun(this.#nextName(), keyGroups, lengthBytes, changes, part);
+    run.pieces = pieces;
     if (part > 0 && this.#open !== undefined && this.#layers.at(-1) === this.#open) {
       this.#open.runs.push(run);
     } else {
@@ -207,11 +209,11 @@ export class RunLog {
 
   /** A run that could not be stored is kept in memory, and stored for the next checkpoint. */
   async #store(run: LoggedRun): Promise<void> {
-    const { bytes } = run;
-    if (bytes === undefined || run.isReleased) return;
-    await this.#options.storage.write(run.name, bytes);
-    run.bytes = undefined;
-    this.#options.buffers.give(bytes);
+    const { pieces } = run;
+    if (pieces === undefined || run.isReleased) return;
+    await writeRun(this.#options.storage, run.name, pieces);
+    run.pieces = undefined;
+    this.#options.buffers.give(pieces);
     // Removing it came too early.
     if (run.isReleased) this.#remove(run);
   }
@@ -235,7 +237,7 @@ export class RunLog {
     if (choice === undefined) return;
     const inputs = this.#layers.slice(choice.from, choice.to);
     // A younger run that is not stored yet waits for the next checkpoint.
-    if (inputs.some(({ runs }) => runs.some(({ bytes }) => bytes !== undefined))) return;
+    if (inputs.some(({ runs }) => runs.some(({ pieces }) => pieces !== undefined))) return;
     // What comes late is a layer of its own.
     this.#open = undefined;
     this.#mergeFailure = undefined;

@@ -11,10 +11,10 @@ import { RunBuffers } from './run-buffers.js';
 import { openRunFile } from './run-file.js';
 import { RunReplay } from './run-replay.js';
 import type { LogRun, MergeRequest, RunMerger } from './run-services.js';
-import type { RunStorage } from './run-storage.js';
+import type { RunOutput, RunStorage } from './run-storage.js';
 import type { RunWriter, WrittenRun } from './run-writer.js';
 
-/** A run is closed at this size: large enough for a blob store, small enough to be held in memory. */
+/** A run is closed at this size: large enough for a blob store, small enough to be rewritten by itself. */
 const RUN_BYTES_MAX = 16 * 1024 * 1024;
 /** Rows of a merge in one turn of the thread. */
 const TURN_CHANGES_MAX = 2048;
@@ -32,7 +32,7 @@ export class InThreadMerger implements RunMerger {
   async merge(request: MergeRequest): Promise<readonly LogRun[]> {
     const storage = this.#storage;
     const merged: LogRun[] = [];
-    const written: WrittenRun[] = [];
+    let output: RunOutput | undefined;
     const buffers = new RunBuffers();
     const opened = request.inputs.map(({ name, keyGroups }) => ({
       keyGroups,
@@ -44,12 +44,17 @@ export class InThreadMerger implements RunMerger {
         file: openRunFile(bytes),
       }));
       let turnEnd = TURN_CHANGES_MAX;
-      for (const changes of mergeRuns(inputs, request, buffers, (run) => written.push(run))) {
-        for (const { bytes, ...run } of written.splice(0)) {
+      for (const { changes, pieces, ended } of mergeRuns(inputs, request, buffers)) {
+        if (pieces.length > 0) {
           const name = `${request.output}-${String(merged.length)}`;
-          await storage.write(name, bytes);
-          buffers.give(bytes);
-          merged.push({ name, ...run, lengthBytes: bytes.length });
+          output ??= await storage.create(name);
+          await output.append(pieces);
+          buffers.give(pieces);
+          if (ended !== undefined) {
+            await output.close();
+            output = undefined;
+            merged.push({ name, ...ended });
+          }
         }
         if (changes < turnEnd) continue;
         turnEnd = changes + TURN_CHANGES_MAX;
@@ -57,6 +62,7 @@ export class InThreadMerger implements RunMerger {
       }
       return merged;
     } catch (error) {
+      await output?.discard();
       await Promise.allSettled(merged.map(({ name }) => storage.remove(name)));
       throw error;
     } finally {
@@ -65,21 +71,33 @@ export class InThreadMerger implements RunMerger {
   }
 }
 
-/** Yields after each bucket how many rows it has written. @throws MillraceError CHECKPOINT_CORRUPT */
+/** What a merge has written since the last step. */
+export interface MergeStep {
+  /** Rows so far, in all runs. */
+  readonly changes: number;
+  /** Of the run at hand, in order; the taker's, who gives them back to the buffers. */
+  readonly pieces: readonly Uint8Array[];
+  /** The run at hand, which these pieces end. */
+  readonly ended: Omit<WrittenRun, 'pieces'> | undefined;
+}
+
+/** A step for each bucket. @throws MillraceError CHECKPOINT_CORRUPT */
 export function* mergeRuns(
   inputs: readonly ReplayedRun[],
   options: Omit<MergeRequest, 'inputs' | 'output'>,
   buffers: RunBuffers,
-  onRun: (run: WrittenRun) => void,
-): Generator<number, void, undefined> {
+): Generator<MergeStep, void, undefined> {
   const { keyGroups, maxParallelism, toBase } = options;
+  let run: WrittenRun | undefined;
   const table = new MergeTable({
     ...options,
     keys: inputs.every(({ file }) => file.header.keys === 'string') ? 'string' : 'bytes',
     buffers,
     whole: false,
     runBytesMax: RUN_BYTES_MAX,
-    onRun,
+    onRun: (written) => {
+      run = written;
+    },
   });
   const replay = new RunReplay(inputs, table);
   const states = [...table.states.values()];
@@ -100,7 +118,13 @@ export function* mergeRuns(
       if (!toBase) writeTombstones(replay, writer, states, written);
       writer.endRun(written);
     }
-    yield writer.changes;
+    const { changes } = writer;
+    if (run === undefined) yield { changes, pieces: writer.takeFull(), ended: undefined };
+    else {
+      const { pieces, ...ended }: WrittenRun = run;
+      run = undefined;
+      yield { changes, pieces, ended };
+    }
   }
 }
 

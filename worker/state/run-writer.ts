@@ -22,8 +22,10 @@ import {
 import { RunSection } from './run-section.js';
 
 export interface WrittenRun {
-  /** The taker's, who gives them back to the buffers. */
-  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** All of it, or what `takeFull` has left; the taker's, who gives them back to the buffers. */
+  readonly pieces: readonly Uint8Array[];
+  /** Of the whole run. */
+  readonly lengthBytes: number;
   readonly keyGroups: KeyGroupRange;
   /** Rows in it, of all kinds. */
   readonly changes: number;
@@ -125,6 +127,11 @@ export class RunWriter {
     this.#timers.close(bucket, list);
   }
 
+  /** What of the run at hand can be written already; the taker's, who gives it back to the buffers. */
+  takeFull(): readonly Uint8Array[] {
+    return this.#at.list.takeFull();
+  }
+
   /** Ends the run at hand and begins another. @param keyGroups that its rows are of */
   endRun(keyGroups: KeyGroupRange): void {
     const at = this.#at;
@@ -141,8 +148,8 @@ export class RunWriter {
     at.changes = 0;
     this.#written += changes;
     const header = { operator, checkpointId, maxParallelism, keyGroups, keys, changes, part };
-    const bytes = list.finish({ version: RUN_VERSION, ...header, states, timers });
-    onRun({ bytes, keyGroups, changes, part });
+    const pieces = list.finish({ version: RUN_VERSION, ...header, states, timers });
+    onRun({ pieces, lengthBytes: list.byteLength, keyGroups, changes, part });
   }
 
   #fillTimer(domain: TimeDomain, timestamp: number, sequence: number): void {

@@ -116,7 +116,7 @@ export class ChannelState implements InFlightRecorder {
       const kept = sections
         .filter(({ edge }) => edge.toVertex === operator)
         .map(({ edge: _, ...section }): ChannelSection => section);
-      const written = await storage.write(prefix, name, encodeChannelState(kept));
+      const written = await storage.write(prefix, name, [encodeChannelState(kept)]);
       files.push({ operator, kind: 'channel', ...written, keyGroupStart: 0, keyGroupEnd: 0 });
     }
     return { files, unaligned: this.#unaligned };

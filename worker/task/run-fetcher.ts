@@ -5,7 +5,7 @@
  */
 import type { StateFile } from '../../core/state-file.js';
 import type { Run } from '../state/run-services.js';
-import type { RunStorage } from '../state/run-storage.js';
+import { writeRun, type RunStorage } from '../state/run-storage.js';
 import type { CheckpointStorage, LocalRecovery } from './task-environment.js';
 
 /** A run in the run storage, and the file that it was. */
@@ -39,7 +39,7 @@ export class RunFetcher {
     const name = `restored-${start}-${end}-${file.key}`;
     if ((await local?.take(file, name)) === true) this.localBytes += lengthBytes;
     else {
-      await runStorage.write(name, await storage.read(file));
+      await writeRun(runStorage, name, [await storage.read(file)]);
       this.fetchedBytes += lengthBytes;
       await local?.keep(name, file, checkpointId);
     }

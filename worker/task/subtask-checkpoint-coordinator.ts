@@ -198,7 +198,7 @@ export class SubtaskCheckpointCoordinator {
     const { task, environment } = this.#options;
     const bytes = held.open(run);
     const written = await environment.storage
-      .write(prefix, `${operator}-${task.subtask}-keyed-${name}`, bytes.read(0, bytes.lengthBytes))
+      .write(prefix, `${operator}-${task.subtask}-keyed-${name}`, bytes.pieces())
       .finally(() => bytes.close());
     const { start: keyGroupStart, end: keyGroupEnd } = run.keyGroups;
     return { operator, kind: 'keyed', ...written, keyGroupStart, keyGroupEnd };
@@ -214,7 +214,7 @@ export class SubtaskCheckpointCoordinator {
     if (state === undefined || codec === undefined) return undefined;
     const bytes = encodeEntries(codec, await state.entries);
     const name = `${operator}-${task.subtask}-operator`;
-    const written = await environment.storage.write(prefix, name, bytes);
+    const written = await environment.storage.write(prefix, name, [bytes]);
     return { operator, kind: 'operator', ...written, keyGroupStart: 0, keyGroupEnd: 0 };
   }
 }

@@ -14,11 +14,14 @@ export interface TaskId {
 
 /** Where a task's part of a checkpoint goes. */
 export interface CheckpointStorage {
-  /** Resolves once the file is durable. `prefix` is the checkpoint's; `name` is unique under it. */
+  /**
+   * Resolves once the file is durable. `prefix` is the checkpoint's; `name` is unique under it.
+   * @param pieces each is there until the next is asked for
+   */
   write(
     prefix: string,
     name: string,
-    bytes: Uint8Array,
+    pieces: Iterable<Uint8Array>,
   ): Promise<{ readonly key: string; readonly lengthBytes: number; readonly sha256: string }>;
   /** The file's bytes, with length and checksum verified. */
   read(file: StateFile): Promise<Uint8Array>;

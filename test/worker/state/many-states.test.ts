@@ -17,7 +17,7 @@ import {
 import { MillraceError } from '../../../core/errors.js';
 import { HeapKeyedStateBackend } from '../../../worker/state/heap-keyed-state-backend.js';
 import { InThreadMerger } from '../../../worker/state/run-merge.js';
-import { MemoryRunStorage, type RunStorage } from '../../../worker/state/run-storage.js';
+import { MemoryRunStorage, type RunOutput } from '../../../worker/state/run-storage.js';
 import { copyRuns, restoreRuns, testRuns, type RunCopies } from './run-copies.js';
 import { optionsOf } from './state-fixture.js';
 
@@ -75,18 +75,15 @@ class SlowStorage extends MemoryRunStorage {
     this.#fails = fails;
   }
 
-  override async write(name: string, bytes: Uint8Array): Promise<void> {
-    await new Promise(setImmediate);
-    if (this.#fails()) throw new MillraceError('STORAGE_UNAVAILABLE', 'no space; free some');
-    return super.write(name, bytes);
-  }
-
-  /** The same, but what is written is there at once. */
-  get atOnce(): RunStorage {
+  override async create(name: string): Promise<RunOutput> {
+    const output = await super.create(name);
     return {
-      write: (name, bytes) => super.write(name, bytes),
-      open: (name) => this.open(name),
-      remove: (name) => this.remove(name),
+      ...output,
+      append: async (pieces) => {
+        await new Promise(setImmediate);
+        if (this.#fails()) throw new MillraceError('STORAGE_UNAVAILABLE', 'no space; free some');
+        return output.append(pieces);
+      },
     };
   }
 }
@@ -239,7 +236,7 @@ class History {
     });
     const cells = Array.from({ length: STATES }, (_, index) => declare(backend, index));
     if (restored.length > 0) {
-      restoreRuns(backend, { storage: storage.atOnce, merger, nextTurn }, [restored]);
+      restoreRuns(backend, { storage, merger, nextTurn }, [restored]);
     }
     return [backend, cells];
   }

@@ -1,4 +1,5 @@
 /** Snapshots as tests keep them: the bytes of their runs, beyond the life of the backend. */
+import { invariant } from '../../../core/errors.js';
 import type { KeyGroupRange } from '../../../core/key-group.js';
 import type {
   KeyedStateBackend,
@@ -6,6 +7,7 @@ import type {
 } from '../../../worker/state/keyed-state-backend.js';
 import { memoryRuns } from '../../../worker/state/memory-runs.js';
 import type { Run, RunServices } from '../../../worker/state/run-services.js';
+import { MemoryRunStorage } from '../../../worker/state/run-storage.js';
 
 export interface RunCopy {
   readonly bytes: Uint8Array;
@@ -37,12 +39,12 @@ export function restoreRuns(
   { storage }: RunServices,
   lists: readonly RunCopies[],
 ): void {
+  invariant(storage instanceof MemoryRunStorage, 'runs of tests are in memory');
   backend.restore(
     lists.map((list, subtask) =>
       list.map(({ bytes, keyGroups }, index): Run => {
         const name = `restored-${String(subtask)}-${String(index)}`;
-        // In memory it is there at once.
-        void storage.write(name, bytes);
+        storage.put(name, bytes);
         return { name, keyGroups, lengthBytes: bytes.length };
       }),
     ),

@@ -4,13 +4,14 @@ import { MillraceError } from '../../../core/errors.js';
 import { RunLog } from '../../../worker/state/run-log.js';
 import { RunBuffers } from '../../../worker/state/run-buffers.js';
 import type { LogRun, MergeRequest, RunServices } from '../../../worker/state/run-services.js';
-import { MemoryRunStorage } from '../../../worker/state/run-storage.js';
+import { MemoryRunStorage, type RunOutput } from '../../../worker/state/run-storage.js';
 import type { WrittenRun } from '../../../worker/state/run-writer.js';
 
 const ALL = { start: 0, end: 16 };
 
 function run(lengthBytes: number, part = 0): WrittenRun {
-  return { bytes: new Uint8Array(lengthBytes), keyGroups: ALL, changes: lengthBytes, part };
+  const pieces = [new Uint8Array(lengthBytes)];
+  return { pieces, lengthBytes, keyGroups: ALL, changes: lengthBytes, part };
 }
 
 interface PendingMerge {
@@ -36,7 +37,8 @@ class ManualMerges {
               request,
               finish: async (lengthBytes) => {
                 const name = `${request.output}-0`;
-                await this.storage.write(name, new Uint8Array(lengthBytes));
+                await Promise.resolve();
+                this.storage.put(name, new Uint8Array(lengthBytes));
                 resolve([{ name, keyGroups: ALL, lengthBytes, changes: lengthBytes, part: 0 }]);
               },
               fail: () => reject(new MillraceError('STORAGE_UNAVAILABLE', 'no space; free some')),
@@ -139,10 +141,10 @@ test('a run that could not be stored is stored for the next checkpoint', async (
     storage: {
       open: (name) => merges.storage.open(name),
       remove: (name) => merges.storage.remove(name),
-      write: (name, bytes) =>
+      create: (name) =>
         full
           ? Promise.reject(new MillraceError('STORAGE_UNAVAILABLE', 'no space; free some'))
-          : merges.storage.write(name, bytes),
+          : merges.storage.create(name),
     },
   });
   log.append(1, run(1000));
@@ -297,14 +299,17 @@ test('a merge of what was superseded meanwhile changes nothing and leaves nothin
 class ManualWrites extends MemoryRunStorage {
   readonly pending: { readonly name: string; readonly finish: () => Promise<void> }[] = [];
 
-  override write(name: string, bytes: Uint8Array): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const finish = async (): Promise<void> => {
-        await super.write(name, bytes).then(resolve, reject);
-        await new Promise(setImmediate);
-      };
-      this.pending.push({ name, finish });
-    });
+  override async create(name: string): Promise<RunOutput> {
+    const output = await super.create(name);
+    const append: RunOutput['append'] = (pieces) =>
+      new Promise((resolve, reject) => {
+        const finish = async (): Promise<void> => {
+          await output.append(pieces).then(resolve, reject);
+          await new Promise(setImmediate);
+        };
+        this.pending.push({ name, finish });
+      });
+    return { ...output, append };
   }
 
   async next(): Promise<{ readonly name: string; readonly finish: () => Promise<void> }> {
@@ -321,9 +326,9 @@ test('a run of a later checkpoint is stored once, though an earlier one waits fo
   const storage = new ManualWrites();
   const buffers = new RunBuffers();
   const log = merges.log(16, { ...merges.services(16), storage }, buffers);
-  log.append(1, { ...run(0), bytes: buffers.take() });
+  log.append(1, { ...run(0), pieces: [buffers.take()] });
   const given = log.hold(1);
-  log.append(2, { ...run(0), bytes: buffers.take() });
+  log.append(2, { ...run(0), pieces: [buffers.take()] });
   await (await storage.next()).finish();
   const second = await storage.next();
   t.is(storage.pending.length, 0);

@@ -15,8 +15,7 @@ import { RunBuffers } from '../../../worker/state/run-buffers.js';
 import { openRunFile } from '../../../worker/state/run-file.js';
 import { mergeRuns } from '../../../worker/state/run-merge.js';
 import type { MergeRequest } from '../../../worker/state/run-services.js';
-import { bytesOf } from '../../../worker/state/run-storage.js';
-import type { WrittenRun } from '../../../worker/state/run-writer.js';
+import { bytesOf, joined } from '../../../worker/state/run-storage.js';
 import { copyRuns, restoreRuns, type RunCopies, type RunCopy } from './run-copies.js';
 import { keyText } from './state-model.js';
 import { descriptors, MAX_PARALLELISM, Operator, optionsOf } from './state-fixture.js';
@@ -32,7 +31,8 @@ const FORMS: MergeRequest['states'] = [
 ];
 
 function merge(inputs: RunCopies, options: Partial<MergeRequest> = {}): RunCopies {
-  const written: WrittenRun[] = [];
+  const merged: RunCopy[] = [];
+  let pieces: Uint8Array[] = [];
   const steps = mergeRuns(
     inputs.map(({ bytes, keyGroups }) => ({ file: openRunFile(bytesOf(bytes)), keyGroups })),
     {
@@ -47,10 +47,14 @@ function merge(inputs: RunCopies, options: Partial<MergeRequest> = {}): RunCopie
       ...options,
     },
     new RunBuffers(),
-    (run) => written.push(run),
   );
-  while (steps.next().done !== true);
-  return written;
+  for (const step of steps) {
+    pieces.push(...step.pieces);
+    if (step.ended === undefined) continue;
+    merged.push({ bytes: joined(pieces), keyGroups: step.ended.keyGroups });
+    pieces = [];
+  }
+  return merged;
 }
 
 /** Never merges by itself. */

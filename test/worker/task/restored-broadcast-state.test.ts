@@ -30,7 +30,7 @@ interface Written {
 async function write(entries: readonly BroadcastEntry[]): Promise<Written> {
   const storage = new MemoryCheckpointStorage();
   const bytes = encodeEntries(compileRecordCodec(broadcastEntrySchema(written)), entries);
-  const stored = await storage.write('chk-1/', 'count-0-operator', bytes);
+  const stored = await storage.write('chk-1/', 'count-0-operator', [bytes]);
   const manifest = createManifest({
     ...{ jobId: 'job', checkpointId: 1, attempt: 1, epoch: 1, createdAt: 0, vertices: [] },
     streamGraph: {
@@ -92,7 +92,7 @@ test('an operator that had no broadcast state then starts with none', async (t) 
 
 test('bytes that are no entries are named as such', async (t) => {
   const { storage, manifest, file } = await write([rule]);
-  const stored = await storage.write('chk-1/', 'other', new Uint8Array([1, 2, 3]));
+  const stored = await storage.write('chk-1/', 'other', [new Uint8Array([1, 2, 3])]);
   const states = { rules: mapState(written.rules as Schema) };
   const error = await t.throwsAsync(
     read({ storage, manifest, file: { ...file, ...stored } }, states),

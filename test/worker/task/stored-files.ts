@@ -2,14 +2,19 @@
 import { MillraceError } from '../../../core/errors.js';
 import type { StateFile } from '../../../core/state-file.js';
 import { BlobDigest, type BlobExpectation } from '../../../storage/blob-store.js';
+import { joined } from '../../../worker/state/run-storage.js';
 import type { CheckpointStorage } from '../../../worker/task/task-environment.js';
 
 export class StoredFiles implements CheckpointStorage {
   readonly #files = new Map<string, Uint8Array>();
 
-  write(prefix: string, name: string, bytes: Uint8Array): ReturnType<CheckpointStorage['write']> {
+  write(
+    prefix: string,
+    name: string,
+    pieces: Iterable<Uint8Array>,
+  ): ReturnType<CheckpointStorage['write']> {
     const key = prefix + name;
-    const copy = bytes.slice();
+    const copy = joined(pieces);
     this.#files.set(key, copy);
     return new Promise((resolve) => setImmediate(() => resolve({ key, ...describe(copy) })));
   }
