@@ -17,7 +17,7 @@ const CLOSE_TIMEOUT_MS = 5000;
  * What the environment of such a process should tell glibc, and nothing else can: with an arena for
  * each of dozens of threads, and megabytes taken from them, it keeps several times of what it uses.
  */
-export const MALLOC_SETTINGS = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '131072' };
+export const MALLOC_SETTINGS = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '65536' };
 
 /** What a process says once it can be used. */
 export interface ReadyAnnouncement {

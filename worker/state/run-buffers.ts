@@ -5,10 +5,10 @@
  * never give out memory that somebody still reads.
  */
 
-/** Small, for most runs are; chunks of rows may lie across several. */
-const PIECE_BYTES = 64 * 1024;
+/** Chunks of rows may lie across several. Smaller ones would come from glibc's arenas, and rend them. */
+const PIECE_BYTES = 128 * 1024;
 /** What two runs of a checkpoint take: one to write into while another is stored. */
-const SPARES_MAX = 128;
+const SPARES_MAX = 64;
 
 export class RunBuffers {
   readonly #spares: Uint8Array[] = [];

@@ -23,8 +23,14 @@ const TURN_CHANGES_MAX = 2048;
 export class InThreadMerger implements RunMerger {
   readonly #storage: RunStorage;
   readonly #nextTurn: () => Promise<void>;
+  readonly #buffers: RunBuffers;
 
-  constructor(storage: RunStorage, nextTurn: () => Promise<void>) {
+  constructor(
+    storage: RunStorage,
+    nextTurn: () => Promise<void>,
+    buffers: RunBuffers = new RunBuffers(),
+  ) {
+    this.#buffers = buffers;
     this.#storage = storage;
     this.#nextTurn = nextTurn;
   }
@@ -33,7 +39,7 @@ export class InThreadMerger implements RunMerger {
     const storage = this.#storage;
     const merged: LogRun[] = [];
     let output: RunOutput | undefined;
-    const buffers = new RunBuffers();
+    const buffers = this.#buffers;
     const opened = request.inputs.map(({ name, keyGroups }) => ({
       keyGroups,
       bytes: storage.open(name),
