@@ -44,6 +44,10 @@ export class RecordBatchBuilder {
   /** Where its attributes stand; its length comes before, in as many bytes as the last record's took. */
   #bodyStart = 0;
   #lengthBytes = 1;
+  /** 0: the key comes next, 1: the value. */
+  #field = 0;
+  /** How many bytes the length of the last encoded key and value took. */
+  readonly #fieldLengthBytes = new Uint8Array([1, 1]);
 
   /** @param options.batchBytesMax size of an uncompressed batch; a topic's max.message.bytes bounds it */
   constructor(options: { readonly batchBytesMax: number }) {
@@ -62,8 +66,12 @@ export class RecordBatchBuilder {
   /**
    * Begins a record, and drops one that was begun and not ended.
    * @param timestamp whole milliseconds since 1970, negative before; -1: none
+   * @throws RangeError when it is no safe integer
    */
   begin(timestamp: number): void {
+    if (!Number.isSafeInteger(timestamp)) {
+      throw new RangeError(`a record's timestamp is whole milliseconds, not ${timestamp}`);
+    }
     const memory = this.#room(this.#end, PREFIX_BYTES_MAX);
     if (this.#count === 0) this.#baseTimestamp = timestamp;
     this.#timestamp = timestamp;
@@ -76,15 +84,13 @@ export class RecordBatchBuilder {
       this.#bodyStart + 1,
     );
     this.#position = writeInt(this.#count, memory, offsetStart);
+    this.#field = 0;
   }
 
   /** Writes the key, then the value: the bytes, or null. */
   writeBytes(bytes: Uint8Array | null): void {
-    const length = bytes === null ? -1 : bytes.length;
-    const memory = this.#room(this.#position, PREFIX_BYTES_MAX + Math.max(0, length));
-    const start = writeInt(length, memory, this.#position);
-    if (bytes !== null) memory.set(bytes, start);
-    this.#position = start + Math.max(0, length);
+    this.#write(bytes);
+    this.#field++;
   }
 
   /**
@@ -92,8 +98,9 @@ export class RecordBatchBuilder {
    * @throws MalformedBytes when it is too large for a batch, and what the encoder throws
    */
   writeEncoded<T>(encoder: Encoder<T>, record: T): void {
-    // Up to 63 bytes take one byte of length; longer ones are moved by a byte or more.
-    const start = this.#position + 1;
+    // The length comes before what is not encoded yet: in as many bytes as the last one's, mostly right.
+    const guessedBytes = this.#fieldLengthBytes[this.#field] ?? 1;
+    const start = this.#position + guessedBytes;
     let roomBytes = PREFIX_BYTES_MAX;
     let memory = this.#room(start, roomBytes);
     let end = encoder.encode(record, memory, start);
@@ -104,13 +111,16 @@ export class RecordBatchBuilder {
       end = encoder.encode(record, memory, start);
     }
     const length = end - start;
-    const shift = sizeOfInt(length) - 1;
-    if (shift > 0) {
-      memory = this.#room(end, shift);
+    const lengthBytes = sizeOfInt(length);
+    const shift = lengthBytes - guessedBytes;
+    if (shift !== 0) {
+      memory = this.#room(end, Math.max(0, shift));
       memory.copyWithin(start + shift, start, end);
+      this.#fieldLengthBytes[this.#field] = lengthBytes;
     }
     writeInt(length, memory, this.#position);
     this.#position = end + shift;
+    this.#field++;
   }
 
   /**
@@ -178,12 +188,20 @@ export class RecordBatchBuilder {
     return batch;
   }
 
+  #write(bytes: Uint8Array | null): void {
+    const length = bytes === null ? -1 : bytes.length;
+    const memory = this.#room(this.#position, PREFIX_BYTES_MAX + Math.max(0, length));
+    const start = writeInt(length, memory, this.#position);
+    if (bytes !== null) memory.set(bytes, start);
+    this.#position = start + Math.max(0, length);
+  }
+
   #writeHeaders(headers: readonly RecordHeader[]): void {
     const memory = this.#room(this.#position, PREFIX_BYTES_MAX);
     this.#position = writeInt(headers.length, memory, this.#position);
     for (const { key, value } of headers) {
-      this.writeBytes(Buffer.from(key));
-      this.writeBytes(value);
+      this.#write(Buffer.from(key));
+      this.#write(value);
     }
   }
 
