@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import type { AbortedTransaction } from '../../../connectors/kafka/aborted-transactions.js';
 import type { RecordSpec } from './batch-bytes.js';
 import { ABORT, COMMIT, encodeBatch, encodeMarker, record } from './batch-bytes.js';
+import { PartitionLog } from './partition-log.js';
 import { readRecords } from './read-records.js';
 
 const A = 4_000n;
@@ -133,48 +134,21 @@ test('an emptied marker keeps the transaction open; read_uncommitted sees all bu
   );
 });
 
-/** A partition as its log would be, with what a reader of committed records is to see. */
-interface Log {
-  readonly batches: { readonly bytes: Buffer; readonly lastOffset: number }[];
-  readonly aborted: (AbortedTransaction & { readonly markerOffset: number })[];
-  readonly committed: RecordSpec[];
-}
-
 /** Steps: producer p writes n records (n > 0), or ends its transaction by abort (-1) or commit (-2). */
-function logOf(steps: readonly (readonly [producer: number, action: number])[]): Log {
-  const log: Log = { batches: [], aborted: [], committed: [] };
-  const open = new Map<bigint, { firstOffset: number; records: RecordSpec[] }>();
-  let offset = 0;
-  const end = (producerId: bigint, kind: number): void => {
-    const transaction = open.get(producerId);
-    if (transaction === undefined) return;
-    open.delete(producerId);
-    log.batches.push({ bytes: encodeMarker(kind, producerId, offset), lastOffset: offset });
-    if (kind === COMMIT) log.committed.push(...transaction.records);
-    else
-      log.aborted.push({ producerId, firstOffset: transaction.firstOffset, markerOffset: offset });
-    offset++;
-  };
+function logOf(steps: readonly (readonly [producer: number, action: number])[]): PartitionLog {
+  const log = new PartitionLog();
   for (const [producer, action] of steps) {
     const producerId = BigInt(producer);
     if (action < 0) {
-      end(producerId, action === -1 ? ABORT : COMMIT);
+      log.end(producerId, action === -1 ? ABORT : COMMIT);
       continue;
     }
     const records = Array.from({ length: action }, (_, i) =>
-      record(offset + i, `${producer}:${offset + i}`, i === 0 ? Buffer.alloc(4) : null),
+      record(0, `${producer}:${log.endOffset + i}`, i === 0 ? Buffer.alloc(4) : null),
     );
-    const transaction = open.get(producerId) ?? { firstOffset: offset, records: [] };
-    transaction.records.push(...records);
-    open.set(producerId, transaction);
-    offset += action;
-    log.batches.push({
-      bytes: encodeBatch({ records, producerId, transactional: true }),
-      lastOffset: offset - 1,
-    });
+    log.write(records, producerId);
   }
-  for (const producerId of [...open.keys()]) end(producerId, ABORT);
-  log.committed.sort((left, right) => left.offset - right.offset);
+  log.abortOpen();
   return log;
 }
 
@@ -193,30 +167,17 @@ test('any interleaving of transactions, fetched in any parts from any offset, sh
       fc.integer({ min: 1, max: 4 }),
       async (taken, from, batchesAnAnswer) => {
         const log = logOf(taken);
-        const end = (log.batches.at(-1)?.lastOffset ?? -1) + 1;
-        const start = end === 0 ? 0 : from % end;
+        const start = log.endOffset === 0 ? 0 : from % log.endOffset;
         const seen: RecordSpec[] = [];
         let fetchOffset = start;
-        while (fetchOffset < end) {
-          const first = log.batches.findIndex(({ lastOffset }) => lastOffset >= fetchOffset);
-          const sent = log.batches.slice(first, first + batchesAnAnswer);
-          const upTo = sent.at(-1)?.lastOffset ?? 0;
-          // A broker names what overlaps the answer, in the order of the ends.
-          const abortedTransactions = log.aborted
-            .filter(
-              ({ firstOffset, markerOffset }) => firstOffset <= upTo && markerOffset >= fetchOffset,
-            )
-            .map(({ producerId, firstOffset }) => ({ producerId, firstOffset }));
-          const bytes = Buffer.concat(sent.map((batch) => batch.bytes));
-          const read = await readRecords(bytes, { fetchOffset, abortedTransactions });
-          if (read.nextOffset !== upTo + 1) return false;
+        while (fetchOffset < log.endOffset) {
+          const answer = log.fetch(fetchOffset, batchesAnAnswer);
+          const read = await readRecords(Buffer.concat(answer.batches), answer);
+          if (read.nextOffset !== answer.nextOffset) return false;
           seen.push(...read.records);
           fetchOffset = read.nextOffset;
         }
-        return isDeepStrictEqual(
-          seen,
-          log.committed.filter(({ offset }) => offset >= start),
-        );
+        return isDeepStrictEqual(seen, log.visible(start, log.endOffset));
       },
     ),
     { numRuns: 300 },

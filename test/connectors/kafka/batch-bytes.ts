@@ -107,6 +107,14 @@ export function record(offset: number, value: string, key: Uint8Array | null = n
   };
 }
 
+/** The same batch with its records in another codec's bytes. */
+export function withCodec(batch: Buffer, codec: number, compressed: Buffer): Buffer {
+  const bytes = Buffer.concat([batch.subarray(0, 61), compressed]);
+  bytes.writeInt16BE((bytes.readInt16BE(21) & ~0x07) | codec, 21);
+  bytes.writeInt32BE(bytes.length - 12, 8);
+  return restamp(bytes);
+}
+
 /** Sets the checksum anew after a lie was told. */
 export function restamp(batch: Buffer): Buffer {
   batch.writeUInt32BE(crc32c(batch.subarray(21)), 17);
