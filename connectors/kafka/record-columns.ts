@@ -13,7 +13,7 @@ export interface RecordColumns {
   readonly count: number;
   /** Increasing, but not dense: compaction leaves gaps. */
   readonly offsets: Float64Array;
-  /** Milliseconds since 1970, negative before; -1 when the producer set none. */
+  /** Milliseconds since 1970, negative before; -1 when the producer set none. Rounded beyond 2^53. */
   readonly timestamps: Float64Array;
   /** Start -1: the key is null. */
   readonly keyStarts: Int32Array;
@@ -95,7 +95,7 @@ export class RecordColumnBuffers implements RecordColumns {
       const valueStart = cursor.position;
       if (valueLength > 0) cursor.position += valueLength;
       const valueEnd = cursor.position;
-      // Beyond the record the checks below must not be reached by way of another record's bytes.
+      // The header count is still to come, so that even an empty one leaves a byte.
       if (valueEnd >= recordEnd || keyLength < -1 || valueLength < -1) {
         throw new MalformedBytes('corrupt', 'a key or a value does not fit its record');
       }

@@ -66,7 +66,7 @@ export class RecordSetReader {
 
   /**
    * One partition's part of a Fetch answer; a cut last batch is normal. The bytes stay the caller's,
-   * but must not change until the last columns have been read.
+   * but must not change until the last columns have been read. Not while a promise of `prepare` is pending.
    */
   begin(
     recordSet: Buffer,
@@ -105,7 +105,7 @@ export class RecordSetReader {
    */
   prepare(): Promise<void> | undefined {
     if (!this.#find() || this.#header.compression !== 'zstd') return undefined;
-    return this.#decompressZstd();
+    return this.#decompressed === undefined ? this.#decompressZstd() : undefined;
   }
 
   /**
