@@ -1,6 +1,6 @@
 /**
- * Encoder of JSON lines, compiled per schema into one function that checks as it writes. It must
- * never write a value that the decoder of the same schema would refuse.
+ * Records as JSON text, compiled per schema into one function that checks as it writes. It must
+ * never write a value that the parser of the same schema would refuse.
  */
 import { compileFunction } from 'node:vm';
 import { GeneratedSource, quote, readField } from '../../core/generated-source.js';
@@ -8,7 +8,6 @@ import { MillraceError } from '../../core/errors.js';
 import type { Schema, UnionNode } from '../../core/schema.js';
 import { describeValue } from '../../core/schema-text.js';
 import { validate } from '../../core/schema-validate.js';
-import type { LineEncoder } from './file-format.js';
 
 /** Thrown by the generated function as soon as a check fails; `validate` then finds the words. */
 class MismatchSignal extends Error {}
@@ -33,55 +32,50 @@ const runtime = {
     `"${Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64')}"`,
 };
 
-/** @throws MillraceError SCHEMA_MISMATCH from `encode`, naming the field */
-export function compileJsonEncoder<T>(schema: Schema<T>): LineEncoder<T> {
-  const source = new EncoderSource();
+/** The text of a record. @throws MillraceError SCHEMA_MISMATCH naming the field */
+export type JsonWriter<T> = (record: T) => string;
+
+export function compileJsonWriter<T>(schema: Schema<T>): JsonWriter<T> {
+  const source = new WriterSource();
   source.value(schema, 'value');
   const body = `'use strict';
 const { fail, text, float, int64, bytes } = runtime;
-return function encode(value) {
+return function write(value) {
 let out = '';
 ${source.toString()}
-return out + '\\n';
+return out;
 };`;
   const factory = compileFunction(body, ['runtime'], {
-    filename: 'millrace:json-encoder',
-  }) as (names: typeof runtime) => (record: T) => string;
-  const encode = factory(runtime);
-  return {
-    header: '',
-    encode(record) {
-      try {
-        return encode(record);
-      } catch (error) {
-        if (error instanceof MismatchSignal) throw mismatch(validate(schema, record));
-        throw error;
-      }
-    },
+    filename: 'millrace:json-writer',
+  }) as (names: typeof runtime) => JsonWriter<T>;
+  const write = factory(runtime);
+  return (record) => {
+    try {
+      return write(record);
+    } catch (error) {
+      if (error instanceof MismatchSignal) throw mismatch(validate(schema, record));
+      throw error;
+    }
   };
 }
 
-/** Writes any value that JSON can carry, and bigints, maps and bytes as `jsonLines` says. */
-export const untypedJsonEncoder: LineEncoder<unknown> = {
-  header: '',
-  encode(record) {
-    const line = JSON.stringify(
-      record,
-      function (this: Record<string, unknown>, key, value: unknown) {
-        // `value` has been through toJSON; the holder still has the original.
-        const original = this[key];
-        if (original instanceof Map) return Object.fromEntries(original as Map<string, unknown>);
-        if (original instanceof Uint8Array) return Buffer.from(original).toString('base64');
-        if (typeof value === 'bigint') return JSON.parse(runtime.int64(value)) as unknown;
-        if (typeof value === 'number' && !Number.isFinite(value)) return String(value);
-        return value;
-      },
-    ) as string | undefined;
-    if (line === undefined)
-      throw mismatch(`expected a value of JSON, got ${describeValue(record)}`);
-    return `${line}\n`;
-  },
-};
+/** Writes any value that JSON can carry, and bigints, maps and bytes as with a schema. */
+export function writeUntypedJson(record: unknown): string {
+  const text = JSON.stringify(
+    record,
+    function (this: Record<string, unknown>, key, value: unknown) {
+      // `value` has been through toJSON; the holder still has the original.
+      const original = this[key];
+      if (original instanceof Map) return Object.fromEntries(original as Map<string, unknown>);
+      if (original instanceof Uint8Array) return Buffer.from(original).toString('base64');
+      if (typeof value === 'bigint') return JSON.parse(runtime.int64(value)) as unknown;
+      if (typeof value === 'number' && !Number.isFinite(value)) return String(value);
+      return value;
+    },
+  ) as string | undefined;
+  if (text === undefined) throw mismatch(`expected a value of JSON, got ${describeValue(record)}`);
+  return text;
+}
 
 function mismatch(problem = 'the record changed while it was written'): MillraceError {
   return new MillraceError(
@@ -91,7 +85,7 @@ function mismatch(problem = 'the record changed while it was written'): Millrace
 }
 
 /** Writes the statements that append a value's text to `out`. */
-class EncoderSource extends GeneratedSource {
+class WriterSource extends GeneratedSource {
   value(schema: Schema, input: string): void {
     switch (schema.kind) {
       case 'string':
