@@ -108,7 +108,7 @@ function digitsEnd(bytes: Uint8Array, from: number): number {
 
 function blanksEnd(bytes: Uint8Array, from: number): number {
   let at = from;
-  for (let byte = bytes[at]; byte === 32 || byte === 10 || byte === 13 || byte === 9; ) {
+  for (let byte = bytes[at]; byte === 32 || byte === 10 || byte === 13 || byte === 9;) {
     byte = bytes[++at];
   }
   return at;

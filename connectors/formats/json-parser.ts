@@ -7,7 +7,12 @@ import { isUtf8 } from 'node:buffer';
 import type { Schema } from '../../core/schema.js';
 import { FormatError } from './format.js';
 import { compileJsonConverter } from './json-converter.js';
-import { compileScanner, scannerSource, type JsonLayout, type JsonScanner } from './json-scanner.js';
+import {
+  compileScanner,
+  scannerSource,
+  type JsonLayout,
+  type JsonScanner,
+} from './json-scanner.js';
 
 /** Records read slowly before the scanner is compiled anew; doubled each time it was looked at. */
 const GIVEN_UP_MIN = 8;

@@ -166,9 +166,7 @@ class ScannerSource extends GeneratedSource {
           ? `(${count} === 0 ? ${this.matches(key)} : ${this.matches(text)})`
           : this.matches(text);
       const length =
-        comma === 'open'
-          ? `(${count} === 0 ? ${bytesIn(key)} : ${bytesIn(text)})`
-          : bytesIn(text);
+        comma === 'open' ? `(${count} === 0 ? ${bytesIn(key)} : ${bytesIn(text)})` : bytesIn(text);
       if (isSure) {
         this.giveUpIf(`!${isThere}`);
         this.line(`p += ${length};`);
