@@ -2,7 +2,7 @@
 import type { Schema } from '../../api/schema.js';
 import type { FileFormat, LineEncoder, ReadableFormat } from './file-format.js';
 import { JsonParser } from '../formats/json-parser.js';
-import { compileJsonWriter, writeUntypedJson, type JsonWriter } from '../formats/json-writer.js';
+import { JsonWriter, writeUntypedJson } from '../formats/json-writer.js';
 
 const NAME = 'jsonLines';
 const EXTENSION = '.ndjson';
@@ -32,10 +32,13 @@ export function jsonLines<T>(schema?: Schema<T>): ReadableFormat<T> | FileFormat
       const parser = new JsonParser(schema, 'the line');
       return { decode: (line) => parser.parse(line) };
     },
-    createEncoder: () => linesOf(compileJsonWriter(schema)),
+    createEncoder: () => {
+      const writer = new JsonWriter(schema);
+      return linesOf((record) => writer.stringify(record));
+    },
   };
 }
 
-function linesOf<T>(write: JsonWriter<T>): LineEncoder<T> {
-  return { header: '', encode: (record) => `${write(record)}\n` };
+function linesOf<T>(stringify: (record: T) => string): LineEncoder<T> {
+  return { header: '', encode: (record) => `${stringify(record)}\n` };
 }

@@ -2,10 +2,7 @@
 import type { Schema } from '../../api/schema.js';
 import type { Format } from './format.js';
 import { JsonParser } from './json-parser.js';
-import { compileJsonWriter, type JsonWriter } from './json-writer.js';
-
-/** UTF-16 units become at most as many bytes each. */
-const BYTES_PER_UNIT = 3;
+import { JsonWriter } from './json-writer.js';
 
 export interface JsonFormat<T> extends Format<T> {
   /**
@@ -33,22 +30,13 @@ export interface JsonFormat<T> extends Format<T> {
  */
 export function json<T>(schema: Schema<T>): JsonFormat<T> {
   let parser: JsonParser<T> | undefined;
-  let write: JsonWriter<T> | undefined;
+  let writer: JsonWriter<T> | undefined;
   return {
     name: 'json',
     schema,
     parse: (text) => (parser ??= new JsonParser(schema, 'the value')).parse(text),
-    stringify: (record) => (write ??= compileJsonWriter(schema))(record),
+    stringify: (record) => (writer ??= new JsonWriter(schema)).stringify(record),
     createDecoder: ({ subject }) => new JsonParser(schema, subject),
-    createEncoder: () => {
-      const stringify = compileJsonWriter(schema);
-      return Promise.resolve({
-        encode: (record: T, target: Buffer, start: number) => {
-          const text = stringify(record);
-          const isRoomy = text.length * BYTES_PER_UNIT <= target.length - start;
-          return isRoomy ? start + target.write(text, start) : -1;
-        },
-      });
-    },
+    createEncoder: () => Promise.resolve(new JsonWriter(schema)),
   };
 }
