@@ -3,9 +3,7 @@
  * bytes before `limit` may be too few. Text is what `JSON.stringify` and `String` make; they must
  * never write anything else, only sooner.
  */
-import { PLAIN_BYTES } from './json-bytes.js';
-
-const [QUOTE, MINUS, POINT, ZERO] = [34, 45, 46, 48];
+const [QUOTE, MINUS, POINT, ZERO, BACKSLASH] = [34, 45, 46, 48, 92];
 /** Longer text is tested and copied as a whole. */
 const SHORT_LENGTH = 32;
 const PLAIN = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
@@ -28,15 +26,17 @@ export function putText(bytes: Buffer, at: number, limit: number, value: string)
     bytes[end] = QUOTE;
     return end + 1;
   }
-  let end = at;
-  bytes[end++] = QUOTE;
+  const start = at + 1;
   for (let index = 0; index < length; index++) {
     const unit = value.charCodeAt(index);
-    if (unit > 127 || PLAIN_BYTES[unit] !== 1) return putQuoted(bytes, at, limit, value);
-    bytes[end++] = unit;
+    if (unit < 32 || unit > 126 || unit === QUOTE || unit === BACKSLASH) {
+      return putQuoted(bytes, at, limit, value);
+    }
+    bytes[start + index] = unit;
   }
-  bytes[end] = QUOTE;
-  return end + 1;
+  bytes[at] = QUOTE;
+  bytes[start + length] = QUOTE;
+  return start + length + 1;
 }
 
 function putQuoted(bytes: Buffer, at: number, limit: number, value: string): number {
@@ -58,17 +58,24 @@ export function putInteger(bytes: Buffer, at: number, limit: number, value: numb
 export function putFloat(bytes: Buffer, at: number, limit: number, value: number): number {
   if (at + NUMBER_BYTES_MAX > limit) return -1;
   if ((value | 0) === value && !Object.is(value, -0)) return integerAt(bytes, at, value);
-  for (const places of [2, 6]) {
-    const end = decimalAt(bytes, at, value, places);
-    if (end >= 0) return end;
-  }
+  let end = decimalAt(bytes, at, value, 2, 100);
+  if (end < 0) end = decimalAt(bytes, at, value, 6, 1e6);
+  if (end >= 0) return end;
   const text = Object.is(value, -0) ? '-0' : String(value);
   return at + bytes.write(Number.isFinite(value) ? text : `"${text}"`, at, 'latin1');
 }
 
-/** -1 when the number has more places behind the point, or too many digits. */
-function decimalAt(bytes: Buffer, at: number, value: number, places: number): number {
-  const scale = places === 2 ? 100 : 1e6;
+/**
+ * -1 when the number has more places behind the point, or too many digits.
+ * @param scale 10 ** places
+ */
+function decimalAt(
+  bytes: Buffer,
+  at: number,
+  value: number,
+  places: number,
+  scale: number,
+): number {
   const size = Math.abs(value);
   const scaled = Math.round(size * scale);
   // A quotient of exact numbers is the double next to that decimal, as the decimal's text would be.

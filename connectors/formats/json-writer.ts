@@ -2,7 +2,6 @@
  * Records as JSON in a buffer, compiled per schema into one function that checks as it writes. It
  * must never write a value that the parser of the same schema would refuse.
  */
-import { isAscii } from 'node:buffer';
 import { compileFunction } from 'node:vm';
 import { GeneratedSource, quote, readField } from '../../core/generated-source.js';
 import { MillraceError } from '../../core/errors.js';
@@ -72,8 +71,7 @@ export class JsonWriter<T> {
       this.#scratch = Buffer.allocUnsafeSlow(this.#scratch.length * 2);
       end = this.encode(record, this.#scratch, 0);
     }
-    const bytes = this.#scratch;
-    return bytes.toString(isAscii(bytes.subarray(0, end)) ? 'latin1' : 'utf8', 0, end);
+    return this.#scratch.toString('utf8', 0, end);
   }
 }
 

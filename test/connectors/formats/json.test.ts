@@ -161,9 +161,9 @@ test('what is written is JSON, and is read as it was, by any schema', async (t) 
   );
 });
 
-test('numbers are those that Number() makes of their text', (t) => {
+test('numbers are those that Number() makes of their text, and their text is what String() makes', (t) => {
   const random = seeded(SEED);
-  const { parse } = json(Prices);
+  const { parse, stringify } = json(Prices);
   const digits = (max: number): string =>
     Array.from({ length: 1 + Math.floor(random() * max) }, () => Math.floor(random() * 10)).join(
       '',
@@ -183,6 +183,9 @@ test('numbers are those that Number() makes of their text', (t) => {
     ]);
     const { a } = parse(`{"a":${text}}`);
     if (!Object.is(a, Number(text))) t.fail(`${text} became ${String(a)}`);
+    if (!Number.isFinite(a)) continue;
+    const written = stringify({ a });
+    if (written !== `{"a":${Object.is(a, -0) ? '-0' : String(a)}}`) t.fail(`${text} as ${written}`);
   }
   t.pass();
 });
