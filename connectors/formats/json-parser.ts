@@ -16,6 +16,8 @@ import {
 
 /** Records read slowly before the scanner is compiled anew; doubled each time it was looked at. */
 const GIVEN_UP_MIN = 8;
+/** Texts that are not tried at all after many in a row beyond ASCII, which the trial makes dearer. */
+const UNTRIED_MAX = 64;
 const TEXT_BYTES_MIN = 4096;
 /** Longer text is read slowly: that bounds the memory for its bytes. */
 const TEXT_LENGTH_MAX = 256 * 1024;
@@ -31,6 +33,9 @@ export class JsonParser<T> {
   #scan: JsonScanner<T> | undefined;
   #givenUp = 0;
   #givenUpMax = GIVEN_UP_MIN;
+  /** Texts that are still to be read slowly; twice as many after the next beyond ASCII. */
+  #untried = 0;
+  #untriedNext = 1;
   /** Of the batch that `begin` was given. */
   #bytes: Buffer = Buffer.alloc(0);
   #view: DataView = new DataView(new ArrayBuffer(0));
@@ -49,16 +54,21 @@ export class JsonParser<T> {
   parse(text: string): T {
     const scan = this.#scan;
     const { length } = text;
-    if (scan !== undefined && length <= TEXT_LENGTH_MAX) {
-      if (this.#textBytes.length <= length * BYTES_PER_UNIT) this.#makeRoom(length);
-      const bytes = this.#textBytes;
-      // As many bytes as units: it is ASCII, and byte k is unit k.
-      if (bytes.write(text) === length) {
-        const record = scan(bytes, this.#textView, 0, length, text);
-        if (record !== undefined) return record;
-      }
+    if (scan === undefined || length > TEXT_LENGTH_MAX) return this.#convert(valueOf(text));
+    if (this.#untried > 0) {
+      this.#untried--;
+      return this.#convert(valueOf(text));
     }
-    return this.#readSlowly(text);
+    if (this.#textBytes.length <= length * BYTES_PER_UNIT) this.#makeRoom(length);
+    const bytes = this.#textBytes;
+    if (bytes.write(text) !== length) {
+      this.#untried = this.#untriedNext;
+      this.#untriedNext = Math.min(UNTRIED_MAX, this.#untriedNext * 2);
+      return this.#convert(valueOf(text));
+    }
+    // As many bytes as units: it is ASCII, and byte k is unit k.
+    this.#untriedNext = 1;
+    return scan(bytes, this.#textView, 0, length, text) ?? this.#readGivenUp(text);
   }
 
   /** The bytes that `decode` is about, until the next call. */
@@ -70,24 +80,16 @@ export class JsonParser<T> {
   /** @throws FormatError */
   decode(start: number, end: number): T {
     const bytes = this.#bytes;
-    const scan = this.#scan;
-    if (scan !== undefined) {
-      // Text of this record alone, because a string that is cut out of a text keeps all of it alive.
-      const text = bytes.toString('latin1', start, end);
-      const record = scan(bytes, this.#view, start, end, text);
-      if (record !== undefined) return record;
-    }
+    // Text of this record alone, because a string that is cut out of a text keeps all of it alive.
+    const text = bytes.toString('latin1', start, end);
+    const record = this.#scan?.(bytes, this.#view, start, end, text);
+    if (record !== undefined) return record;
     if (!isUtf8(bytes.subarray(start, end))) throw new FormatError('not UTF-8');
-    return this.#readSlowly(bytes.toString('utf8', start, end));
+    return this.#readGivenUp(bytes.toString('utf8', start, end));
   }
 
-  #readSlowly(text: string): T {
-    let value: unknown;
-    try {
-      value = JSON.parse(text);
-    } catch (error) {
-      throw new FormatError(`not JSON: ${error instanceof Error ? error.message : String(error)}`);
-    }
+  #readGivenUp(text: string): T {
+    const value = valueOf(text);
     const record = this.#convert(value);
     if (++this.#givenUp >= this.#givenUpMax) {
       this.#givenUp = 0;
@@ -108,6 +110,14 @@ export class JsonParser<T> {
     const room = Math.max(TEXT_BYTES_MIN, 2 ** Math.ceil(Math.log2((length + 1) * BYTES_PER_UNIT)));
     this.#textBytes = Buffer.allocUnsafeSlow(room);
     this.#textView = viewOf(this.#textBytes);
+  }
+}
+
+function valueOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new FormatError(`not JSON: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
 
