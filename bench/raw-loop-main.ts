@@ -4,6 +4,7 @@
  * yardstick of the same moment. `node raw-loop-main.js BENCHMARK COUNTS`, with the records of each
  * split as a JSON array; prints one line of JSON.
  */
+import { json } from '../connectors/formats/index.js';
 import { keyGroupOf } from '../core/key-group.js';
 import { keyHash } from '../core/key-codec.js';
 import { PrefixTally } from './jobs/prefix-tally.js';
@@ -20,7 +21,7 @@ import {
   type Transaction,
 } from './jobs/transactions.js';
 import { RECORDS_PER_MS, WINDOW_MS } from './jobs/window-pipeline.js';
-import { WindowTally, type UserTotal, type WindowTotals } from './jobs/window-tally.js';
+import { UserTotal, WindowTally, type WindowTotals } from './jobs/window-tally.js';
 import { otherLoad, readLoad } from './machine-load.js';
 import { FOREIGN_CORES_MAX } from './measurement.js';
 
@@ -39,6 +40,7 @@ export interface RawResult {
 type RawLoop = (counts: readonly number[]) => unknown;
 
 const MAX_PARALLELISM = 128;
+const totalText = json(UserTotal);
 
 /** Calls `visit` for the indices of a prefix of each split. */
 function eachIndex(counts: readonly number[], visit: (index: number) => void): void {
@@ -109,7 +111,7 @@ const LOOPS: Readonly<Record<string, RawLoop>> = {
       (start, users) => {
         const tally = new WindowTally();
         for (const [user_id, { count, sum }] of users) {
-          tally.add(JSON.parse(JSON.stringify({ user_id, start, count, sum })) as UserTotal);
+          tally.add(totalText.parse(totalText.stringify({ user_id, start, count, sum })));
         }
         return tally.cut()[0] ?? [start, 0, 0];
       },

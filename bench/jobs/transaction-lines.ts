@@ -1,5 +1,6 @@
 /** A transaction as one line of JSON text, and back: what a source of text decodes. */
-import type { Transaction } from './transactions.js';
+import { json } from 'millrace/formats';
+import { Transaction } from './transactions.js';
 
 /** Of about 190 characters; each field as JSON.stringify writes it. */
 export function lineOf(record: Transaction): string {
@@ -12,9 +13,7 @@ export function lineOf(record: Transaction): string {
   );
 }
 
-export function transactionIn(line: string): Transaction {
-  return JSON.parse(line) as Transaction;
-}
+export const transactionIn = json(Transaction).parse;
 
 /** Field `count` of a total's text, found by its name: reading the text whole is the tally's work. */
 export function countIn(line: string): number {

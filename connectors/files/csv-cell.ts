@@ -6,12 +6,12 @@ import { MillraceError } from '../../core/errors.js';
 import type { Schema } from '../../core/schema.js';
 import { describeSchema } from '../../core/schema-text.js';
 import { validate } from '../../core/schema-validate.js';
-import { LineError } from './file-format.js';
-import { parseIsoTimestamp } from './iso-timestamp.js';
+import { FormatError } from '../formats/format.js';
+import { parseIsoTimestamp } from '../formats/iso-timestamp.js';
 
 export interface CsvCell {
   readonly isOptional: boolean;
-  /** @throws LineError when the text stands for no value of the schema */
+  /** @throws FormatError when the text stands for no value of the schema */
   readonly decode: (text: string) => unknown;
   /** @throws MillraceError SCHEMA_MISMATCH */
   readonly encode: (value: unknown) => string;
@@ -41,7 +41,7 @@ export function compileCsvCell(name: string, schema: Schema): CsvCell {
     decode(text) {
       const value = parse(text);
       const problem = validate(inner, value === undefined ? text : value, name);
-      if (problem !== undefined) throw new LineError(problem);
+      if (problem !== undefined) throw new FormatError(problem);
       return value;
     },
     encode(value) {

@@ -5,12 +5,8 @@
 import { parse } from 'csv-parse/sync';
 import { MillraceError } from '../../core/errors.js';
 import type { RecordSchema } from '../../core/schema.js';
-import {
-  LineError,
-  type LineDecoder,
-  type LineEncoder,
-  type ReadableFormat,
-} from './file-format.js';
+import { FormatError } from '../formats/format.js';
+import type { LineDecoder, LineEncoder, ReadableFormat } from './file-format.js';
 import { compileCsvCell, type CsvCell } from './csv-cell.js';
 
 export interface CsvOptions {
@@ -70,7 +66,7 @@ class CsvDecoder<T> implements LineDecoder<T> {
     const missing = columns.filter(({ name, isOptional }) => !isOptional && !names.includes(name));
     if (missing.length > 0) {
       const wanted = missing.map(({ name }) => `'${name}'`).join(', ');
-      throw new LineError(`the header lacks ${wanted}`);
+      throw new FormatError(`the header lacks ${wanted}`);
     }
   }
 
@@ -78,7 +74,7 @@ class CsvDecoder<T> implements LineDecoder<T> {
     const values = this.#cut(line);
     if (values.length !== this.#width) {
       const found = `${String(values.length)} values`;
-      throw new LineError(`expected ${String(this.#width)} values, got ${found}`);
+      throw new FormatError(`expected ${String(this.#width)} values, got ${found}`);
     }
     const record: Record<string, unknown> = {};
     for (let index = 0; index < this.#columns.length; index++) {
@@ -97,7 +93,7 @@ class CsvDecoder<T> implements LineDecoder<T> {
       return parse(line, { delimiter: this.#delimiter, relax_column_count: true })[0] ?? [];
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
-      throw new LineError(`not CSV (a value can't hold a line break): ${message}`);
+      throw new FormatError(`not CSV (a value can't hold a line break): ${message}`);
     }
   }
 }

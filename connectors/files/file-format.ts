@@ -8,7 +8,7 @@ import type { Schema } from '../../api/schema.js';
 export interface LineDecoder<T> {
   /**
    * The record on a line, without its line break.
-   * @throws LineError when the line holds no record of the schema
+   * @throws FormatError when the line holds no record of the schema
    */
   readonly decode: (line: string) => T;
 }
@@ -41,10 +41,7 @@ export interface ReadableFormat<T> extends FileFormat<T> {
   readonly hasHeader: boolean;
   /**
    * @param header the first line of the file when `hasHeader`, else undefined
-   * @throws LineError when the header lacks a column
+   * @throws FormatError when the header lacks a column
    */
   createDecoder(header: string | undefined): LineDecoder<T>;
 }
-
-/** A line that holds no record; `message` is the reason in words. It becomes a dead letter. */
-export class LineError extends Error {}

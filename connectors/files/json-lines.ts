@@ -1,8 +1,8 @@
 /** The JSON-lines format: one JSON value a line. */
 import type { Schema } from '../../api/schema.js';
-import type { FileFormat, ReadableFormat } from './file-format.js';
-import { compileJsonDecoder } from './json-decoder.js';
-import { compileJsonEncoder, untypedJsonEncoder } from './json-encoder.js';
+import type { FileFormat, LineEncoder, ReadableFormat } from './file-format.js';
+import { JsonParser } from '../formats/json-parser.js';
+import { JsonWriter, writeUntypedJson } from '../formats/json-writer.js';
 
 const NAME = 'jsonLines';
 const EXTENSION = '.ndjson';
@@ -21,14 +21,24 @@ export function jsonLines<T>(schema: Schema<T>): ReadableFormat<T>;
 export function jsonLines<T>(): FileFormat<T>;
 export function jsonLines<T>(schema?: Schema<T>): ReadableFormat<T> | FileFormat<T> {
   if (schema === undefined) {
-    return { name: NAME, extension: EXTENSION, createEncoder: () => untypedJsonEncoder };
+    return { name: NAME, extension: EXTENSION, createEncoder: () => linesOf(writeUntypedJson) };
   }
   return {
     name: NAME,
     extension: EXTENSION,
     schema,
     hasHeader: false,
-    createDecoder: () => compileJsonDecoder(schema),
-    createEncoder: () => compileJsonEncoder(schema),
+    createDecoder: () => {
+      const parser = new JsonParser(schema, 'the line');
+      return { decode: (line) => parser.parse(line) };
+    },
+    createEncoder: () => {
+      const writer = new JsonWriter(schema);
+      return linesOf((record) => writer.stringify(record));
+    },
   };
+}
+
+function linesOf<T>(stringify: (record: T) => string): LineEncoder<T> {
+  return { header: '', encode: (record) => `${stringify(record)}\n` };
 }

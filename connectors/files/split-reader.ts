@@ -5,7 +5,8 @@
 import { resolve } from 'node:path';
 import type { SourceOutput } from '../../api/source.js';
 import { MillraceError } from '../../core/errors.js';
-import { LineError, type LineDecoder } from './file-format.js';
+import { FormatError } from '../formats/format.js';
+import type { LineDecoder } from './file-format.js';
 import type { FileSplit } from './file-split.js';
 import { LineBlockReader } from './line-block-reader.js';
 import { LineCursor, type LineBlock } from './line-block.js';
@@ -15,7 +16,7 @@ export interface SplitReaderOptions<T> {
   readonly blockBytes: number;
   readonly lineBytesMax: number;
   readonly hasHeader: boolean;
-  /** @throws LineError */
+  /** @throws FormatError */
   readonly decoderFor: (header: string | undefined) => LineDecoder<T>;
   readonly onProgress: () => void;
 }
@@ -148,10 +149,10 @@ export class SplitReader<T> {
     const cursor = new LineCursor(block);
     cursor.advance();
     try {
-      if (block.oversizedEnd !== undefined) throw new LineError('the header is too long');
+      if (block.oversizedEnd !== undefined) throw new FormatError('the header is too long');
       this.#decoder = this.#options.decoderFor(cursor.line);
     } catch (error) {
-      if (!(error instanceof LineError)) throw error;
+      if (!(error instanceof FormatError)) throw error;
       throw new MillraceError(
         'INPUT_INVALID',
         `${resolve(this.split.path)}: ${error.message}; correct its first line, or the schema`,
@@ -178,7 +179,7 @@ export class SplitReader<T> {
     try {
       record = this.#decode(cursor);
     } catch (error) {
-      if (!(error instanceof LineError)) throw error;
+      if (!(error instanceof FormatError)) throw error;
       this.#deadLetter(position, error.message, line, output);
       return;
     }
@@ -186,9 +187,9 @@ export class SplitReader<T> {
   }
 
   #decode(cursor: LineCursor): T {
-    if (cursor.byteLength > this.#options.lineBytesMax) throw new LineError(this.#tooLong());
-    if (!cursor.isValidText()) throw new LineError('not UTF-8');
-    if (this.#decoder === undefined) throw new LineError('the columns are not known');
+    if (cursor.byteLength > this.#options.lineBytesMax) throw new FormatError(this.#tooLong());
+    if (!cursor.isValidText()) throw new FormatError('not UTF-8');
+    if (this.#decoder === undefined) throw new FormatError('the columns are not known');
     return this.#decoder.decode(cursor.line);
   }
 

@@ -2,8 +2,9 @@ import test from 'ava';
 import * as fc from 'fast-check';
 import { t as types, type Schema } from '../../../api/schema.js';
 import { csv, jsonLines } from '../../../connectors/files/index.js';
-import { LineError, type ReadableFormat } from '../../../connectors/files/file-format.js';
-import { parseIsoTimestamp } from '../../../connectors/files/iso-timestamp.js';
+import type { ReadableFormat } from '../../../connectors/files/file-format.js';
+import { FormatError } from '../../../connectors/formats/format.js';
+import { parseIsoTimestamp } from '../../../connectors/formats/iso-timestamp.js';
 
 const Flat = types.record({
   text: types.string,
@@ -181,7 +182,7 @@ function reasonOf<T>(format: ReadableFormat<T>, line: string, header?: string): 
   try {
     format.createDecoder(header).decode(line);
   } catch (error) {
-    if (error instanceof LineError) return error.message;
+    if (error instanceof FormatError) return error.message;
     throw error;
   }
   return 'no error';

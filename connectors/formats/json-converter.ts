@@ -1,51 +1,38 @@
 /**
- * Decoder of JSON lines, compiled per schema into one function that checks every field and builds
- * each record at one literal site, so that all get one hidden class. It must never let a value
- * through that the schema does not describe: what it returns goes to the record codec unchecked.
+ * From what `JSON.parse` made to a record of a schema, compiled into one function that checks every
+ * field and builds each record at one literal site, so that all get one hidden class. It says what
+ * JSON means for a schema, and is the measure of the scanner. It must never let a value through that
+ * the schema does not describe: what it returns goes to the record codec unchecked.
  */
 import { compileFunction } from 'node:vm';
 import type { Schema, UnionNode } from '../../core/schema.js';
 import { GeneratedSource, quote, readField } from '../../core/generated-source.js';
 import { describeValue, joinPath } from '../../core/schema-text.js';
-import { LineError, type LineDecoder } from './file-format.js';
+import { FormatError } from './format.js';
 import { parseIsoTimestamp } from './iso-timestamp.js';
 
 const INT64_MIN = -(2n ** 63n);
 const INT64_MAX = 2n ** 63n - 1n;
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 
-/** What the generated function calls for all that is not a plain check; `path` is for messages. */
-const runtime = {
-  bad(path: string, expected: string, value: unknown): never {
-    const field = path === '' ? 'the line' : `field '${path}'`;
-    throw new LineError(`${field}: expected ${expected}, got ${describeValue(value)}`);
-  },
-  specialFloat(path: string, value: unknown): number {
-    if (value === 'NaN' || value === 'Infinity' || value === '-Infinity') return Number(value);
-    return runtime.bad(path, 'a number', value);
-  },
-  int64(path: string, value: unknown): bigint {
-    if (typeof value === 'number' && Number.isSafeInteger(value)) return BigInt(value);
-    if (typeof value === 'string' && /^-?\d{1,19}$/.test(value)) {
-      const parsed = BigInt(value);
-      if (parsed >= INT64_MIN && parsed <= INT64_MAX) return parsed;
-    }
-    return runtime.bad(path, 'an integer of 64 bits, as a string when above 2^53', value);
-  },
-  isoTimestamp(path: string, value: unknown): number {
-    const parsed = typeof value === 'string' ? parseIsoTimestamp(value) : undefined;
-    return parsed ?? runtime.bad(path, 'a timestamp in ms or ISO 8601 with a zone', value);
-  },
-  bytes(path: string, value: unknown): Uint8Array {
-    if (typeof value !== 'string' || !BASE64.test(value)) {
-      return runtime.bad(path, 'base64', value);
-    }
-    return new Uint8Array(Buffer.from(value, 'base64'));
-  },
-};
+/** An integer of 64 bits in digits; undefined when the text is none. */
+export function int64OfText(text: string): bigint | undefined {
+  if (!/^-?\d{1,19}$/.test(text)) return undefined;
+  const value = BigInt(text);
+  return value >= INT64_MIN && value <= INT64_MAX ? value : undefined;
+}
 
-export function compileJsonDecoder<T>(schema: Schema<T>): LineDecoder<T> {
-  const source = new DecoderSource();
+/** The bytes that base64 stands for; undefined when the text is none. */
+export function bytesOfBase64(text: string): Uint8Array | undefined {
+  return BASE64.test(text) ? new Uint8Array(Buffer.from(text, 'base64')) : undefined;
+}
+
+/**
+ * @param whole what messages call the value itself: `the line`
+ * @returns a function that throws FormatError, naming the field
+ */
+export function compileJsonConverter<T>(schema: Schema<T>, whole: string): (value: unknown) => T {
+  const source = new ConverterSource();
   const result = source.value(schema, 'value', '');
   const body = `'use strict';
 const { bad, specialFloat, int64, isoTimestamp, bytes } = runtime;
@@ -53,23 +40,43 @@ return function convert(value) {
 ${source.toString()}
 return ${result};
 };`;
+  const runtime = createRuntime(whole);
   const factory = compileFunction(body, ['runtime'], {
-    filename: 'millrace:json-decoder',
+    filename: 'millrace:json-converter',
   }) as (names: typeof runtime) => (value: unknown) => T;
-  const convert = factory(runtime);
-  return { decode: (line) => convert(parse(line)) };
+  return factory(runtime);
 }
 
-function parse(line: string): unknown {
-  try {
-    return JSON.parse(line);
-  } catch (error) {
-    throw new LineError(`not JSON: ${error instanceof Error ? error.message : String(error)}`);
-  }
+/** What the generated function calls for all that is not a plain check; `path` is for messages. */
+function createRuntime(whole: string) {
+  const bad = (path: string, expected: string, value: unknown): never => {
+    const field = path === '' ? whole : `field '${path}'`;
+    throw new FormatError(`${field}: expected ${expected}, got ${describeValue(value)}`);
+  };
+  return {
+    bad,
+    specialFloat(path: string, value: unknown): number {
+      if (value === 'NaN' || value === 'Infinity' || value === '-Infinity') return Number(value);
+      return bad(path, 'a number', value);
+    },
+    int64(path: string, value: unknown): bigint {
+      if (typeof value === 'number' && Number.isSafeInteger(value)) return BigInt(value);
+      const parsed = typeof value === 'string' ? int64OfText(value) : undefined;
+      return parsed ?? bad(path, 'an integer of 64 bits, as a string when above 2^53', value);
+    },
+    isoTimestamp(path: string, value: unknown): number {
+      const parsed = typeof value === 'string' ? parseIsoTimestamp(value) : undefined;
+      return parsed ?? bad(path, 'a timestamp in ms or ISO 8601 with a zone', value);
+    },
+    bytes(path: string, value: unknown): Uint8Array {
+      const parsed = typeof value === 'string' ? bytesOfBase64(value) : undefined;
+      return parsed ?? bad(path, 'base64', value);
+    },
+  };
 }
 
 /** Writes the statements that check a value; each method returns the expression of its result. */
-class DecoderSource extends GeneratedSource {
+class ConverterSource extends GeneratedSource {
   value(schema: Schema, input: string, path: string): string {
     const at = quote(path);
     switch (schema.kind) {

@@ -1,0 +1,3 @@
+/** The public door of the formats: `import { json } from 'millrace/formats'`. */
+export { json, type JsonFormat } from './json.js';
+export { FormatError, type Format } from './format.js';
