@@ -175,9 +175,9 @@ export class HeapKeyedStateBackend implements KeyedStateBackend {
   }
 
   prefetch(keys: readonly Key[]): void {
-    this.#cache?.prefetch(keys);
-    this.#store?.flush();
     const entries = this.#keys.lookUp(keys);
+    this.#cache?.prefetch(keys, entries);
+    this.#store?.flush();
     for (const { state } of this.#slots) state.visit(entries);
   }
 

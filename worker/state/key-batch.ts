@@ -7,8 +7,6 @@ import { keyHash, type Key } from '../../core/key-codec.js';
 import type { KeyEntry } from './key-entry.js';
 import type { KeyIndex } from './key-index.js';
 
-const NO_ENTRIES: readonly undefined[] = Object.freeze([]);
-
 export class KeyBatch {
   readonly #index: KeyIndex;
   #keys: readonly Key[] = [];
@@ -24,9 +22,10 @@ export class KeyBatch {
 
   /**
    * @param keys in the order in which `next` will be called; left alone by the caller from then on
-   * @returns their entries, as far as they have one; none where the keys are no text
+   * @returns their entries, as far as they have one, to which others may be added before `next`; none
+   *   where the keys are no text
    */
-  lookUp(keys: readonly Key[]): readonly (KeyEntry | undefined)[] {
+  lookUp(keys: readonly Key[]): (KeyEntry | undefined)[] {
     this.#keys = keys;
     this.#next = 0;
     this.#count = 0;
@@ -35,7 +34,7 @@ export class KeyBatch {
     for (let i = 0; i < keys.length; i++) {
       const key = keys[i];
       // Others are rare, and finding them is not what takes time.
-      if (typeof key !== 'string') return NO_ENTRIES;
+      if (typeof key !== 'string') return [];
       hashes[i] = keyHash(key);
     }
     const entries = this.#entries;

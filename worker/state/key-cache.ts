@@ -117,30 +117,36 @@ export class KeyCache implements ColdKeys, AbsentTimers, LiveShare {
     return this.#place(key, row);
   }
 
-  /** Brings in those of the keys that are not in memory, so that using them reads nothing. */
-  prefetch(keys: readonly Key[]): void {
+  /**
+   * Brings in those of the keys that are not in memory, so that using them reads nothing.
+   * @param entries of the keys, as far as they are known; those that are brought in are added
+   */
+  prefetch(keys: readonly Key[], entries: (KeyEntry | undefined)[]): void {
     const { keys: table } = this.#options;
-    const absent: Key[] = [];
-    const present: KeyEntry[] = [];
-    for (const key of keys) {
-      if (!isKey(key)) continue;
-      const entry = table.find(key);
+    const absent: number[] = [];
+    const present: number[] = [];
+    for (let i = 0; i < keys.length; i++) {
+      const key = keys[i] as Key;
+      let entry = entries[i];
       if (entry === undefined) {
-        absent.push(key);
+        if (!isKey(key)) continue;
+        entry = table.find(key);
+      }
+      if (entry === undefined) {
+        absent.push(i);
       } else {
         // It must not make room for the others and be read again.
         entry.referenced = true;
-        present.push(entry);
+        entries[i] = entry;
+        present.push(i);
       }
     }
     this.#makeRoom(absent.length * this.#entryBytes());
     // It may have, where little fits beside a batch.
-    for (const entry of present) if (entry.position < 0) absent.push(entry.key);
+    for (const i of present) if ((entries[i]?.position ?? 0) < 0) absent.push(i);
     if (absent.length === 0) return;
-    this.#placeAll(
-      absent,
-      absent.map((key) => this.coldKeyOf(key)),
-    );
+    const placed = this.#placeAll(absent.map((i) => keys[i] as Key));
+    absent.forEach((i, index) => (entries[i] = placed[index]));
   }
 
   created(entry: KeyEntry): void {
@@ -197,12 +203,7 @@ export class KeyCache implements ColdKeys, AbsentTimers, LiveShare {
       const key = decodeKey(bytes);
       if (keys.find(key) === undefined) absent.set(Buffer.from(bytes).toString('latin1'), key);
     }
-    const all = [...absent.values()];
-    if (all.length > 0)
-      this.#placeAll(
-        all,
-        all.map((key) => this.coldKeyOf(key)),
-      );
+    if (absent.size > 0) this.#placeAll([...absent.values()]);
     return due.length > 0;
   }
 
@@ -307,13 +308,14 @@ export class KeyCache implements ColdKeys, AbsentTimers, LiveShare {
     }
   }
 
-  #placeAll(keys: readonly Key[], coldKeys: readonly ColdKey[]): void {
-    const rows = this.#options.store.rows.beginRead(coldKeys).values();
-    keys.forEach((key, index) => {
+  /** @returns the entries of those that have a row */
+  #placeAll(keys: readonly Key[]): (KeyEntry | undefined)[] {
+    const { keys: table, store } = this.#options;
+    const rows = store.rows.beginRead(keys.map((key) => this.coldKeyOf(key))).values();
+    return keys.map((key, index) => {
       const row = rows[index];
       // A key may be asked for twice.
-      if (row === undefined || this.#options.keys.find(key) !== undefined) return;
-      this.#place(key, row);
+      return row === undefined ? undefined : (table.find(key) ?? this.#place(key, row));
     });
   }
 

@@ -101,8 +101,8 @@ export class KeyTable {
     return this.#slotCount++;
   }
 
-  /** Finds the entries of keys that will be set one after the other. @returns those that have one */
-  lookUp(keys: readonly Key[]): readonly (KeyEntry | undefined)[] {
+  /** Finds the entries of keys that will be set one after the other. @returns as `KeyBatch.lookUp` */
+  lookUp(keys: readonly Key[]): (KeyEntry | undefined)[] {
     return this.#batch.lookUp(keys);
   }
 

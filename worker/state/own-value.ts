@@ -21,12 +21,20 @@ export function ownString(text: string): string {
 /** Characters that take two bytes each. */
 const WIDE = /[\u0100-\uffff]/;
 
+/** Where texts of ASCII are copied through. */
+const scratch = Buffer.alloc(4096);
+
 /**
- * As ownString, but in one piece: five times the price to make, half the price to find in a Map.
- * For keys, which are made once and looked up for as long as they live.
+ * As ownString, but in one piece: dearer to make, half the price to compare. For keys, which are
+ * compared for as long as they live.
  */
 export function flatString(text: string): string {
-  if (text.length < SLICE_LENGTH_MIN) return text;
+  const { length } = text;
+  if (length < SLICE_LENGTH_MIN) return text;
+  // As many bytes as characters: nothing but ASCII.
+  if (length * 3 <= scratch.length && scratch.write(text, 0) === length) {
+    return scratch.toString('latin1', 0, length);
+  }
   const encoding = WIDE.test(text) ? 'utf16le' : 'latin1';
   return Buffer.from(text, encoding).toString(encoding);
 }
