@@ -69,9 +69,10 @@ function behaviour(brokers: number, dataFolder: string): BrokerSettings {
     'share.coordinator.state.topic.min.isr': insync,
     'share.coordinator.state.topic.num.partitions': brokers,
     'group.initial.rebalance.delay.ms': 0,
-    // A killed broker's partitions find another leader within these seconds, not within nine.
-    'broker.session.timeout.ms': 4_000,
-    'broker.heartbeat.interval.ms': 500,
+    // A killed broker is taken back, and its partitions find another leader, only after this time,
+    // by itself nine seconds.
+    'broker.session.timeout.ms': brokers > 1 ? 3_000 : 2_000,
+    'broker.heartbeat.interval.ms': 300,
     // The cleaner takes its buffer of 128 MiB at once, half of the heap.
     'log.cleaner.dedupe.buffer.size': 8 * 1024 * 1024,
   };

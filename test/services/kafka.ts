@@ -109,7 +109,7 @@ export class KafkaService {
     return this.brokers.join(',');
   }
 
-  /** Makes a topic; it has a leader for every partition when this resolves. */
+  /** Makes a topic; when this resolves every living broker knows a leader for each partition. */
   async createTopic(
     topic: string,
     partitions = 1,
@@ -117,7 +117,14 @@ export class KafkaService {
   ): Promise<void> {
     const configEntries = Object.entries(settings).map(([name, value]) => ({ name, value }));
     const made = { topic, numPartitions: partitions, configEntries };
-    await this.admin.createTopics({ topics: [made], waitForLeaders: true });
+    await this.admin.createTopics({ topics: [made], waitForLeaders: false });
+    const known = async (admin: Admin): Promise<boolean> => {
+      const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
+      const found = topics[0]?.partitions ?? [];
+      return found.length === partitions && found.every(({ leader }) => leader >= 0);
+    };
+    const living = [...this.processes.keys()].filter((index) => this.lives(index));
+    await Promise.all(living.map((index) => this.until(index, known)));
   }
 
   /** SIGKILL of one broker; what it wrote to its files stays. */
@@ -192,8 +199,16 @@ export class KafkaService {
    * Waits until a broker is part of the cluster. That its port answers would not do: only the id of
    * the cluster tells that it is ours who answers.
    */
-  private async ready(index: number): Promise<void> {
-    const process = this.process(index);
+  private ready(index: number): Promise<void> {
+    return this.until(index, async (admin) => {
+      const { brokers, clusterId, controller } = await admin.describeCluster();
+      const joined = brokers.some((broker) => broker.nodeId === nodeId(index));
+      return clusterId === this.clusterId && controller !== null && joined;
+    });
+  }
+
+  /** Waits until that broker, asked alone, says so. */
+  private async until(index: number, holds: (admin: Admin) => Promise<boolean>): Promise<void> {
     const kafka = new Kafka({
       brokers: this.brokers.slice(index, index + 1),
       logLevel: logLevel.NOTHING,
@@ -201,24 +216,23 @@ export class KafkaService {
     });
     const admin = kafka.admin();
     const end = performance.now() + READY_TIMEOUT_MS;
-    while (process.exitCode === null && process.signalCode === null && performance.now() < end) {
-      const ready = await admin
+    while (this.lives(index) && performance.now() < end) {
+      const held = await admin
         .connect()
-        .then(() => admin.describeCluster())
-        .then(
-          ({ brokers, clusterId, controller }) =>
-            clusterId === this.clusterId &&
-            controller !== null &&
-            brokers.some((broker) => broker.nodeId === nodeId(index)),
-        )
+        .then(() => holds(admin))
         .catch(() => false)
         .finally(() => admin.disconnect());
-      if (ready) return;
-      // A process that isn't listening yet has no event to wait for.
+      if (held) return;
+      // A broker tells nobody when it is ready.
       await delay(50);
     }
     const log = await readFile(this.path(index, 'log'), 'utf8').catch(() => 'no log');
-    throw new Error(`broker ${index} did not start: ${log.slice(-2_000)}`);
+    throw new Error(`broker ${index} is not ready: ${log.slice(-2_000)}`);
+  }
+
+  private lives(index: number): boolean {
+    const { exitCode, signalCode } = this.process(index);
+    return exitCode === null && signalCode === null;
   }
 }
 
