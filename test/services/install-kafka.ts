@@ -28,7 +28,9 @@ export function kafkaJars(version: KafkaVersion): string {
 /** Below the step's own, which would leave Maven behind. */
 const COPY_TIMEOUT_SECONDS = 200;
 
-/** The tools' API is named by 4.4.0 and was never published; a broker runs without it. */
+/** The tools' API of 4.4.0 was never published; a broker runs without it. */
+const UNPUBLISHED = { '3.9.2': 'nothing', '4.4.0': 'kafka-tools-api' } as const;
+
 const POM = `<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
   <groupId>millrace</groupId><artifactId>kafka-of-tests</artifactId><version>1</version>
@@ -39,7 +41,7 @@ const POM = `<project xmlns="http://maven.apache.org/POM/4.0.0">
       <version>\${kafka}</version>
       <exclusions>
         <exclusion>
-          <groupId>org.apache.kafka</groupId><artifactId>kafka-tools-api</artifactId>
+          <groupId>org.apache.kafka</groupId><artifactId>\${unpublished}</artifactId>
         </exclusion>
       </exclusions>
     </dependency>
@@ -56,13 +58,13 @@ export const INSTALL_KAFKA = [
   'sh',
   '-c',
   `cache="$1"; pom="$2"; shift 2
-   for release; do
-     test -d "$cache/$release" && continue
+   for each; do
+     release="\${each%:*}"; test -d "$cache/$release" && continue
      command -v java mvn > /dev/null || { echo 'there is no java or no mvn on the PATH'; exit 1; }
      build="$cache/$release.build-$$"
      mkdir -p "$build" && printf %s "$pom" > "$build/pom.xml" &&
        timeout ${COPY_TIMEOUT_SECONDS} mvn -q -B -f "$build/pom.xml" ${COPY_GOAL} \\
-         -Dkafka="$release" -DincludeScope=runtime -DoutputDirectory="$build/jars" &&
+         -Dkafka="$release" -Dunpublished="\${each#*:}" -DincludeScope=runtime -DoutputDirectory="$build/jars" &&
        { test -d "$cache/$release" || mv "$build/jars" "$cache/$release"; }
      status=$?
      rm -rf "$build"
@@ -71,5 +73,5 @@ export const INSTALL_KAFKA = [
   'sh',
   CACHE_FOLDER,
   POM,
-  ...Object.values(RELEASES),
+  ...Object.values(RELEASES).map((release) => `${release}:${UNPUBLISHED[release]}`),
 ] as const;

@@ -2,12 +2,12 @@
  * Which Java can run a service of the tests: looked for where machines keep one, told by the `release`
  * file beside it, without starting it. Nothing is installed.
  */
-import { readdirSync, readFileSync, realpathSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
 
 const INSTALLED_FOLDER = '/usr/lib/jvm';
 
-/** The `java` program of the first one found that is at least as new, or undefined. */
+/** The `java` program of the first development kit that is at least as new, or undefined. */
 export function findJava(majorVersionMin: number): string | undefined {
   return candidates().find((java) => (majorVersionOf(java) ?? 0) >= majorVersionMin);
 }
@@ -33,7 +33,9 @@ function foldersIn(folder: string): string[] {
 
 function majorVersionOf(java: string): number | undefined {
   try {
-    const release = readFileSync(join(realpathSync(java), '..', '..', 'release'), 'utf8');
+    const folder = dirname(realpathSync(java));
+    if (!existsSync(join(folder, 'javac'))) return undefined;
+    const release = readFileSync(join(folder, '..', 'release'), 'utf8');
     const version = /^JAVA_VERSION="(\d+)/m.exec(release)?.[1];
     return version === undefined ? undefined : Number(version);
   } catch {

@@ -5,7 +5,7 @@
  */
 
 /** What a listener speaks, as Kafka names it. */
-export type KafkaProtocol = 'PLAINTEXT';
+export type KafkaProtocol = 'PLAINTEXT' | 'SSL' | 'SASL_PLAINTEXT' | 'SASL_SSL';
 
 export interface BrokerPorts {
   readonly controller: number;
@@ -58,6 +58,8 @@ function behaviour(brokers: number, dataFolder: string): BrokerSettings {
   return {
     'log.dirs': dataFolder,
     'auto.create.topics.enable': false,
+    // Tests write of times long past.
+    'log.retention.ms': -1,
     'default.replication.factor': brokers,
     'min.insync.replicas': insync,
     'offsets.topic.replication.factor': brokers,

@@ -3,89 +3,78 @@
  * temporary folder, always ended. The test command fetches them with Maven and keeps them; without
  * them or without Java, tests that need them are skipped and say so.
  */
-import { execFile, type ChildProcess } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { promisify } from 'node:util';
-import { Kafka, logLevel, type Admin } from 'kafkajs';
-import { kafkaJars, type KafkaVersion } from './install-kafka.js';
-import { findJava } from './java-runtime.js';
+import kafkajs, { Kafka, logLevel, type Admin } from 'kafkajs';
+import type { KafkaVersion } from './install-kafka.js';
+import { javaCommand, runKafkaTool } from './kafka-installation.js';
+import {
+  makeCertificates,
+  scramArguments,
+  securitySettings,
+  type ClientCertificates,
+} from './kafka-security.js';
 import {
   brokerProperties,
   nodeId,
   type BrokerPorts,
   type BrokerSettings,
+  type KafkaProtocol,
 } from './kafka-settings.js';
 import { freePorts, killService, spawnGuarded } from './loopback-service.js';
 
-export type KafkaAvailability =
-  | { readonly available: true; readonly java: string; readonly classPath: string }
-  | { readonly available: false; readonly reason: string };
-
 export interface KafkaOptions {
-  /** The oldest line unless given. */
+  /** The older line unless given. */
   readonly version?: KafkaVersion;
   readonly brokers?: 1 | 3;
   /** Of the broker, over those of the house. */
   readonly settings?: BrokerSettings;
   readonly heapMiB?: number;
+  /** Listens with every protocol, not only PLAINTEXT, and heeds `deny`. */
+  readonly secured?: boolean;
 }
 
-const JAVA_VERSION_MIN = 17;
-const HEAP_MIB = 256;
-const FORMAT_TIMEOUT_MS = 60_000;
+const { AclOperationTypes, AclPermissionTypes, AclResourceTypes, ResourcePatternTypes } = kafkajs;
 const READY_TIMEOUT_MS = 60_000;
 const START_ATTEMPTS_MAX = 3;
-
-/** Whether tests can run a broker of this version here. */
-export function kafkaAvailability(version: KafkaVersion = '3.9'): KafkaAvailability {
-  const java = findJava(JAVA_VERSION_MIN);
-  if (java === undefined) {
-    return { available: false, reason: `there is no Java ${JAVA_VERSION_MIN} or newer` };
-  }
-  const jars = kafkaJars(version);
-  if (existsSync(jars)) return { available: true, java, classPath: join(jars, '*') };
-  const reason = `there is no Kafka ${version}, which npm test fetches if there is Maven`;
-  return { available: false, reason };
-}
+const PROTOCOLS_SECURED = ['PLAINTEXT', 'SSL', 'SASL_PLAINTEXT', 'SASL_SSL'] as const;
 
 /** A running cluster; topics are made by who needs them, never by being named. */
 export class KafkaService {
   private readonly processes: ChildProcess[] = [];
+  private certificates: ClientCertificates | undefined;
 
   private constructor(
+    readonly version: KafkaVersion,
     /** For setting up and looking; connected. */
     readonly admin: Admin,
-    /** Holds `broker-I/data` and `broker-I/log` of each. */
-    readonly folder: string,
+    private readonly folder: string,
     private readonly clusterId: string,
     private readonly ports: readonly BrokerPorts[],
     private readonly command: readonly [string, ...string[]],
   ) {}
 
+  /** @throws Error when `kafkaAvailability` says that it can't be had, or no attempt succeeded */
   static async start(options: KafkaOptions = {}): Promise<KafkaService> {
-    const { version = '3.9', brokers = 1, settings = {}, heapMiB = HEAP_MIB } = options;
-    const found = kafkaAvailability(version);
-    if (!found.available) throw new Error(found.reason);
-    const flags = [`-Xmx${heapMiB}m`, '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'];
-    const command = [found.java, ...flags, '-cp', found.classPath] as const;
+    const { version = '3.9', brokers = 1 } = options;
+    const command = javaCommand(version, options.heapMiB);
     let failure: unknown;
     for (let attempt = 1; attempt <= START_ATTEMPTS_MAX; attempt += 1) {
-      const ports = await choosePorts(brokers);
+      const ports = await choosePorts(brokers, options.secured ? PROTOCOLS_SECURED : ['PLAINTEXT']);
       const kafka = new Kafka({
-        brokers: ports.map(plaintextServer),
+        brokers: ports.map((of) => server(of, 'PLAINTEXT')),
         logLevel: logLevel.NOTHING,
         retry: { initialRetryTime: 50, maxRetryTime: 500, retries: 20 },
       });
       const folder = await mkdtemp(join(tmpdir(), 'millrace-kafka-'));
       const clusterId = randomBytes(16).toString('base64url');
-      const service = new KafkaService(kafka.admin(), folder, clusterId, ports, command);
+      const service = new KafkaService(version, kafka.admin(), folder, clusterId, ports, command);
       try {
-        await Promise.all(ports.map((_, index) => service.format(index, settings)));
+        await service.format(options);
         ports.forEach((_, index) => service.launch(index));
         await Promise.all(ports.map((_, index) => service.ready(index)));
         await service.admin.connect();
@@ -100,13 +89,24 @@ export class KafkaService {
   }
 
   /** `HOST:PORT` of every broker, as clients take them. */
-  get brokers(): readonly string[] {
-    return this.ports.map(plaintextServer);
+  brokers(protocol: KafkaProtocol = 'PLAINTEXT'): string[] {
+    return this.ports.map((of) => server(of, protocol));
   }
 
-  /** The same as one text, with commas. */
+  /** The same of PLAINTEXT as one text, with commas. */
   get bootstrapServers(): string {
-    return this.brokers.join(',');
+    return this.brokers().join(',');
+  }
+
+  /** For clients of SSL and SASL_SSL; only the former asks for the client's own. */
+  get clientCertificates(): ClientCertificates {
+    if (this.certificates === undefined) throw new Error('this Kafka was not started as secured');
+    return this.certificates;
+  }
+
+  /** Where a broker keeps the folders of its partitions. */
+  dataFolder(index = 0): string {
+    return this.path(index, 'data');
   }
 
   /** Makes a topic; when this resolves every living broker knows a leader for each partition. */
@@ -118,13 +118,39 @@ export class KafkaService {
     const configEntries = Object.entries(settings).map(([name, value]) => ({ name, value }));
     const made = { topic, numPartitions: partitions, configEntries };
     await this.admin.createTopics({ topics: [made], waitForLeaders: false });
-    const known = async (admin: Admin): Promise<boolean> => {
+    await this.everywhere(async (admin) => {
       const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
       const found = topics[0]?.partitions ?? [];
       return found.length === partitions && found.every(({ leader }) => leader >= 0);
+    });
+  }
+
+  /** Lets a user do nothing with one resource, and everyone else anything; true on every living broker. */
+  async deny(
+    user: string,
+    resource: 'TOPIC' | 'TRANSACTIONAL_ID' | 'GROUP',
+    resourceName: string,
+  ): Promise<void> {
+    const rule = {
+      resourceType: AclResourceTypes[resource],
+      resourceName,
+      resourcePatternType: ResourcePatternTypes.LITERAL,
+      operation: AclOperationTypes.ALL,
+      host: '*',
     };
-    const living = [...this.processes.keys()].filter((index) => this.lives(index));
-    await Promise.all(living.map((index) => this.until(index, known)));
+    const { ALLOW, DENY } = AclPermissionTypes;
+    const acl = [
+      { ...rule, principal: `User:${user}`, permissionType: DENY },
+      // Where there is a rule, whoever has none may do nothing.
+      { ...rule, principal: 'User:*', permissionType: ALLOW },
+    ];
+    await this.admin.createAcls({ acl });
+    await this.everywhere(async (admin) => {
+      const any = { operation: AclOperationTypes.ANY, permissionType: AclPermissionTypes.ANY };
+      const { resources } = await admin.describeAcls({ ...rule, ...any });
+      const acls = resources.flatMap((found) => found.acls);
+      return acl.every(({ principal }) => acls.some((found) => found.principal === principal));
+    });
   }
 
   /** SIGKILL of one broker; what it wrote to its files stays. */
@@ -174,20 +200,27 @@ export class KafkaService {
     return join(this.folder, `broker-${index}`, name);
   }
 
-  private async format(index: number, more: BrokerSettings): Promise<void> {
-    const data = this.path(index, 'data');
-    await mkdir(data, { recursive: true });
-    const properties = this.path(index, 'server.properties');
-    await writeFile(properties, brokerProperties(index, this.ports, data, more));
-    const [java, ...args] = this.command;
-    const format = ['kafka.tools.StorageTool', 'format', '-t', this.clusterId, '-c', properties];
-    await promisify(execFile)(java, [...args, ...format], { timeout: FORMAT_TIMEOUT_MS });
+  private async format({ settings = {}, secured = false }: KafkaOptions): Promise<void> {
+    const certificates = join(this.folder, 'certificates');
+    if (secured) {
+      await mkdir(certificates);
+      this.certificates = await makeCertificates(certificates);
+    }
+    const more = { ...(secured ? securitySettings(certificates) : {}), ...settings };
+    const formatOne = async (index: number): Promise<void> => {
+      const data = this.dataFolder(index);
+      await mkdir(data, { recursive: true });
+      const properties = this.path(index, 'server.properties');
+      await writeFile(properties, brokerProperties(index, this.ports, data, more));
+      const format = ['kafka.tools.StorageTool', 'format', '-t', this.clusterId, '-c', properties];
+      await runKafkaTool(this.version, [...format, ...(secured ? scramArguments() : [])]);
+    };
+    await Promise.all(this.ports.map((_, index) => formatOne(index)));
   }
 
   private launch(index: number): void {
     const [java, ...args] = this.command;
     this.processes[index] = spawnGuarded(java, [
-      '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
       `-Dorg.slf4j.simpleLogger.logFile=${this.path(index, 'log')}`,
       ...args,
       'kafka.Kafka',
@@ -207,10 +240,15 @@ export class KafkaService {
     });
   }
 
+  private async everywhere(holds: (admin: Admin) => Promise<boolean>): Promise<void> {
+    const living = [...this.processes.keys()].filter((index) => this.lives(index));
+    await Promise.all(living.map((index) => this.until(index, holds)));
+  }
+
   /** Waits until that broker, asked alone, says so. */
   private async until(index: number, holds: (admin: Admin) => Promise<boolean>): Promise<void> {
     const kafka = new Kafka({
-      brokers: this.brokers.slice(index, index + 1),
+      brokers: this.brokers().slice(index, index + 1),
       logLevel: logLevel.NOTHING,
       retry: { retries: 0 },
     });
@@ -236,14 +274,20 @@ export class KafkaService {
   }
 }
 
-async function choosePorts(brokers: number): Promise<BrokerPorts[]> {
-  const ports = await freePorts(2 * brokers);
-  return Array.from({ length: brokers }, (_, index) => ({
-    controller: ports[2 * index] ?? 0,
-    clients: { PLAINTEXT: ports[2 * index + 1] ?? 0 },
+async function choosePorts(
+  brokers: number,
+  protocols: readonly KafkaProtocol[],
+): Promise<BrokerPorts[]> {
+  const ports = await freePorts(brokers * (1 + protocols.length));
+  const next = (): number => ports.pop() ?? 0;
+  return Array.from({ length: brokers }, () => ({
+    controller: next(),
+    clients: Object.fromEntries(protocols.map((protocol) => [protocol, next()])),
   }));
 }
 
-function plaintextServer({ clients }: BrokerPorts): string {
-  return `127.0.0.1:${clients.PLAINTEXT ?? 0}`;
+function server({ clients }: BrokerPorts, protocol: KafkaProtocol): string {
+  const port = clients[protocol];
+  if (port === undefined) throw new Error('this Kafka was not started as secured');
+  return `127.0.0.1:${port}`;
 }

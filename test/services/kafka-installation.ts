@@ -1,0 +1,65 @@
+/**
+ * The Kafka that `install-kafka.ts` brought, as commands of Java: whether it is there, and how its
+ * programs are run. Brokers and tools alike get a small heap and start quickly.
+ */
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { kafkaJars, type KafkaVersion } from './install-kafka.js';
+import { findJava } from './java-runtime.js';
+
+export type KafkaAvailability =
+  | { readonly available: true; readonly java: string; readonly classPath: string }
+  | { readonly available: false; readonly reason: string };
+
+const JAVA_VERSION_MIN = 17;
+const HEAP_MIB = 256;
+const TOOL_TIMEOUT_MS = 120_000;
+const TOOL_OUTPUT_BYTES_MAX = 256 * 1024 * 1024;
+
+/** Whether tests can run this version here. */
+export function kafkaAvailability(version: KafkaVersion = '3.9'): KafkaAvailability {
+  const java = findJava(JAVA_VERSION_MIN);
+  if (java === undefined) {
+    return { available: false, reason: `there is no JDK ${JAVA_VERSION_MIN} or newer` };
+  }
+  const jars = kafkaJars(version);
+  if (existsSync(jars)) return { available: true, java, classPath: join(jars, '*') };
+  const reason = `there is no Kafka ${version}, which npm test fetches if there is Maven`;
+  return { available: false, reason };
+}
+
+/** Program and first arguments; a main class or a source file follows. */
+export function javaCommand(
+  version: KafkaVersion,
+  heapMiB = HEAP_MIB,
+): readonly [string, ...string[]] {
+  const found = kafkaAvailability(version);
+  if (!found.available) throw new Error(found.reason);
+  const flags = [`-Xmx${heapMiB}m`, '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'];
+  return [
+    found.java,
+    ...flags,
+    '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
+    '-cp',
+    found.classPath,
+  ];
+}
+
+/**
+ * Runs a program that ends by itself, and gives its standard output.
+ * @throws Error with what it wrote, when it fails or takes minutes
+ */
+export async function runKafkaTool(
+  version: KafkaVersion,
+  args: readonly string[],
+): Promise<string> {
+  const [java, ...flags] = javaCommand(version);
+  const { stdout } = await promisify(execFile)(java, [...flags, ...args], {
+    timeout: TOOL_TIMEOUT_MS,
+    killSignal: 'SIGKILL',
+    maxBuffer: TOOL_OUTPUT_BYTES_MAX,
+  });
+  return stdout;
+}
