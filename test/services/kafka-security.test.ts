@@ -7,6 +7,8 @@ import { KafkaService } from './kafka.js';
 
 const RETRIES = { retry: { retries: 10, initialRetryTime: 20, maxRetryTime: 200 } };
 const { alice, bob } = KAFKA_USERS;
+/** What the broker says of the denial, kafkajs does not pass on. */
+const KAFKAJS_DENIED_ID = { message: 'Failed to find group coordinator' };
 const LOGINS: readonly SASLOptions[] = [
   { mechanism: 'plain', username: 'alice', password: alice },
   { mechanism: 'scram-sha-256', username: 'alice', password: alice },
@@ -77,7 +79,7 @@ function testSecurity(version: KafkaVersion): void {
       t.teardown(() => producer.disconnect());
       const begun = producer.transaction();
       if (user === 'bob') await (await begun).abort();
-      else await t.throwsAsync(begun, { message: /Transactional Id authorization failed/ });
+      else await t.throwsAsync(begun, KAFKAJS_DENIED_ID);
     }
   });
 }
