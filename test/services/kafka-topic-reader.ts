@@ -21,9 +21,9 @@ export interface TopicRecord {
 const PROGRAM = join('test', 'services', 'TopicReader.java');
 
 /**
- * Reads topics from their beginnings to where they end now, each partition in its order. A transaction
- * that is still open ends its partition for the reader. Takes seconds: ask for all topics at once.
- * @throws Error when a topic does not exist, or a batch is corrupt
+ * Reads topics from their beginnings to where they end now, each partition in its order. Waits for
+ * transactions that are open there. Takes seconds: ask for all topics at once.
+ * @throws Error when a topic does not exist, a batch is corrupt, or a transaction stays open for 75 s
  */
 export async function readTopics(
   kafka: KafkaService,

@@ -47,50 +47,58 @@ async function leaderOf(kafka: KafkaService, topic: string): Promise<number> {
 }
 
 function testOneBroker(version: KafkaVersion): void {
-  test.serial(`Kafka ${version}: what was committed is read, also after a kill`, async (t) => {
-    const kafka = await started(t, { version });
-    await kafka.createTopic('orders', 2);
-    await kafka.createTopic('plain');
-    const producer = await producing(t, kafka, 'a writer');
-    const committed = await producer.transaction();
-    const record = { key: 'k', value: '\t\n', timestamp: '7', headers: { a: 'b', c: '' } };
-    await committed.send({ topic: 'orders', messages: [{ ...record, partition: 1 }] });
-    await committed.send({ topic: 'plain', messages: [{ value: null, timestamp: '8' }] });
-    await committed.commit();
-    const aborted = await producer.transaction();
-    await aborted.send({ topic: 'orders', messages: [{ value: 'no', partition: 1 }] });
-    await aborted.abort();
+  test.serial(
+    `Kafka ${version}: what was committed is read, and stays there at a kill`,
+    async (t) => {
+      const kafka = await started(t, { version });
+      await kafka.createTopic('orders', 2);
+      await kafka.createTopic('plain');
+      const producer = await producing(t, kafka, 'a writer');
+      const committed = await producer.transaction();
+      const record = { key: 'k', value: '\t\n', timestamp: '7', headers: { a: 'b', c: '' } };
+      await committed.send({ topic: 'orders', messages: [{ ...record, partition: 1 }] });
+      await committed.send({ topic: 'plain', messages: [{ value: null, timestamp: '8' }] });
+      await committed.commit();
+      const aborted = await producer.transaction();
+      await aborted.send({ topic: 'orders', messages: [{ value: 'no', partition: 1 }] });
+      await aborted.abort();
 
-    kafka.pause();
-    kafka.resume();
-    await kafka.kill();
-    await kafka.restart();
-    const texts = (await readTopics(kafka, ['orders', 'plain'])).map((read) => ({
-      ...read,
-      key: read.key?.toString(),
-      value: read.value?.toString(),
-      headers: read.headers.map(([name, value]) => `${name}=${value?.toString()}`),
-    }));
-    t.deepEqual(
-      texts.sort((one, other) => one.timestamp - other.timestamp),
-      [
-        {
-          ...{ topic: 'orders', partition: 1, offset: 0, timestamp: 7 },
-          ...{ key: 'k', value: '\t\n', headers: ['a=b', 'c='] },
-        },
-        {
-          ...{ topic: 'plain', partition: 0, offset: 0, timestamp: 8 },
-          ...{ key: undefined, value: undefined, headers: [] },
-        },
-      ],
-    );
-    t.like(await dumpLog(kafka, 'orders', 1), [
-      { ...VALID, records: 1, baseSequence: 0, isTransactional: true, isControl: false },
-      { ...VALID, records: 1, isTransactional: true, isControl: true },
-      { ...VALID, records: 1, baseSequence: 1, isTransactional: true, isControl: false },
-      { ...VALID, records: 1, isTransactional: true, isControl: true },
-    ]);
-  });
+      const texts = (await readTopics(kafka, ['orders', 'plain'])).map((read) => ({
+        ...read,
+        key: read.key?.toString(),
+        value: read.value?.toString(),
+        headers: read.headers.map(([name, value]) => `${name}=${value?.toString()}`),
+      }));
+      t.deepEqual(
+        texts.sort((one, other) => one.timestamp - other.timestamp),
+        [
+          {
+            ...{ topic: 'orders', partition: 1, offset: 0, timestamp: 7 },
+            ...{ key: 'k', value: '\t\n', headers: ['a=b', 'c='] },
+          },
+          {
+            ...{ topic: 'plain', partition: 0, offset: 0, timestamp: 8 },
+            ...{ key: undefined, value: undefined, headers: [] },
+          },
+        ],
+      );
+      kafka.pause();
+      kafka.resume();
+      await kafka.kill();
+      await kafka.restart();
+      const ends = await kafka.admin.fetchTopicOffsets('orders');
+      t.deepEqual(ends.map(({ partition, high }) => [partition, high]).sort(), [
+        [0, '0'],
+        [1, '4'],
+      ]);
+      t.like(await dumpLog(kafka, 'orders', 1), [
+        { ...VALID, records: 1, baseSequence: 0, isTransactional: true, isControl: false },
+        { ...VALID, records: 1, isTransactional: true, isControl: true },
+        { ...VALID, records: 1, baseSequence: 1, isTransactional: true, isControl: false },
+        { ...VALID, records: 1, isTransactional: true, isControl: true },
+      ]);
+    },
+  );
 }
 
 function testOthers(): void {
