@@ -23,6 +23,7 @@ import java.util.stream.Collectors;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.common.PartitionInfo;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 
@@ -35,8 +36,9 @@ public class TopicReader {
         PrintStream out = new PrintStream(new BufferedOutputStream(System.out, 1 << 16))) {
       List<TopicPartition> partitions = new ArrayList<>();
       for (String topic : Arrays.asList(args).subList(1, args.length)) {
-        consumer.partitionsFor(topic)
-            .forEach(info -> partitions.add(new TopicPartition(topic, info.partition())));
+        List<PartitionInfo> found = consumer.partitionsFor(topic);
+        if (found.isEmpty()) throw new IllegalArgumentException("there is no topic " + topic);
+        found.forEach(info -> partitions.add(new TopicPartition(topic, info.partition())));
       }
       // The ends of the one that reads committed records lie before the first open transaction.
       Map<TopicPartition, Long> ends = open.endOffsets(partitions);

@@ -111,6 +111,7 @@ function testOthers(): void {
     await kafka.kill(leader);
     await producer.send({ topic: 'orders', messages: [{ value: 'without it' }] });
     t.not(await leaderOf(kafka, 'orders'), leader);
+    await t.throwsAsync(readTopics(kafka, ['absent']), { message: /there is no topic absent/ });
     const [ends] = await kafka.admin.fetchTopicOffsets('orders');
     t.is(ends?.high, '2');
   });
