@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 
-const START_TIMEOUT_MS = 20_000;
+const START_TIMEOUT_MS = 60_000;
 const START_ATTEMPTS_MAX = 3;
 
 export interface StartedService {
@@ -23,8 +23,7 @@ export async function startService(
   launch: (ports: readonly number[]) => ChildProcess,
 ): Promise<StartedService> {
   for (let attempt = 1; attempt <= START_ATTEMPTS_MAX; attempt += 1) {
-    const ports = [];
-    for (let index = 0; index < portCount; index += 1) ports.push(await freePort());
+    const ports = await freePorts(portCount);
     const process = launch(ports);
     // Between choosing a port and binding it another process may take it: then try others.
     if (await takesConnections(process, ports[0] ?? 0)) return { process, ports };
@@ -69,11 +68,13 @@ export async function takesConnections(process: ChildProcess, port: number): Pro
   return false;
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
+/** Different ports that nobody listens on now; nothing keeps them. */
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
+  await Promise.all(servers.map((server) => once(server, 'listening')));
+  const ports = servers.map((server) => (server.address() as AddressInfo).port);
+  const closed = servers.map((server) => once(server, 'close'));
+  for (const server of servers) server.close();
+  await Promise.all(closed);
+  return ports;
 }
