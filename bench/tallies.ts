@@ -119,6 +119,35 @@ export async function firstRecordMs(
   return times.sort((a, b) => a - b)[subtasks - 1];
 }
 
+/** What output is compared with: the mean of so long before. */
+const NORMAL_BASE_MS = 5000;
+const NORMAL_WINDOW_MS = 1000;
+const NORMAL_SHARE = 0.8;
+
+/**
+ * When output was normal again after a disturbance, on the machine's clock: the first second that has
+ * four fifths of the mean rate before; undefined: not yet.
+ */
+export async function normalAgainMs(
+  folder: string,
+  disturbedMs: number,
+): Promise<number | undefined> {
+  const traces = await readTraces(folder);
+  const base = sumAt(traces, disturbedMs) - sumAt(traces, disturbedMs - NORMAL_BASE_MS);
+  const enough = (base / NORMAL_BASE_MS) * NORMAL_WINDOW_MS * NORMAL_SHARE;
+  // Output changes only where a point stands.
+  const starts = traces
+    .flatMap(({ points }) => points.map(([ms]) => ms))
+    .filter((ms) => ms >= disturbedMs)
+    .sort((a, b) => a - b);
+  const last = starts.at(-1) ?? -Infinity;
+  return starts.find(
+    (ms) =>
+      ms + NORMAL_WINDOW_MS <= last &&
+      sumAt(traces, ms + NORMAL_WINDOW_MS) - sumAt(traces, ms) >= enough,
+  );
+}
+
 /** Events that a bounded source had made by a time, as bench/jobs/nexmark/progress.ts notes it. */
 export async function progressAt(folder: string, atMs: number): Promise<number> {
   return sumAt(await readTraces(folder, 'progress-'), atMs);

@@ -129,10 +129,19 @@ function rowOf(topology: string, records: number, load: LoadWindow) {
   return { benchmark: 'checkpoint', topology, engine, records, ...others(load) };
 }
 
-async function measureSizes({ note }: RunOptions): Promise<readonly Measurement[]> {
+/** Where the million keys are, and the row's name for it. */
+const PLACES = [
+  { jobFile: 'checkpoint.ts', topology: '1x2' },
+  { jobFile: 'checkpoint-rocksdb.ts', topology: '1x2, rocksdb' },
+] as const;
+
+async function measureSizes(
+  { jobFile, topology }: (typeof PLACES)[number],
+  { note }: RunOptions,
+): Promise<readonly [sizes: Measurement, restores: Measurement]> {
   return BenchCluster.with({ workers: 1, slots: 2 }, async (cluster) => {
-    note('checkpoint: a full one, then some with 1 % of the keys changed, then two restores');
-    const jobId = await cluster.submit('checkpoint.ts', {
+    note(`${jobFile}: a full one, then some with 1 % of the keys changed, then two restores`);
+    const jobId = await cluster.submit(jobFile, {
       hot: String(HOT_KEYS),
       rate: String(RATE_PER_SECOND),
     });
@@ -165,7 +174,7 @@ async function measureSizes({ note }: RunOptions): Promise<readonly Measurement[
     const records = await prove(cluster.tallyFolder, HOT_KEYS);
     return [
       {
-        ...rowOf('1x2', records, load),
+        ...rowOf(topology, records, load),
         figures: {
           fullMs: full.durationMs,
           fullBytes: full.checkpointedBytes,
@@ -184,7 +193,7 @@ async function measureSizes({ note }: RunOptions): Promise<readonly Measurement[
         },
       },
       {
-        ...rowOf('1x2, one spare', records, load),
+        ...rowOf(`${topology}, one spare`, records, load),
         figures: {
           localMs,
           localBytes: local.localBytes,
@@ -256,12 +265,14 @@ export const checkpoint: Benchmark = {
   description: 'checkpoints of 1 M keys, full and with 1 % changed, their pauses, and restores',
   seconds: 20,
   run: async (options) => {
-    const [sizes, ...restores] = await measureSizes(options);
+    const [inMemory, inRocksdb] = PLACES;
+    const [sizes, restores] = await measureSizes(inMemory, options);
     const flink = await measureFlink(options);
     return [
-      ...(sizes === undefined ? [] : [withFigureRatios(sizes, flink)]),
+      withFigureRatios(sizes, flink),
       ...(flink === undefined ? [] : [flink]),
-      ...restores,
+      restores,
+      ...(await measureSizes(inRocksdb, options)),
       await measurePauses(options),
     ];
   },

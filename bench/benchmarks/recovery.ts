@@ -1,6 +1,7 @@
 /**
  * A worker is killed with kill -9 under load, with a million keys, while a spare one stands by. The
- * time runs from the kill to the first record that a sink of the next attempt takes, by its own trace.
+ * times run from the kill to the first record that a sink of the next attempt takes, by its own trace,
+ * and to the first second of normal output.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { BenchCluster } from '../bench-cluster.js';
@@ -13,7 +14,7 @@ import { machineMs } from '../jobs/tally-sink.js';
 import type { MeasuredCluster } from '../measured-cluster.js';
 import type { Benchmark, Measurement, RunOptions } from '../measurement.js';
 import { runRawLoop } from '../raw-loop.js';
-import { firstRecordMs, latestAttempt, readTallies, takenAt } from '../tallies.js';
+import { firstRecordMs, latestAttempt, normalAgainMs, readTallies, takenAt } from '../tallies.js';
 import { unlessVoid } from '../unless-void.js';
 import { proveCounts } from './state.js';
 import { checkSums, others } from './throughput.js';
@@ -71,6 +72,11 @@ async function runCourse(
     firstMs = (await firstRecordMs(tallyFolder, attempt + 1)) ?? NaN;
     return !Number.isNaN(firstMs);
   });
+  let normalMs = NaN;
+  await until('output is normal', async () => {
+    normalMs = (await normalAgainMs(tallyFolder, killedMs)) ?? NaN;
+    return !Number.isNaN(normalMs);
+  });
   const load = await cluster.watch(seconds);
   await course.checkRestarted();
   await cluster.stop(jobId);
@@ -84,7 +90,7 @@ async function runCourse(
     checksum: proof.checksum,
     rssBytesMax: load.rssBytesMax,
     ...others(load),
-    figures: { firstRecordMs: firstMs - killedMs },
+    figures: { firstRecordMs: firstMs - killedMs, normalOutputMs: normalMs - killedMs },
   };
 }
 
@@ -126,7 +132,7 @@ function measureFlink(build: FlinkBuild, options: RunOptions): Promise<Measureme
 export const recovery: Benchmark = {
   name: 'recovery',
   description:
-    'kill -9 of a worker under load with 1 M keys, until the first record after the restore',
+    'kill -9 of a worker under load with 1 M keys, until the first record after the restore, and to normal output',
   seconds: 3,
   run: async (options) => {
     const ours = await measureOurs(options);

@@ -3,7 +3,7 @@ import { appendFileSync } from 'node:fs';
 import path from 'node:path';
 import { noteProgress } from '../../bench/jobs/nexmark/progress.js';
 import { machineMs } from '../../bench/jobs/tally-sink.js';
-import { allTraced, countAt, progressAt, rateBetween } from '../../bench/tallies.js';
+import { allTraced, countAt, normalAgainMs, progressAt, rateBetween } from '../../bench/tallies.js';
 import { temporaryFolder } from '../temporary-folder.js';
 
 test('what was taken by a time is what the trace said last before it', (t) => {
@@ -39,6 +39,28 @@ test('a rate waits for the word that comes after the window', async (t) => {
   const rate = rateBetween(folder, 1000, 3000);
   appendFileSync(file, '6000.0 2500\n');
   t.is(await rate, 500);
+});
+
+test('output is normal again from the first second that has four fifths of the rate before', async (t) => {
+  const folder = await temporaryFolder(t);
+  const trace = (attempt: number, points: readonly (readonly [number, number])[]): void => {
+    const lines = points.map(([ms, count]) => `${ms.toFixed(1)} ${count}\n`).join('');
+    appendFileSync(path.join(folder, `trace-tally-0-${attempt}`), lines);
+  };
+  // 100 in 100 ms, until the kill at 6000.
+  trace(
+    1,
+    Array.from({ length: 61 }, (_, i) => [i * 100, i * 100]),
+  );
+  t.is(await normalAgainMs(folder, 6000), undefined);
+  // Nothing for a second, then a second of half the rate, then all of it.
+  const after = (from: number, count: number, step: number): [number, number][] =>
+    Array.from({ length: 10 }, (_, i) => [from + i * 100, count + i * step]);
+  trace(2, [...after(7000, 0, 50), ...after(8000, 500, 100)]);
+  t.is(await normalAgainMs(folder, 6000), undefined);
+  trace(2, after(9000, 1500, 100));
+  // Six tenths at 7600 are four fifths of a second together with what follows.
+  t.is(await normalAgainMs(folder, 6000), 7600);
 });
 
 test('progress is that of all splits, by what they said last', async (t) => {
