@@ -55,10 +55,10 @@ test('output is normal again from the first second that has four fifths of the r
   t.is(await normalAgainMs(folder, 6000), undefined);
   // Nothing for a second, then a second of half the rate, then all of it.
   const after = (from: number, count: number, step: number): [number, number][] =>
-    Array.from({ length: 10 }, (_, i) => [from + i * 100, count + i * step]);
-  trace(2, [...after(7000, 0, 50), ...after(8000, 500, 100)]);
+    Array.from({ length: 5 }, (_, i) => [from + i * 100, count + i * step]);
+  trace(2, [...after(7000, 0, 50), ...after(7500, 250, 50), ...after(8000, 500, 100)]);
   t.is(await normalAgainMs(folder, 6000), undefined);
-  trace(2, after(9000, 1500, 100));
+  trace(2, after(8500, 1000, 100));
   // Six tenths at 7600 are four fifths of a second together with what follows.
   t.is(await normalAgainMs(folder, 6000), 7600);
 });
