@@ -2,9 +2,9 @@
  * Reads records (Fetch 13). Record sets come back as bytes, for the record-set reader to decode; topics
  * are asked for by id, so that a topic made anew never passes for the old one.
  */
+import type { AbortedTransaction } from './aborted-transactions.js';
 import { groupBy, type KafkaRequest } from './kafka-request.js';
-
-export type IsolationLevel = 'read_committed' | 'read_uncommitted';
+import type { IsolationLevel } from './record-set-reader.js';
 
 export interface FetchPartition {
   readonly topicId: string;
@@ -33,11 +33,6 @@ export interface FetchedPartition {
   readonly abortedTransactions: readonly AbortedTransaction[];
   /** Batches, the last of which may be cut; shares memory with the other partitions' of the answer. */
   readonly recordSet: Buffer;
-}
-
-export interface AbortedTransaction {
-  readonly producerId: bigint;
-  readonly firstOffset: number;
 }
 
 export interface FetchAnswer {

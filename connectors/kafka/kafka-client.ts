@@ -18,7 +18,6 @@ import {
   type FetchAnswer,
   type FetchOptions,
   type FetchPartition,
-  type IsolationLevel,
 } from './fetch-request.js';
 import type { KafkaConnectionOptions } from './kafka-connection.js';
 import { answerError, hasKafkaCode, KafkaError, type KafkaPlace } from './kafka-error.js';
@@ -38,6 +37,7 @@ import {
   type ProduceOptions,
   type ProducePartition,
 } from './produce-request.js';
+import type { IsolationLevel } from './record-set-reader.js';
 import {
   addPartitionsToTxnRequest,
   endTxnRequest,
@@ -158,7 +158,11 @@ export class KafkaClient {
     const request = initProducerIdRequest(transactionalId, transactionTimeoutMs);
     return this.#patiently(async () => {
       if (transactionalId !== null) {
-        const answer = await this.#coordinate({ transactionalId }, request, (code) => code.errorCode);
+        const answer = await this.#coordinate(
+          { transactionalId },
+          request,
+          ({ errorCode }) => errorCode,
+        );
         return { producerId: answer.producerId, producerEpoch: answer.producerEpoch };
       }
       const connection = await this.#pool.toAny();

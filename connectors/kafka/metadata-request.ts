@@ -36,7 +36,9 @@ export interface ClusterMetadata {
 const NO_UUID = '0'.repeat(32);
 
 /** @param topics names; undefined: all */
-export function metadataRequest(topics: readonly string[] | undefined): KafkaRequest<ClusterMetadata> {
+export function metadataRequest(
+  topics: readonly string[] | undefined,
+): KafkaRequest<ClusterMetadata> {
   return {
     apiKey: 3,
     apiName: 'Metadata',
@@ -73,6 +75,7 @@ export function metadataRequest(topics: readonly string[] | undefined): KafkaReq
         });
         reader.int32();
         reader.tags();
+        partitions.sort((left, right) => left.partition - right.partition);
         return { topic, topicId, errorCode, isInternal, partitions };
       });
       return { brokers, controller, topics: found };

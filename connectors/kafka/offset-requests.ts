@@ -2,8 +2,8 @@
  * Requests about offsets: where logs begin and end, and what a group has told of its positions. Groups
  * are only written to for people who watch them: no job takes its positions from there while it runs.
  */
-import type { IsolationLevel } from './fetch-request.js';
 import { byTopic, type KafkaRequest, type TopicPartition } from './kafka-request.js';
+import type { IsolationLevel } from './record-set-reader.js';
 
 /** Instead of a time in ms: the log's first offset, and the one behind its last. */
 export const EARLIEST = -2;

@@ -37,7 +37,10 @@ export function produceRequest(
     flexible: false,
     timeoutMs: options.timeoutMs + ANSWER_MS,
     write: (writer) => {
-      writer.string(options.transactionalId ?? null).int16(options.acks).int32(options.timeoutMs);
+      writer
+        .string(options.transactionalId ?? null)
+        .int16(options.acks)
+        .int32(options.timeoutMs);
       writer.array(byTopic(partitions), ({ topic, partitions: entries }) => {
         writer.string(topic);
         writer.array(entries, ({ partition, recordSet }) =>
@@ -59,13 +62,13 @@ export function produceRequest(
             return { index, message: reader.nullableString() };
           });
           const text = reader.nullableString();
-          const record = first === undefined ? null : `record ${String(first.index)} of the batch`;
-          const errorMessage = [record, first?.message, text].filter((part) => part != null).join(': ');
+          const record = first === undefined ? '' : `record ${first.index} of the batch`;
+          const parts = [record, first?.message ?? '', text ?? ''].filter((part) => part !== '');
           return {
             topic,
             partition,
             errorCode,
-            errorMessage: errorMessage === '' ? null : errorMessage,
+            errorMessage: parts.length === 0 ? null : parts.join(': '),
             baseOffset,
           };
         });
