@@ -111,7 +111,7 @@ async function open(source: Source<number, Split>, setup: Setup = {}) {
 }
 
 async function entriesOf(operator: SourceOperator): Promise<readonly SplitState[]> {
-  return (await operator.snapshot().operator?.entries) as readonly SplitState[];
+  return (await operator.snapshot(1).operator?.entries) as readonly SplitState[];
 }
 
 test('a bounded source ends with the last watermark', async (t) => {
