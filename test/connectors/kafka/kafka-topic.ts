@@ -1,26 +1,20 @@
 /** Topics for tests of the Kafka connectors, written with kafkajs. */
-import {
-  CompressionTypes,
-  Kafka,
-  logLevel,
-  type Admin,
-  type Message,
-  type Producer,
-} from 'kafkajs';
-import kafkajs from 'kafkajs';
+import kafkajs, { type Admin, type Kafka, type Message, type Producer } from 'kafkajs';
 import { compress, decompress, type Compression } from '../../../connectors/kafka/compression.js';
 
+const { CompressionCodecs, CompressionTypes, logLevel } = kafkajs;
+
 const BYTES_MAX = 1024 * 1024;
-const TYPES: Readonly<Record<Compression, CompressionTypes>> = {
+const TYPES = {
   none: CompressionTypes.None,
   gzip: CompressionTypes.GZIP,
   snappy: CompressionTypes.Snappy,
   lz4: CompressionTypes.LZ4,
   zstd: CompressionTypes.ZSTD,
-};
+} as const satisfies Record<Compression, number>;
 
 for (const compression of ['snappy', 'lz4', 'zstd'] as const) {
-  kafkajs.CompressionCodecs[TYPES[compression]] = () => ({
+  CompressionCodecs[TYPES[compression]] = () => ({
     compress: ({ buffer }: { readonly buffer: Buffer }) => compress(compression, buffer),
     decompress: (bytes: Buffer) =>
       Promise.resolve(compression === 'zstd' ? bytes : decompress(compression, bytes, BYTES_MAX)),
@@ -36,7 +30,7 @@ export class TopicWriter {
   ) {}
 
   static async connect(brokers: readonly string[]): Promise<TopicWriter> {
-    const kafka = new Kafka({
+    const kafka = new kafkajs.Kafka({
       brokers: [...brokers],
       logLevel: logLevel.NOTHING,
       retry: { initialRetryTime: 20, maxRetryTime: 200, retries: 50 },
