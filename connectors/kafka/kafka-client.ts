@@ -96,7 +96,7 @@ export class KafkaClient {
 
   /**
    * Offsets by time, EARLIEST or LATEST; -1: no record of that time or later. With read_committed,
-   * LATEST is the last stable offset.
+   * LATEST is the last stable offset. A partition may come once.
    * @throws MillraceError naming the partition
    */
   listOffsets(
@@ -126,6 +126,12 @@ export class KafkaClient {
       );
       return answers.flat();
     });
+  }
+
+  /** As `listOffsets`, of one partition. */
+  async listOffset(entry: ListOffsetsEntry, isolation: IsolationLevel): Promise<number> {
+    const [found] = await this.listOffsets([entry], isolation);
+    return found?.offset ?? -1;
   }
 
   /** From the node that leads the partitions, once. Errors stand in the answer. */

@@ -4,7 +4,6 @@
  * that restarts is waited for; a position that is lost is a failure, or follows the policy that was named.
  */
 import type { SourceContext } from '../../api/source.js';
-import { invariant } from '../../core/errors.js';
 import type { FetchedPartition } from './fetch-request.js';
 import type { KafkaClient } from './kafka-client.js';
 import { answerError, isRetriable } from './kafka-error.js';
@@ -235,12 +234,10 @@ export class RecordFetcher {
     if (found !== undefined && found.errorCode === 0 && found.topicId !== split.topicId) {
       throw topicRecreated(split);
     }
-    const bounds = await client.listOffsets(
-      [EARLIEST, LATEST].map((timestamp) => ({ topic, partition, timestamp })),
-      'read_uncommitted',
-    );
-    const [earliest, latest] = bounds.map(({ offset }) => offset);
-    invariant(earliest !== undefined && latest !== undefined, 'both bounds are answered');
+    const [earliest, latest] = await Promise.all([
+      client.listOffset({ topic, partition, timestamp: EARLIEST }, 'read_uncommitted'),
+      client.listOffset({ topic, partition, timestamp: LATEST }, 'read_uncommitted'),
+    ]);
     const error = offsetOutOfRange(split, earliest, latest);
     if (fetchOffset >= earliest && fetchOffset <= latest) {
       // A new leader may not know its own end yet.
