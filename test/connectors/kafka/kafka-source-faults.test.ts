@@ -1,7 +1,8 @@
 import test from 'ava';
 import { raw } from '../../../connectors/formats/raw.js';
 import { kafkaSource, type KafkaValueOptions } from '../../../connectors/kafka/index.js';
-import { kafkaAvailability, KafkaService } from '../../services/kafka.js';
+import { kafkaAvailability } from '../../services/kafka-installation.js';
+import { KafkaService } from '../../services/kafka.js';
 import { Reading } from './kafka-reading.js';
 import { TopicWriter } from './kafka-topic.js';
 
@@ -17,14 +18,14 @@ function testFaults(kafka: KafkaService): void {
     options: Partial<KafkaValueOptions<Uint8Array>> = {},
   ): ReturnType<typeof kafkaSource<Uint8Array>> =>
     kafkaSource({
-      connection: { brokers: kafka.brokers },
+      connection: { brokers: kafka.brokers() },
       topics: topic,
       value: raw(),
       ...options,
     });
   /** By a producer of its own: one that wrote to a topic that was deleted is of no more use. */
   const write = async (topic: string, count: number): Promise<void> => {
-    const writer = await TopicWriter.connect(kafka.brokers);
+    const writer = await TopicWriter.connect(kafka.brokers());
     const values = Array.from({ length: count }, (_, index) => ({ value: String(index) }));
     await writer.write(topic, values).finally(() => writer.close());
   };
@@ -113,7 +114,7 @@ function testFaults(kafka: KafkaService): void {
       await admin.deleteTopics({ topics: ['anew'] });
       await kafka.createTopic('anew', 1);
       await writer.close();
-      writer = await TopicWriter.connect(kafka.brokers);
+      writer = await TopicWriter.connect(kafka.brokers());
       await write('anew', 20);
       const expected = { message: /^INPUT_INVALID: topic "anew" was deleted and made anew/ };
       await t.throwsAsync(

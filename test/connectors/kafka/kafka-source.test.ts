@@ -4,7 +4,8 @@ import { FormatError, type Format } from '../../../connectors/formats/format.js'
 import { raw } from '../../../connectors/formats/raw.js';
 import { kafkaSource, type KafkaValueOptions } from '../../../connectors/kafka/index.js';
 import { COMPRESSIONS } from '../../../connectors/kafka/compression.js';
-import { kafkaAvailability, KafkaService } from '../../services/kafka.js';
+import { kafkaAvailability } from '../../services/kafka-installation.js';
+import { KafkaService } from '../../services/kafka.js';
 import { Reading, readAll } from './kafka-reading.js';
 import { TopicWriter } from './kafka-topic.js';
 
@@ -35,7 +36,7 @@ else test.skip(`the Kafka source did not run: ${found.reason}`, (t) => t.pass())
 function testSource(kafka: KafkaService): void {
   let writer: TopicWriter;
   test.before(async () => {
-    writer = await TopicWriter.connect(kafka.brokers);
+    writer = await TopicWriter.connect(kafka.brokers());
   });
   test.after.always(async () => {
     await writer.close();
@@ -45,7 +46,7 @@ function testSource(kafka: KafkaService): void {
     topics: string | RegExp,
     options: Partial<KafkaValueOptions<string>> = {},
   ): ReturnType<typeof kafkaSource<string>> =>
-    kafkaSource({ connection: { brokers: kafka.brokers }, topics, value: text, ...options });
+    kafkaSource({ connection: { brokers: kafka.brokers() }, topics, value: text, ...options });
   const values = (prefix: string, count: number): { value: string }[] =>
     Array.from({ length: count }, (_, index) => ({ value: `${prefix}${index}` }));
   const plain = (messages: readonly { value: string }[]): string[] =>
@@ -127,7 +128,7 @@ function testSource(kafka: KafkaService): void {
     await writer.admin.createPartitions({ topicPartitions: [{ topic: 'grown-a', count: 2 }] });
     await kafka.createTopic('grown-b', 1);
     // A producer that knows the topic as it was would leave out the partition.
-    const informed = await TopicWriter.connect(kafka.brokers);
+    const informed = await TopicWriter.connect(kafka.brokers());
     t.teardown(() => informed.close());
     await informed.write('grown-a', [{ value: 'new partition', partition: 1 }]);
     await writer.write('grown-b', [{ value: 'new topic', partition: 0 }]);
@@ -199,7 +200,7 @@ function testSource(kafka: KafkaService): void {
     const place = { topic: 'envelopes', partition: 0 };
     const records = await readAll(
       kafkaSource({
-        connection: { brokers: kafka.brokers },
+        connection: { brokers: kafka.brokers() },
         topics: 'envelopes',
         key: text,
         value: raw(),
