@@ -6,7 +6,7 @@
 import Connection from 'kafkajs/src/network/connection.js';
 import socketFactory from 'kafkajs/src/network/socketFactory.js';
 import type { BrokerAddress, ResolvedConnection } from './kafka-connection.js';
-import { answerError, connectionError, versionError } from './kafka-error.js';
+import { answerError, connectionError, versionError, type ConnectionState } from './kafka-error.js';
 import type { KafkaRequest } from './kafka-request.js';
 import { WireReader } from './wire-reader.js';
 import { WireWriter } from './wire-writer.js';
@@ -51,13 +51,17 @@ export class BrokerConnection {
   /** `host:port`, for messages. */
   readonly broker: string;
   readonly #connection: Connection;
-  readonly #tls: boolean;
   #versions: Connection.Versions = {};
-  #greeted = false;
+  #state: ConnectionState;
 
   private constructor({ host, port }: BrokerAddress, options: BrokerConnectionOptions) {
     this.broker = `${host}:${String(port)}`;
-    this.#tls = options.tls !== null;
+    this.#state = {
+      tls: options.tls !== null,
+      sasl: options.sasl !== null,
+      greeted: false,
+      served: false,
+    };
     this.#connection = new Connection({
       host,
       port,
@@ -105,7 +109,9 @@ export class BrokerConnection {
       throw versionError(this.broker, apiName, apiVersion);
     }
     try {
-      return await this.#exchange(request);
+      const answer = await this.#exchange(request);
+      if (!this.#state.served) this.#state = { ...this.#state, served: true };
+      return answer;
     } catch (error) {
       throw connectionError(this.broker, error, this.#state);
     }
@@ -121,19 +127,16 @@ export class BrokerConnection {
     this.#connection.socket?.destroy();
   }
 
-  get #state(): { readonly tls: boolean; readonly greeted: boolean } {
-    return { tls: this.#tls, greeted: this.#greeted };
-  }
-
   async #open(): Promise<void> {
     await this.#connection.connect();
     const { code, versions } = await this.#exchange(apiVersionsRequest);
     if (code !== 0) throw answerError('ApiVersions', code, { broker: this.broker });
-    this.#greeted = true;
+    this.#state = { ...this.#state, greeted: true };
     this.#versions = versions;
     this.#connection.setVersions(versions);
     this.#connection.setSupportAuthenticationProtocol(true);
     await this.#connection.authenticate();
+    this.#state = { ...this.#state, served: this.#state.sasl };
   }
 
   #exchange<T>(request: KafkaRequest<T>): Promise<T> {

@@ -6,7 +6,8 @@ import { errorCodes } from 'kafkajs/src/protocol/error.js';
 import { isMillraceError, MillraceError, type ErrorCode } from '../../core/errors.js';
 
 /** Names of our own for what no broker answered. */
-export type ConnectionFailure = 'CONNECTION_FAILED' | 'REQUEST_TIMEOUT' | 'VERSION_UNSUPPORTED';
+export type ConnectionFailure =
+  'CONNECTION_FAILED' | 'GREETING_REFUSED' | 'REQUEST_TIMEOUT' | 'VERSION_UNSUPPORTED';
 
 export class KafkaError extends MillraceError {
   /** The broker's name for it, such as OFFSET_OUT_OF_RANGE, or a ConnectionFailure. */
@@ -93,15 +94,27 @@ export function answerError(
   );
 }
 
+/** How far a connection came. */
+export interface ConnectionState {
+  readonly tls: boolean;
+  readonly sasl: boolean;
+  /** The broker has told what it knows. */
+  readonly greeted: boolean;
+  /** It let us in, or answered a request. */
+  readonly served: boolean;
+}
+
 /** A broker that could not be reached, or that went away. */
 export function connectionError(
   broker: string,
   cause: unknown,
-  state: { readonly tls: boolean; readonly greeted: boolean },
+  state: ConnectionState,
 ): MillraceError {
   if (isMillraceError(cause)) return cause;
   const { name, message, code } = describe(cause);
   const at = `Kafka broker ${broker}`;
+  const failed = (kafkaCode: ConnectionFailure, text: string, retriable = true): KafkaError =>
+    new KafkaError('BROKER_UNREACHABLE', text, { kafkaCode, retriable, cause });
   if (name.includes('SASL')) {
     return new KafkaError(
       'ACCESS_DENIED',
@@ -109,39 +122,39 @@ export function connectionError(
       { kafkaCode: 'SASL_AUTHENTICATION_FAILED', retriable: false, cause },
     );
   }
-  const failed = (text: string, retriable: boolean): KafkaError =>
-    new KafkaError('BROKER_UNREACHABLE', text, {
-      kafkaCode: name.includes('Timeout') ? 'REQUEST_TIMEOUT' : 'CONNECTION_FAILED',
-      retriable,
-      cause,
-    });
   if (/EPROTO|ERR_SSL|wrong version number|packet length/i.test(`${code} ${message}`)) {
-    return failed(
-      `${at} does not speak TLS on this port (${message}); correct the port, or leave out tls`,
-      false,
-    );
+    const text = `${at} does not speak TLS on this port (${message}); correct the port, or leave out tls`;
+    return failed('GREETING_REFUSED', text, false);
   }
-  if (/CERT|SIGNED|ISSUER|altname/i.test(code)) {
-    return failed(
+  if (/CERT|SIGNED|ISSUER/.test(code) || /certificate/i.test(message)) {
+    const text =
       `the certificate of ${at} is not trusted (${message}); give the authority as tls.ca, ` +
-        'or the name on the certificate as tls.serverName',
-      false,
-    );
+      'or the name on the certificate as tls.serverName';
+    return failed('GREETING_REFUSED', text, false);
   }
   if (/ENOTFOUND|EAI_AGAIN/.test(code)) {
-    return failed(`${at}: no such host (${code}); correct the address`, true);
+    return failed('CONNECTION_FAILED', `${at}: no such host (${code}); correct the address`);
   }
   if (code === 'ECONNREFUSED') {
-    return failed(`${at}: nothing listens there (${code}); start it, or correct the address`, true);
+    const text = `${at}: nothing listens there (${code}); start it, or correct the address`;
+    return failed('CONNECTION_FAILED', text);
   }
-  if (!state.greeted && (name.includes('Closed') || code === 'ECONNRESET')) {
-    const hint = state.tls ? 'that it speaks TLS' : 'whether it expects TLS (then set tls)';
-    return failed(
-      `${at} closed the connection at the greeting; check that this is a Kafka port, and ${hint}`,
-      false,
-    );
+  if (!state.served && (name.includes('Closed') || code === 'ECONNRESET')) {
+    return failed('GREETING_REFUSED', `${at} ${refusedGreeting(state)}`);
   }
-  return failed(`${at} can't be reached (${message}); check the broker and the network`, true);
+  return failed(
+    name.includes('Timeout') ? 'REQUEST_TIMEOUT' : 'CONNECTION_FAILED',
+    `${at} can't be reached (${message}); check the broker and the network`,
+  );
+}
+
+function refusedGreeting({ greeted, sasl, tls }: ConnectionState): string {
+  if (greeted) {
+    const login = sasl ? 'what sasl says' : 'whether it expects a login (then set sasl)';
+    return `closed the connection at the first request; check ${login}`;
+  }
+  const hint = tls ? 'that it speaks TLS' : 'whether it expects TLS (then set tls)';
+  return `closed the connection at the greeting; check that this is a Kafka port, and ${hint}`;
 }
 
 /** A broker that is too old for a request. */
@@ -166,12 +179,12 @@ export function hasKafkaCode(
 }
 
 function subject({ topic, partition, group, transactionalId }: KafkaPlace): string {
-  if (topic !== undefined) {
-    const where = partition === undefined ? '' : ` partition ${String(partition)}`;
-    return ` for topic "${topic}"${where}`;
-  }
-  if (group !== undefined) return ` for group "${group}"`;
-  return transactionalId === undefined ? '' : ` for transactional id "${transactionalId}"`;
+  const where = partition === undefined ? '' : ` partition ${partition}`;
+  return [
+    topic === undefined ? '' : ` for topic "${topic}"${where}`,
+    group === undefined ? '' : ` for group "${group}"`,
+    transactionalId === undefined ? '' : ` for transactional id "${transactionalId}"`,
+  ].join('');
 }
 
 function describe(cause: unknown): { name: string; message: string; code: string } {

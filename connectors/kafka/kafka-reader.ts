@@ -111,7 +111,7 @@ export class KafkaReader<T> implements SourceReader<T, KafkaSplit> {
         this.#wake = undefined;
         previous?.();
         if (this.#failure === undefined) resolve();
-        else reject(this.#failure.error as Error);
+        else reject(this.#failure.error);
       };
     });
   }

@@ -33,5 +33,5 @@ export function kafkaRecordSchema<K, V>(
     key: t.optional(key),
     value: t.optional(value),
     headers: t.array(t.record({ key: t.string, value: t.optional(t.bytes) })),
-  }) as Schema<KafkaRecord<K, V>>;
+  });
 }

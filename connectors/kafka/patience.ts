@@ -15,8 +15,12 @@ export interface PatienceOptions {
 }
 
 const DELAY_MAX_MS = 1_000;
-/** A topic that was just made is not known to every broker; one that is missing should soon be told of. */
-const TOPIC_PATIENCE_MS = 3_000;
+/**
+ * Of a topic that was just made some brokers do not know, and a broker that is killed closes connections
+ * at any time; but what goes on like this is a mistake, and should soon be told of.
+ */
+const SHORT_PATIENCE_MS = 3_000;
+const SHORT = ['UNKNOWN_TOPIC_OR_PARTITION', 'UNKNOWN_TOPIC_ID', 'GREETING_REFUSED'];
 /** The time ends it, not the count. */
 const ATTEMPTS_MAX = 10_000;
 
@@ -26,12 +30,14 @@ export async function withPatience<T>(
   attempt: () => Promise<T>,
 ): Promise<T> {
   const startMs = clock.monotonic();
+  /** When the tries began to fail with what should pass soon. */
+  let shortSinceMs: number | undefined;
   const policy = retry(
     handleWhen((error) => {
-      if (!isRetriable(error)) return false;
-      const isMissing = hasKafkaCode(error, 'UNKNOWN_TOPIC_OR_PARTITION', 'UNKNOWN_TOPIC_ID');
-      const limitMs = isMissing ? Math.min(TOPIC_PATIENCE_MS, patienceMs) : patienceMs;
-      return clock.monotonic() - startMs < limitMs;
+      const nowMs = clock.monotonic();
+      shortSinceMs = hasKafkaCode(error, ...SHORT) ? (shortSinceMs ?? nowMs) : undefined;
+      const isLong = shortSinceMs !== undefined && nowMs - shortSinceMs >= SHORT_PATIENCE_MS;
+      return isRetriable(error) && !isLong && nowMs - startMs < patienceMs;
     }),
     {
       maxAttempts: ATTEMPTS_MAX,
