@@ -2,19 +2,23 @@
 import { t } from '../../api/schema.js';
 import type { Format } from './format.js';
 
-/** Every record is a Uint8Array of its own. */
+/** Every record has bytes of its own. */
 export function raw(): Format<Uint8Array> {
   return {
     name: 'raw',
     schema: t.bytes,
     createDecoder: () => {
-      let bytes: Uint8Array = new Uint8Array(0);
+      let batch: Buffer = Buffer.alloc(0);
       return {
-        begin: (batch) => {
-          bytes = batch;
+        begin: (bytes) => {
+          batch = bytes;
         },
         // A copy: a view would keep the whole batch in memory for as long as one record lives.
-        decode: (start, end) => new Uint8Array(bytes.subarray(start, end)),
+        decode: (start, end) => {
+          const record = Buffer.allocUnsafe(end - start);
+          batch.copy(record, 0, start, end);
+          return record;
+        },
       };
     },
     createEncoder: () =>

@@ -4,6 +4,7 @@
  * is known to have more holds the watermark back until it has given it.
  */
 import type { PollResult, SourceContext, SourceOutput, SourceReader } from '../../api/source.js';
+import { toMillraceError, type MillraceError } from '../../core/errors.js';
 import { GroupCommitter } from './group-committer.js';
 import type { KafkaClient } from './kafka-client.js';
 import type { KafkaSplit } from './kafka-split.js';
@@ -46,7 +47,7 @@ export class KafkaReader<T> implements SourceReader<T, KafkaSplit> {
   #turn = 0;
   #noMoreSplits = false;
   #closed = false;
-  #failure: { readonly error: unknown } | undefined;
+  #failure: MillraceError | undefined;
   #wake: (() => void) | undefined;
 
   constructor(options: KafkaReaderOptions<T>) {
@@ -87,7 +88,7 @@ export class KafkaReader<T> implements SourceReader<T, KafkaSplit> {
   }
 
   poll(output: SourceOutput<T>, recordsMax: number): PollResult {
-    if (this.#failure !== undefined) throw this.#failure.error;
+    if (this.#failure !== undefined) throw this.#failure;
     this.#tell(output);
     let left = recordsMax;
     while (left > 0) {
@@ -111,7 +112,7 @@ export class KafkaReader<T> implements SourceReader<T, KafkaSplit> {
         this.#wake = undefined;
         previous?.();
         if (this.#failure === undefined) resolve();
-        else reject(this.#failure.error);
+        else reject(this.#failure);
       };
     });
   }
@@ -178,7 +179,7 @@ export class KafkaReader<T> implements SourceReader<T, KafkaSplit> {
   }
 
   #fail(error: unknown): void {
-    this.#failure ??= { error };
+    this.#failure ??= toMillraceError(error);
     this.#wake?.();
   }
 }
