@@ -36,6 +36,8 @@ interface Assignment {
   leader: number | undefined;
   /** Monotonic time of the first failure since the last success. */
   lostSinceMs: number | undefined;
+  /** Where it goes on is being found out. */
+  moving: boolean;
 }
 
 const MAX_WAIT_MS = 500;
@@ -69,7 +71,7 @@ export class RecordFetcher {
   add(readers: readonly PartitionReader<unknown>[]): void {
     for (const reader of readers) {
       const { topicId, partition } = reader.split;
-      const assignment = { reader, leader: undefined, lostSinceMs: undefined };
+      const assignment = { reader, leader: undefined, lostSinceMs: undefined, moving: false };
       this.#assignments.set(keyOf(topicId, partition), assignment);
     }
     this.#start(this.#locate());
@@ -107,7 +109,9 @@ export class RecordFetcher {
     this.#locating = true;
     try {
       for (;;) {
-        const lost = this.#unfinished.filter(({ leader }) => leader === undefined);
+        const lost = this.#unfinished.filter(
+          ({ leader, moving }) => leader === undefined && !moving,
+        );
         if (lost.length === 0 || this.#closed) return;
         const topics = [...new Set(lost.map(({ reader }) => reader.split.topic))];
         const metadata = await this.#options.client.metadata(topics);
@@ -154,13 +158,16 @@ export class RecordFetcher {
   #fetchFrom(node: number): void {
     if (this.#nodes.has(node)) return this.wake();
     this.#nodes.add(node);
-    this.#start(this.#loop(node).finally(() => this.#nodes.delete(node)));
+    this.#start(this.#loop(node));
   }
 
   async #loop(node: number): Promise<void> {
     while (!this.#closed) {
       const led = this.#unfinished.filter(({ leader }) => leader === node);
-      if (led.length === 0) return;
+      if (led.length === 0) {
+        this.#nodes.delete(node);
+        return;
+      }
       const wanting = led.filter(({ reader }) => reader.wantsFetch);
       const bytesMax = Math.min(this.#room(), ANSWER_BYTES_MAX);
       if (wanting.length === 0 || bytesMax <= 0) {
@@ -213,6 +220,7 @@ export class RecordFetcher {
       assignment.reader.offer(fetched);
     } else if (errorCode === OFFSET_OUT_OF_RANGE) {
       assignment.leader = undefined;
+      assignment.moving = true;
       this.#start(this.#leaveRange(assignment));
     } else {
       const { topic, partition } = assignment.reader.split;
@@ -248,6 +256,7 @@ export class RecordFetcher {
       assignment.reader.continueAt(onOutOfRange === 'earliest' ? earliest : latest);
       this.#options.onProgress();
     }
+    assignment.moving = false;
     this.#locateSoon();
   }
 

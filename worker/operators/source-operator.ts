@@ -87,7 +87,8 @@ export class SourceOperator extends AbstractStreamOperator {
     }
     // A finished source restarts at its last watermark, which it will emit again by itself.
     if (least < MAX_WATERMARK) this.#watermarks.restoreWatermark(least);
-    await this.#discover(this.#options.restored === undefined);
+    // A source that came into the job with this restore has no splits there, and begins as any other.
+    await this.#discover(restored.length === 0);
     if (source.bounded) this.#reader.noMoreSplits();
   }
 

@@ -145,3 +145,33 @@ function testFaults(kafka: KafkaService): void {
     t.is(reading.output.records.length, 15);
   });
 }
+
+const LEADERS = 'a partition whose leader dies is read on from the next leader';
+if (found.available) {
+  test.serial(LEADERS, async (t) => {
+    const kafka = await KafkaService.start({ brokers: 3 });
+    t.teardown(() => kafka.stop());
+    await kafka.createTopic('led', 3);
+    const connection = { brokers: kafka.brokers() };
+    const source = kafkaSource({ connection, topics: 'led', value: raw() });
+    const reading = await Reading.start(source);
+    t.teardown(() => reading.reader.close());
+    const values = Array.from({ length: 9 }, (_, index) => ({
+      value: String(index),
+      partition: index % 3,
+    }));
+    const writer = await TopicWriter.connect(kafka.brokers());
+    t.teardown(() => writer.close());
+    await writer.write('led', values);
+    await reading.until(() => reading.output.records.length === 9);
+    await kafka.kill(2);
+    const more = reading.until(() => reading.output.records.length === 18);
+    await writer.write('led', values);
+    await more;
+    for (const partition of [0, 1, 2]) {
+      const texts = reading.output.recordsOf.get(`led-${partition}`)?.map(String);
+      const expected = [partition, partition + 3, partition + 6].map(String);
+      t.deepEqual(texts, [...expected, ...expected]);
+    }
+  });
+}

@@ -273,3 +273,21 @@ test('a timestamp that is no number fails with the record', async (t) => {
   t.true(isMillraceError(error));
   t.regex(error?.message ?? '', /operator "numbers" threw in timestamp: .*returned NaN/);
 });
+
+test('whoever discovers is told what is known, once there is anything to go on from', async (t) => {
+  const given: (readonly string[] | undefined)[] = [];
+  const source = numbers({ a: [1] }, false);
+  const watched: Source<number, Split> = {
+    ...source,
+    discoveryIntervalMs: 1_000,
+    discoverSplits: (context, known) => {
+      given.push(known === undefined ? undefined : [...known]);
+      return source.discoverSplits(context, known);
+    },
+  };
+  const first = await open(watched);
+  first.clock.advance(1_000);
+  t.deepEqual(given, [undefined, ['a']]);
+  await open(watched, { restored: await entriesOf(first.operator) });
+  t.deepEqual(given, [undefined, ['a'], ['a']]);
+});
