@@ -68,8 +68,11 @@ export interface SourceReader<T, S extends SourceSplit = SourceSplit> {
   poll(output: SourceOutput<T>, recordsMax: number): PollResult;
   /** Resolves when `poll` may have something; rejects when reading failed. */
   available(): Promise<void>;
-  /** Every split that this reader was given, with the position after the last emitted record; finished ones too. */
-  snapshot(): readonly S[];
+  /**
+   * Every split that this reader was given, with the position after the last emitted record; finished ones too.
+   * @param checkpointId of the checkpoint that these positions are for
+   */
+  snapshot(checkpointId?: number): readonly S[];
   /** The checkpoint with these positions is complete; for systems that want to be told. */
   notifyCheckpointComplete?(checkpointId: number): void;
   close(): Promise<void>;
@@ -98,8 +101,10 @@ export interface Source<T, S extends SourceSplit = SourceSplit> {
   readonly discoveryIntervalMs?: number;
   /**
    * All splits there are now. Every subtask calls it and must get the same answer for a split that
-   * exists, whenever it asks.
+   * exists, whenever it asks; positions of those it does not read may differ.
+   * @param known ids of the splits that were found before, by the restored checkpoint too: an answer may
+   *   leave them out. Undefined: the source starts without a state, and this is the first time.
    */
-  discoverSplits(context: SourceContext): Promise<readonly S[]>;
+  discoverSplits(context: SourceContext, known?: ReadonlySet<string>): Promise<readonly S[]>;
   createReader(context: SourceContext): SourceReader<T, S>;
 }

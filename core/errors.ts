@@ -46,6 +46,11 @@ export const ERROR_CODES = {
   BLOB_NOT_FOUND: ['external', 'never'],
   OUTPUT_FAILED: ['external', 'restart'],
   OUTPUT_CONFLICT: ['user', 'never'],
+  // Message brokers.
+  BROKER_UNREACHABLE: ['external', 'restart'],
+  BROKER_REFUSED: ['external', 'restart'],
+  ACCESS_DENIED: ['user', 'never'],
+  TOPIC_MISSING: ['user', 'never'],
   // Cluster.
   CLUSTER_UNREACHABLE: ['external', 'backoff'],
   PORT_IN_USE: ['user', 'never'],

@@ -1,3 +1,4 @@
 /** The public door of the formats: `import { json } from 'millrace/formats'`. */
 export { json, type JsonFormat } from './json.js';
+export { raw } from './raw.js';
 export { FormatError, type Format } from './format.js';

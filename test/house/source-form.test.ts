@@ -6,7 +6,7 @@ import test from 'ava';
 import { read, sourceFiles } from './source-tree.js';
 
 const LINES_MAX = 450;
-const KEBAB_CASE = /^[a-z0-9]+(-[a-z0-9]+)*(\.(test|types))?\.ts$/;
+const KEBAB_CASE = /^[a-z0-9]+(-[a-z0-9]+)*(\.(test|types|d))?\.ts$/;
 /** Names that say nothing of what is inside. */
 const VAGUE = /^(.*-)?(utils?|helpers?|managers?|common|misc)(\.test)?\.ts$/;
 /** Barrels are for the doors that package.json exports. */

@@ -87,7 +87,8 @@ export class SourceOperator extends AbstractStreamOperator {
     }
     // A finished source restarts at its last watermark, which it will emit again by itself.
     if (least < MAX_WATERMARK) this.#watermarks.restoreWatermark(least);
-    await this.#discover();
+    // A source that came into the job with this restore has no splits there, and begins as any other.
+    await this.#discover(restored.length === 0);
     if (source.bounded) this.#reader.noMoreSplits();
   }
 
@@ -112,8 +113,8 @@ export class SourceOperator extends AbstractStreamOperator {
     // A source makes its own.
   }
 
-  override snapshot(): OperatorSnapshot {
-    const entries = this.#reader.snapshot().map((split): SplitState => ({
+  override snapshot(checkpointId: number): OperatorSnapshot {
+    const entries = this.#reader.snapshot(checkpointId).map((split): SplitState => ({
       split,
       maxTimestamp: this.#watermarks.maxTimestampOf(split.id),
       watermark: Math.max(this.#lastWatermark, this.#watermarks.current),
@@ -144,9 +145,9 @@ export class SourceOperator extends AbstractStreamOperator {
     return split.ordinal % parallelism === subtask;
   }
 
-  async #discover(): Promise<void> {
+  async #discover(isFirst: boolean): Promise<void> {
     const { source, context } = this.#options;
-    const found = await source.discoverSplits(context);
+    const found = await source.discoverSplits(context, isFirst ? undefined : this.#known);
     if (this.#closed) return;
     const added = found.filter((split) => !this.#known.has(split.id));
     for (const split of added) {
@@ -167,7 +168,7 @@ export class SourceOperator extends AbstractStreamOperator {
     }
     if (source.discoveryIntervalMs !== undefined) {
       this.#cancelDiscovery = context.clock.setTimer(source.discoveryIntervalMs, () => {
-        this.#discover().catch(this.#options.fail);
+        this.#discover(false).catch(this.#options.fail);
       });
     }
   }

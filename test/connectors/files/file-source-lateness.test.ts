@@ -274,7 +274,7 @@ class Run {
   async #takeCheckpoint(): Promise<void> {
     const splits: SplitState[] = [];
     for (const { operator } of this.#subtasks) {
-      splits.push(...((await operator.snapshot().operator?.entries) as readonly SplitState[]));
+      splits.push(...((await operator.snapshot(1).operator?.entries) as readonly SplitState[]));
     }
     this.#deliverAll();
     this.#checkpoint = {

@@ -111,7 +111,7 @@ async function open(source: Source<number, Split>, setup: Setup = {}) {
 }
 
 async function entriesOf(operator: SourceOperator): Promise<readonly SplitState[]> {
-  return (await operator.snapshot().operator?.entries) as readonly SplitState[];
+  return (await operator.snapshot(1).operator?.entries) as readonly SplitState[];
 }
 
 test('a bounded source ends with the last watermark', async (t) => {
@@ -272,4 +272,22 @@ test('a timestamp that is no number fails with the record', async (t) => {
   const error = t.throws(() => operator.poll());
   t.true(isMillraceError(error));
   t.regex(error?.message ?? '', /operator "numbers" threw in timestamp: .*returned NaN/);
+});
+
+test('whoever discovers is told what is known, once there is anything to go on from', async (t) => {
+  const given: (readonly string[] | undefined)[] = [];
+  const source = numbers({ a: [1] }, false);
+  const watched: Source<number, Split> = {
+    ...source,
+    discoveryIntervalMs: 1_000,
+    discoverSplits: (context, known) => {
+      given.push(known === undefined ? undefined : [...known]);
+      return source.discoverSplits(context, known);
+    },
+  };
+  const first = await open(watched);
+  first.clock.advance(1_000);
+  t.deepEqual(given, [undefined, ['a']]);
+  await open(watched, { restored: await entriesOf(first.operator) });
+  t.deepEqual(given, [undefined, ['a'], ['a']]);
 });

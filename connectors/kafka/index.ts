@@ -1,0 +1,16 @@
+/** The public door of the Kafka connectors: `import { kafkaSource } from 'millrace/kafka'`. */
+export {
+  kafkaSource,
+  type KafkaEnvelopeOptions,
+  type KafkaSourceOptions,
+  type KafkaValueOptions,
+} from './kafka-source.js';
+export type {
+  KafkaConnectionOptions,
+  KafkaSaslOptions,
+  KafkaTlsOptions,
+} from './kafka-connection.js';
+export type { SecretReference } from './kafka-secret.js';
+export type { KafkaHeader, KafkaRecord } from './kafka-record.js';
+export type { KafkaSplit } from './kafka-split.js';
+export type { KafkaEnd, KafkaOffsets, KafkaStart } from './split-offsets.js';

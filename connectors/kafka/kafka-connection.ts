@@ -1,0 +1,133 @@
+/**
+ * How a Kafka cluster is reached: what a job says (addresses, TLS, SASL), checked where the job is
+ * built, and made ready with its secrets where it runs. A resolved connection must never be kept in a
+ * graph, a split or a message.
+ */
+import type { ConnectionOptions as TlsSocketOptions } from 'node:tls';
+import type Connection from 'kafkajs/src/network/connection.js';
+import { MillraceError } from '../../core/errors.js';
+import { checkSecret, readSecret, type SecretReference } from './kafka-secret.js';
+
+/** TLS with what differs from the machine's own trust store. */
+export interface KafkaTlsOptions {
+  /** Certificate authorities in PEM, instead of the well-known ones. */
+  readonly ca?: SecretReference;
+  /** The client's certificate and key in PEM, where the brokers ask for one. */
+  readonly certificate?: SecretReference;
+  readonly key?: SecretReference;
+  /** The name that the broker's certificate must carry; the host of its address by default. */
+  readonly serverName?: string;
+}
+
+export type KafkaSaslOptions =
+  | {
+      readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512';
+      readonly username: string;
+      readonly password: SecretReference;
+    }
+  | {
+      readonly mechanism: 'oauthbearer';
+      /** The token, read again for every authentication: whoever issues it keeps the file fresh. */
+      readonly token: SecretReference;
+    };
+
+export interface KafkaConnectionOptions {
+  /** Addresses `host:port`; one that answers is enough, the others are learned from it. */
+  readonly brokers: readonly string[];
+  /** `true`: certificates are checked against the well-known authorities. */
+  readonly tls?: boolean | KafkaTlsOptions;
+  readonly sasl?: KafkaSaslOptions;
+  /** For the brokers' logs and quotas; `millrace` by default. */
+  readonly clientId?: string;
+}
+
+export interface BrokerAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** A connection with its secrets. */
+export interface ResolvedConnection {
+  readonly tls: TlsSocketOptions | null;
+  readonly sasl: Connection.Sasl | null;
+}
+
+const MECHANISMS = ['plain', 'scram-sha-256', 'scram-sha-512', 'oauthbearer'];
+
+/** @throws MillraceError PARAM_INVALID naming what is wrong */
+export function checkConnection(options: KafkaConnectionOptions): void {
+  if (options.brokers.length === 0) {
+    throw invalid('brokers is empty; give at least one address, such as "localhost:9092"');
+  }
+  options.brokers.forEach(parseAddress);
+  if (typeof options.tls === 'object') {
+    const { ca, certificate, key } = options.tls;
+    for (const [name, secret] of Object.entries({ ca, certificate, key })) {
+      if (secret !== undefined) checkSecret(`tls.${name}`, secret);
+    }
+    if ((certificate === undefined) !== (key === undefined)) {
+      throw invalid('tls has a certificate or a key, but not both; give both');
+    }
+  }
+  const { sasl } = options;
+  if (sasl === undefined) return;
+  if (!MECHANISMS.includes(sasl.mechanism)) {
+    throw invalid(`sasl.mechanism is "${sasl.mechanism}"; give one of ${MECHANISMS.join(', ')}`);
+  }
+  if (sasl.mechanism === 'oauthbearer') {
+    checkSecret('sasl.token', sasl.token);
+    return;
+  }
+  if (typeof sasl.username !== 'string' || sasl.username === '') {
+    throw invalid('sasl.username is missing; give the name of the Kafka user');
+  }
+  checkSecret('sasl.password', sasl.password);
+}
+
+/** @throws MillraceError PARAM_INVALID */
+export function parseAddress(address: string): BrokerAddress {
+  const match = /^(?:\[([0-9a-fA-F:]+)\]|([^\s:/[\]]+)):(\d{1,5})$/.exec(address);
+  const host = match?.[1] ?? match?.[2];
+  const port = Number(match?.[3]);
+  if (host !== undefined && port >= 1 && port <= 65_535) return { host, port };
+  throw invalid(`the broker address "${address}" is not host:port; give it as "localhost:9092"`);
+}
+
+/** @throws MillraceError PARAM_INVALID naming the secret that is not there */
+export async function resolveConnection(
+  options: KafkaConnectionOptions,
+): Promise<ResolvedConnection> {
+  return { tls: await resolveTls(options.tls), sasl: await resolveSasl(options.sasl) };
+}
+
+async function resolveTls(tls: KafkaConnectionOptions['tls']): Promise<TlsSocketOptions | null> {
+  if (tls === undefined || tls === false) return null;
+  if (tls === true) return {};
+  const { ca, certificate, key, serverName } = tls;
+  return {
+    ...(ca === undefined ? {} : { ca: await readSecret('tls.ca', ca) }),
+    ...(certificate === undefined
+      ? {}
+      : { cert: await readSecret('tls.certificate', certificate) }),
+    ...(key === undefined ? {} : { key: await readSecret('tls.key', key) }),
+    ...(serverName === undefined ? {} : { servername: serverName }),
+  };
+}
+
+async function resolveSasl(sasl: KafkaSaslOptions | undefined): Promise<Connection.Sasl | null> {
+  if (sasl === undefined) return null;
+  if (sasl.mechanism === 'oauthbearer') {
+    const read = (): Promise<string> => readSecret('sasl.token', sasl.token);
+    await read();
+    return {
+      mechanism: sasl.mechanism,
+      oauthBearerProvider: async () => ({ value: await read() }),
+    };
+  }
+  const password = await readSecret('sasl.password', sasl.password);
+  return { mechanism: sasl.mechanism, username: sasl.username, password };
+}
+
+function invalid(message: string): MillraceError {
+  return new MillraceError('PARAM_INVALID', `Kafka connection: ${message}`);
+}

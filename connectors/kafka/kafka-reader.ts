@@ -1,0 +1,189 @@
+/**
+ * The reader of a subtask's partitions: fetching runs ahead in the background, `poll` decodes what is
+ * there, the partitions in turn (record fetcher -> partition reader -> source output). A partition that
+ * is known to have more holds the watermark back until it has given it.
+ */
+import type { PollResult, SourceContext, SourceOutput, SourceReader } from '../../api/source.js';
+import { toMillraceError, type MillraceError } from '../../core/errors.js';
+import { GroupCommitter } from './group-committer.js';
+import type { KafkaClient } from './kafka-client.js';
+import type { KafkaSplit } from './kafka-split.js';
+import type { OutOfRangePolicy } from './lost-position.js';
+import { PartitionReader, type PoisonPolicy } from './partition-reader.js';
+import type { RecordDecoder } from './record-decoder.js';
+import { RecordFetcher } from './record-fetcher.js';
+import type { IsolationLevel } from './record-set-reader.js';
+
+export interface KafkaReaderOptions<T> {
+  /** The reader's own, closed with it. */
+  readonly client: KafkaClient;
+  readonly clock: SourceContext['clock'];
+  readonly decoderFor: (split: KafkaSplit) => RecordDecoder<T>;
+  readonly isolation: IsolationLevel;
+  readonly poison: PoisonPolicy;
+  readonly onOutOfRange: OutOfRangePolicy;
+  readonly bufferedBytesMax: number;
+  /** Whom to tell of positions; undefined: nobody. */
+  readonly groupId: string | undefined;
+}
+
+interface Partition<T> {
+  readonly id: string;
+  readonly reader: PartitionReader<T>;
+  /** It was added, and the output has yet to hear of it. */
+  isNew: boolean;
+  /** It holds the watermark back while it is not read. */
+  paused: boolean;
+}
+
+export class KafkaReader<T> implements SourceReader<T, KafkaSplit> {
+  readonly #options: KafkaReaderOptions<T>;
+  readonly #fetcher: RecordFetcher;
+  readonly #committer: GroupCommitter | undefined;
+  readonly #partitions: Partition<T>[] = [];
+  /** Finished and told of. */
+  readonly #finished: Partition<T>[] = [];
+  /** Whose turn it is. */
+  #turn = 0;
+  #noMoreSplits = false;
+  #closed = false;
+  #failure: MillraceError | undefined;
+  #wake: (() => void) | undefined;
+
+  constructor(options: KafkaReaderOptions<T>) {
+    const { client, clock, isolation, onOutOfRange, bufferedBytesMax, groupId } = options;
+    this.#options = options;
+    this.#fetcher = new RecordFetcher({
+      client,
+      clock,
+      isolation,
+      onOutOfRange,
+      bufferedBytesMax,
+      onProgress: () => this.#wake?.(),
+      onFailure: (error) => this.#fail(error),
+    });
+    if (groupId !== undefined) this.#committer = new GroupCommitter(client, groupId);
+  }
+
+  addSplits(splits: readonly KafkaSplit[]): void {
+    const { decoderFor, isolation, poison } = this.#options;
+    const added = splits.map((split): Partition<T> => {
+      const reader = new PartitionReader(split, {
+        decoder: decoderFor(split),
+        isolation,
+        poison,
+        onProgress: () => this.#wake?.(),
+        onFailure: (error) => this.#fail(error),
+      });
+      return { id: split.id, reader, isNew: true, paused: false };
+    });
+    this.#partitions.push(...added);
+    this.#fetcher.add(added.map(({ reader }) => reader));
+    this.#wake?.();
+  }
+
+  noMoreSplits(): void {
+    this.#noMoreSplits = true;
+    this.#wake?.();
+  }
+
+  poll(output: SourceOutput<T>, recordsMax: number): PollResult {
+    if (this.#failure !== undefined) throw this.#failure;
+    this.#tell(output);
+    let left = recordsMax;
+    while (left > 0) {
+      const partition = this.#nextReady();
+      if (partition === undefined) return this.#isAtEnd() ? 'end' : 'wait';
+      output.selectSplit(partition.id);
+      partition.paused = false;
+      left -= partition.reader.poll(output, left);
+      this.#afterTurn(partition, output);
+      this.#fetcher.wake();
+    }
+    return 'more';
+  }
+
+  available(): Promise<void> {
+    if (this.#isWorthPolling()) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      const previous = this.#wake;
+      this.#wake = () => {
+        if (!this.#isWorthPolling()) return;
+        this.#wake = undefined;
+        previous?.();
+        if (this.#failure === undefined) resolve();
+        else reject(this.#failure);
+      };
+    });
+  }
+
+  snapshot(checkpointId?: number): readonly KafkaSplit[] {
+    const splits = [...this.#finished, ...this.#partitions].map(({ reader }) => reader.split);
+    if (checkpointId !== undefined) this.#committer?.begin(checkpointId, splits);
+    return splits;
+  }
+
+  notifyCheckpointComplete(checkpointId: number): void {
+    this.#committer?.complete(checkpointId);
+  }
+
+  close(): Promise<void> {
+    this.#closed = true;
+    this.#fetcher.close();
+    this.#options.client.close();
+    this.#wake?.();
+    return Promise.resolve();
+  }
+
+  /** Tells the output of partitions that it does not know rightly. */
+  #tell(output: SourceOutput<T>): void {
+    for (const partition of [...this.#partitions]) {
+      if (!isToBeTold(partition)) continue;
+      output.selectSplit(partition.id);
+      partition.isNew = false;
+      partition.paused = false;
+      this.#afterTurn(partition, output);
+    }
+  }
+
+  #afterTurn(partition: Partition<T>, output: SourceOutput<T>): void {
+    if (partition.reader.isFinished) {
+      output.finishSplit();
+      this.#partitions.splice(this.#partitions.indexOf(partition), 1);
+      this.#finished.push(partition);
+    } else if (partition.reader.hasMore) {
+      output.pauseSplit();
+      partition.paused = true;
+    }
+  }
+
+  #nextReady(): Partition<T> | undefined {
+    const count = this.#partitions.length;
+    for (let step = 0; step < count; step++) {
+      const index = (this.#turn + step) % count;
+      const partition = this.#partitions[index];
+      if (partition?.reader.isReady !== true) continue;
+      this.#turn = index + 1;
+      return partition;
+    }
+    return undefined;
+  }
+
+  #isWorthPolling(): boolean {
+    if (this.#failure !== undefined || this.#closed || this.#isAtEnd()) return true;
+    return this.#partitions.some((one) => one.reader.isReady || isToBeTold(one));
+  }
+
+  #isAtEnd(): boolean {
+    return this.#noMoreSplits && this.#partitions.length === 0;
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= toMillraceError(error);
+    this.#wake?.();
+  }
+}
+
+function isToBeTold<T>({ reader, isNew, paused }: Partition<T>): boolean {
+  return isNew || reader.isFinished || (paused && !reader.hasMore);
+}

@@ -1,0 +1,168 @@
+/**
+ * A source that reads Kafka topics. Here is what the job's author says; what a reader does with it
+ * stands in kafka-reader.ts. There is no consumer group under it: positions live in checkpoints.
+ */
+import type { Schema } from '../../api/schema.js';
+import type { Source, SourceContext } from '../../api/source.js';
+import { MillraceError } from '../../core/errors.js';
+import type { Format } from '../formats/format.js';
+import { raw } from '../formats/raw.js';
+import { KafkaClient } from './kafka-client.js';
+import { checkConnection, type KafkaConnectionOptions } from './kafka-connection.js';
+import { KafkaReader } from './kafka-reader.js';
+import { kafkaRecordSchema, type KafkaRecord } from './kafka-record.js';
+import { kafkaSplitSchema, type KafkaSplit } from './kafka-split.js';
+import type { OutOfRangePolicy } from './lost-position.js';
+import type { PoisonPolicy } from './partition-reader.js';
+import {
+  EnvelopeDecoder,
+  ValueDecoder,
+  type RecordDecoder,
+  type TombstonePolicy,
+} from './record-decoder.js';
+import type { IsolationLevel } from './record-set-reader.js';
+import { discoverKafkaSplits } from './split-discovery.js';
+import type { KafkaEnd, KafkaStart } from './split-offsets.js';
+
+export interface KafkaSourceOptions<V> {
+  readonly connection: KafkaConnectionOptions;
+  /** Names, or a pattern for all topics that match now or later. */
+  readonly topics: string | readonly string[] | RegExp;
+  readonly value: Format<V>;
+  /** Where to begin when there is no state to go on from; `earliest` by default. */
+  readonly startFrom?: KafkaStart;
+  /** Where to end; left out: never. */
+  readonly boundedAt?: KafkaEnd;
+  /** `read_committed` by default: what a transaction wrote comes once it is committed. */
+  readonly isolation?: IsolationLevel;
+  /** A group that is told of the positions of completed checkpoints, for those who watch it. */
+  readonly groupId?: string;
+  /** When the log does not have the offset that comes next; `fail` by default. */
+  readonly onOutOfRange?: OutOfRangePolicy;
+  /** Bytes that hold no record: to the dead-letter output (default), or fail the job. */
+  readonly poison?: PoisonPolicy;
+  /** How often to look for new partitions and topics, 30,000 ms by default; 0: never. */
+  readonly discoveryIntervalMs?: number;
+  /** Bytes fetched ahead per subtask, 32 MiB by default. */
+  readonly bufferedBytesMax?: number;
+}
+
+export interface KafkaValueOptions<V> extends KafkaSourceOptions<V> {
+  readonly envelope?: false;
+  /** Records whose value is null: left out (default), or to the dead-letter output. */
+  readonly tombstones?: TombstonePolicy;
+}
+
+export interface KafkaEnvelopeOptions<K, V> extends KafkaSourceOptions<V> {
+  /** Records with key, offset, timestamp and headers; tombstones come without a `value`. */
+  readonly envelope: true;
+  /** Of the key; bytes by default. */
+  readonly key?: Format<K>;
+}
+
+const DISCOVERY_INTERVAL_MS_DEFAULT = 30_000;
+const BUFFERED_BYTES_MAX_DEFAULT = 32 * 1024 * 1024;
+
+/**
+ * A source of the records of Kafka topics. A split is a partition, read by one subtask in the order of
+ * its offsets; each has a watermark of its own. A bounded source ends at offsets that are settled when
+ * the job starts. Without a checkpoint, a restart settles `startFrom` and `boundedAt` again.
+ *
+ * Reading fails with MillraceError TOPIC_MISSING for a topic that is not there or was deleted,
+ * INPUT_INVALID for one that was made anew or lacks the next offset, ACCESS_DENIED, and
+ * BROKER_UNREACHABLE once a broker was away for 15 to 30 s; all name topic or broker.
+ * @throws MillraceError PARAM_INVALID naming the option that is wrong
+ */
+export function kafkaSource<K = Uint8Array, V = never>(
+  options: KafkaEnvelopeOptions<K, V>,
+): Source<KafkaRecord<K, V>, KafkaSplit>;
+export function kafkaSource<V>(options: KafkaValueOptions<V>): Source<V, KafkaSplit>;
+export function kafkaSource<K, V>(
+  options: KafkaValueOptions<V> | KafkaEnvelopeOptions<K, V>,
+): Source<V, KafkaSplit> | Source<KafkaRecord<K, V>, KafkaSplit> {
+  checkOptions(options);
+  if (options.envelope !== true) {
+    const { value, tombstones = 'skip' } = options;
+    return createSource(options, value.schema, ({ topic }) => {
+      const decoder = value.createDecoder({ subject: `topic "${topic}" value` });
+      return new ValueDecoder(decoder, tombstones);
+    });
+  }
+  const { value } = options;
+  // Without a key format the type parameter is what raw() gives.
+  const key = options.key ?? (raw() as Format<unknown> as Format<K>);
+  return createSource(options, kafkaRecordSchema(key.schema, value.schema), (split) => {
+    const subject = `topic "${split.topic}"`;
+    return new EnvelopeDecoder(
+      split,
+      key.createDecoder({ subject: `${subject} key` }),
+      value.createDecoder({ subject: `${subject} value` }),
+    );
+  });
+}
+
+function createSource<V, T>(
+  options: KafkaSourceOptions<V>,
+  schema: Schema<T>,
+  decoderFor: (split: KafkaSplit) => RecordDecoder<T>,
+): Source<T, KafkaSplit> {
+  const { connection, startFrom = 'earliest', boundedAt, groupId } = options;
+  const { isolation = 'read_committed', onOutOfRange = 'fail', poison = 'deadLetter' } = options;
+  const { discoveryIntervalMs = DISCOVERY_INTERVAL_MS_DEFAULT } = options;
+  const { bufferedBytesMax = BUFFERED_BYTES_MAX_DEFAULT } = options;
+  const topics = typeof options.topics === 'string' ? [options.topics] : options.topics;
+  const bounded = boundedAt !== undefined;
+  const connect = ({ clock }: SourceContext): KafkaClient => new KafkaClient({ connection, clock });
+  return {
+    description: `Kafka ${topics instanceof RegExp ? String(topics) : topics.join(', ')}`,
+    schema,
+    splitSchema: kafkaSplitSchema,
+    bounded,
+    ...(bounded || discoveryIntervalMs === 0 ? {} : { discoveryIntervalMs }),
+    async discoverSplits(context, known) {
+      const client = connect(context);
+      try {
+        const discovery = { topics, isolation, startFrom, boundedAt, groupId };
+        return await discoverKafkaSplits(client, discovery, known);
+      } finally {
+        client.close();
+      }
+    },
+    createReader: (context) =>
+      new KafkaReader({
+        client: connect(context),
+        clock: context.clock,
+        decoderFor,
+        isolation,
+        poison,
+        onOutOfRange,
+        bufferedBytesMax,
+        groupId,
+      }),
+  };
+}
+
+function checkOptions<V>(options: KafkaSourceOptions<V>): void {
+  checkConnection(options.connection);
+  const { topics, discoveryIntervalMs = 0, bufferedBytesMax = 1, groupId } = options;
+  if (topics instanceof RegExp) {
+    if (topics.global || topics.sticky) {
+      throw invalid(`the pattern ${String(topics)} remembers its last match; leave out g and y`);
+    }
+  } else {
+    const names = typeof topics === 'string' ? [topics] : topics;
+    if (names.length === 0 || names.includes('')) throw invalid('a topic has no name; give one');
+    if (new Set(names).size < names.length) throw invalid('a topic is named twice; name it once');
+  }
+  if (!Number.isSafeInteger(discoveryIntervalMs) || discoveryIntervalMs < 0) {
+    throw invalid(`discoveryIntervalMs is ${discoveryIntervalMs}; give ms, or 0 for never`);
+  }
+  if (!Number.isSafeInteger(bufferedBytesMax) || bufferedBytesMax < 1) {
+    throw invalid(`bufferedBytesMax is ${bufferedBytesMax}; give a whole number above 0`);
+  }
+  if (groupId === '') throw invalid('groupId is empty; give a name, or leave it out');
+}
+
+function invalid(message: string): MillraceError {
+  return new MillraceError('PARAM_INVALID', `kafkaSource: ${message}`);
+}

@@ -1,0 +1,111 @@
+/**
+ * What a job gets of a Kafka record: its value, or an envelope with all of it (record columns -> record
+ * decoder -> source output). A record must share no memory with the batch that it came in.
+ */
+import type { TopicPartition } from './kafka-request.js';
+import { FormatError, type Decoder } from '../formats/format.js';
+import type { KafkaHeader, KafkaRecord } from './kafka-record.js';
+import { readHeaders, type RecordColumns } from './record-columns.js';
+
+export interface RecordDecoder<T> {
+  /** The columns that the indexes of the other calls point into. */
+  begin(columns: RecordColumns): void;
+  /** False: the record is none for the job. */
+  has(index: number): boolean;
+  /**
+   * @throws FormatError when its bytes hold no record of the schema
+   * @throws SchemaMissing when a schema has to be fetched first
+   */
+  decode(index: number): T;
+}
+
+/** What becomes of a record without a value, where a job asks for values only. */
+export type TombstonePolicy = 'skip' | 'deadLetter';
+
+const NO_COLUMNS: RecordColumns = {
+  bytes: Buffer.alloc(0),
+  count: 0,
+  offsets: new Float64Array(0),
+  timestamps: new Float64Array(0),
+  keyStarts: new Int32Array(0),
+  keyEnds: new Int32Array(0),
+  valueStarts: new Int32Array(0),
+  valueEnds: new Int32Array(0),
+  headerStarts: new Int32Array(0),
+};
+
+export class ValueDecoder<V> implements RecordDecoder<V> {
+  readonly #value: Decoder<V>;
+  readonly #skipsTombstones: boolean;
+  #columns = NO_COLUMNS;
+
+  constructor(value: Decoder<V>, tombstones: TombstonePolicy) {
+    this.#value = value;
+    this.#skipsTombstones = tombstones === 'skip';
+  }
+
+  begin(columns: RecordColumns): void {
+    this.#columns = columns;
+    this.#value.begin(columns.bytes);
+  }
+
+  has(index: number): boolean {
+    return !this.#skipsTombstones || (this.#columns.valueStarts[index] ?? -1) >= 0;
+  }
+
+  decode(index: number): V {
+    const start = this.#columns.valueStarts[index] ?? -1;
+    if (start < 0) throw new FormatError('the value is null');
+    return this.#value.decode(start, this.#columns.valueEnds[index] ?? 0);
+  }
+}
+
+export class EnvelopeDecoder<K, V> implements RecordDecoder<KafkaRecord<K, V>> {
+  readonly #place: TopicPartition;
+  readonly #key: Decoder<K>;
+  readonly #value: Decoder<V>;
+  #columns = NO_COLUMNS;
+
+  constructor({ topic, partition }: TopicPartition, key: Decoder<K>, value: Decoder<V>) {
+    this.#place = { topic, partition };
+    this.#key = key;
+    this.#value = value;
+  }
+
+  begin(columns: RecordColumns): void {
+    this.#columns = columns;
+    this.#key.begin(columns.bytes);
+    this.#value.begin(columns.bytes);
+  }
+
+  has(): boolean {
+    return true;
+  }
+
+  decode(index: number): KafkaRecord<K, V> {
+    const { offsets, timestamps, keyStarts, keyEnds, valueStarts, valueEnds } = this.#columns;
+    const keyStart = keyStarts[index] ?? -1;
+    const valueStart = valueStarts[index] ?? -1;
+    return {
+      ...this.#place,
+      offset: offsets[index] ?? -1,
+      timestamp: timestamps[index] ?? -1,
+      ...(keyStart < 0 ? {} : { key: this.#decodeKey(keyStart, keyEnds[index] ?? 0) }),
+      ...(valueStart < 0 ? {} : { value: this.#value.decode(valueStart, valueEnds[index] ?? 0) }),
+      headers: readHeaders(this.#columns, index).map(ownHeader),
+    };
+  }
+
+  #decodeKey(start: number, end: number): K {
+    try {
+      return this.#key.decode(start, end);
+    } catch (error) {
+      if (error instanceof FormatError) throw new FormatError(`key: ${error.message}`);
+      throw error;
+    }
+  }
+}
+
+function ownHeader({ key, value }: { key: string; value: Uint8Array | null }): KafkaHeader {
+  return value === null ? { key } : { key, value: new Uint8Array(value) };
+}

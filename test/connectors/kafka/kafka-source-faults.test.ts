@@ -1,0 +1,183 @@
+import test from 'ava';
+import { raw } from '../../../connectors/formats/raw.js';
+import { kafkaSource, type KafkaValueOptions } from '../../../connectors/kafka/index.js';
+import { kafkaAvailability } from '../../services/kafka-installation.js';
+import { KafkaService } from '../../services/kafka.js';
+import { Reading } from './kafka-reading.js';
+import { TopicWriter } from './kafka-topic.js';
+
+const found = kafkaAvailability();
+if (found.available) testFaults(await KafkaService.start());
+else test.skip(`faults of the Kafka source did not run: ${found.reason}`, (t) => t.pass());
+
+function testFaults(kafka: KafkaService): void {
+  const { admin } = kafka;
+  test.after.always(() => kafka.stop());
+  const bytesOf = (
+    topic: string,
+    options: Partial<KafkaValueOptions<Uint8Array>> = {},
+  ): ReturnType<typeof kafkaSource<Uint8Array>> =>
+    kafkaSource({
+      connection: { brokers: kafka.brokers() },
+      topics: topic,
+      value: raw(),
+      ...options,
+    });
+  /** By a producer of its own: one that wrote to a topic that was deleted is of no more use. */
+  const write = async (topic: string, count: number): Promise<void> => {
+    const writer = await TopicWriter.connect(kafka.brokers());
+    const values = Array.from({ length: count }, (_, index) => ({ value: String(index) }));
+    await writer.write(topic, values).finally(() => writer.close());
+  };
+  /** A reader that has read `count` records of a topic, and waits for more. */
+  const readingOf = async (
+    topic: string,
+    count: number,
+    options: Partial<KafkaValueOptions<Uint8Array>> = {},
+  ): Promise<Reading<Uint8Array>> => {
+    const reading = await Reading.start(bytesOf(topic, options));
+    await reading.until(() => reading.output.records.length >= count);
+    return reading;
+  };
+  const textsOf = ({ output }: Reading<Uint8Array>): string[] =>
+    output.records.map((record) => Buffer.from(record).toString());
+
+  test.serial(
+    'records deleted before they were read fail the job, or are gone over as was said',
+    async (t) => {
+      await kafka.createTopic('expired', 1);
+      await write('expired', 5);
+      const first = await readingOf('expired', 5);
+      const restored = first.reader.snapshot(1).map((split) => ({ ...split, offset: 1 }));
+      await first.reader.close();
+      // kafkajs finds the leader only of what it has asked about.
+      await admin.fetchTopicOffsets('expired');
+      await admin.deleteTopicRecords({
+        topic: 'expired',
+        partitions: [{ partition: 0, offset: '3' }],
+      });
+      const failing = await Reading.start(bytesOf('expired'), { restored });
+      await t.throwsAsync(
+        failing.until(() => false),
+        {
+          message:
+            /topic "expired" partition 0 has offsets 3 to 5, not 1: 2 records were deleted before .*onOutOfRange: 'earliest'/,
+        },
+      );
+      await failing.reader.close();
+      const source = bytesOf('expired', { onOutOfRange: 'earliest' });
+      const going = await Reading.start(source, { restored });
+      await going.until(() => going.output.records.length === 2);
+      t.deepEqual(textsOf(going), ['3', '4']);
+      await going.reader.close();
+    },
+  );
+
+  test.serial('a log that ends before the position fails the job', async (t) => {
+    await kafka.createTopic('cut', 1);
+    await write('cut', 5);
+    const startFrom = { offsets: { cut: { 0: 9 } } };
+    const failing = await Reading.start(bytesOf('cut', { startFrom }));
+    await t.throwsAsync(
+      failing.until(() => false),
+      { message: /partition 0 has offsets 0 to 5, not 9: the log was cut by 4 records/ },
+    );
+    await failing.reader.close();
+    const going = await Reading.start(bytesOf('cut', { startFrom, onOutOfRange: 'latest' }));
+    t.teardown(() => going.reader.close());
+    await going.until(() => going.reader.snapshot()[0]?.offset === 5);
+    await write('cut', 1);
+    await going.until(() => going.output.records.length === 1);
+    t.deepEqual(textsOf(going), ['0']);
+  });
+
+  test.serial('a deleted topic fails the job by its name', async (t) => {
+    await kafka.createTopic('deleted', 1);
+    await write('deleted', 2);
+    const reading = await readingOf('deleted', 2);
+    t.teardown(() => reading.reader.close());
+    await admin.deleteTopics({ topics: ['deleted'] });
+    await t.throwsAsync(
+      reading.until(() => false),
+      { message: /^TOPIC_MISSING: topic "deleted" was deleted \(partition 0 .* offset 2\)/ },
+    );
+    await t.throwsAsync(Reading.start(bytesOf('deleted')), {
+      message: /^TOPIC_MISSING: .* topic "deleted".*create the topic, or correct its name/,
+    });
+  });
+
+  test.serial(
+    'a topic made anew is never taken for the old one, though it has the offset',
+    async (t) => {
+      await kafka.createTopic('anew', 1);
+      await write('anew', 2);
+      const reading = await readingOf('anew', 2);
+      const restored = reading.reader.snapshot(1);
+      await admin.deleteTopics({ topics: ['anew'] });
+      await kafka.createTopic('anew', 1);
+      await write('anew', 20);
+      const expected = { message: /^INPUT_INVALID: topic "anew" was deleted and made anew/ };
+      await t.throwsAsync(
+        reading.until(() => false),
+        expected,
+      );
+      await reading.reader.close();
+      const again = await Reading.start(bytesOf('anew'), { restored });
+      t.teardown(() => again.reader.close());
+      await t.throwsAsync(
+        again.until(() => false),
+        expected,
+      );
+      t.is(again.output.records.length, 0);
+    },
+  );
+
+  test.serial('a broker that is killed and comes back is waited for', async (t) => {
+    await kafka.createTopic('patient', 2);
+    await write('patient', 10);
+    const reading = await readingOf('patient', 10);
+    t.teardown(() => reading.reader.close());
+    await kafka.kill();
+    const more = reading.until(() => reading.output.records.length === 15);
+    await kafka.restart();
+    await write('patient', 5);
+    await more;
+    t.is(reading.output.records.length, 15);
+  });
+}
+
+const LEADERS = 'a partition whose leader dies is read on from the next leader';
+if (found.available) {
+  test.serial(LEADERS, async (t) => {
+    const kafka = await KafkaService.start({ brokers: 3 });
+    t.teardown(() => kafka.stop());
+    await kafka.createTopic('led', 3);
+    const connection = { brokers: kafka.brokers() };
+    const source = kafkaSource({ connection, topics: 'led', value: raw(), envelope: true });
+    const reading = await Reading.start(source);
+    t.teardown(() => reading.reader.close());
+    const values = Array.from({ length: 9 }, (_, index) => ({
+      value: String(index),
+      partition: index % 3,
+    }));
+    const writer = await TopicWriter.connect(kafka.brokers());
+    t.teardown(() => writer.close());
+    await writer.write('led', values);
+    await reading.until(() => reading.output.records.length === 9);
+    await kafka.kill(2);
+    const offsetsOf = (partition: number): number[] =>
+      (reading.output.recordsOf.get(`led-${partition}`) ?? []).map(({ offset }) => offset);
+    const isRead = (): boolean => [0, 1, 2].every((partition) => offsetsOf(partition).length >= 6);
+    const more = reading.until(isRead);
+    await writer.write('led', values);
+    await more;
+    // Who writes may have written twice; who reads comes to each offset once.
+    for (const partition of [0, 1, 2]) {
+      const offsets = offsetsOf(partition);
+      t.deepEqual(
+        offsets,
+        offsets.map((_, index) => index),
+      );
+    }
+  });
+}
