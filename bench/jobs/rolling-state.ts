@@ -72,6 +72,12 @@ export class RunningTally implements Tally<Infer<typeof Running>> {
   }
 }
 
+/** Of each slot: 0.4 of what is left of 4 GB, for two. */
+export const FLINK_SLOT_MEMORY = {
+  backend: 'rocksdb',
+  memoryBytesMax: 686 * 1024 * 1024,
+} as const;
+
 /** Of each of two slots. */
 export const QUARTER_IN_MEMORY = {
   backend: 'rocksdb',

@@ -6,7 +6,12 @@ import { TOPOLOGIES, type Engine, type Measurement } from '../measurement.js';
 import type { ResultsDocument } from '../results.js';
 
 /** What a benchmark was called in results that were kept before. */
-const FORMER_NAMES: ReadonlyMap<string, string> = new Map([['exchange', 'passthrough']]);
+const FORMER_NAMES: ReadonlyMap<string, string> = new Map([
+  ['exchange', 'passthrough'],
+  ['state-cached', 'state-rocksdb'],
+  ['state-uniform', 'state-quarter'],
+  ['state-zipf', 'state-quarter-zipf'],
+]);
 
 export interface ResultRow {
   readonly benchmark: string;

@@ -34,10 +34,9 @@ test('beside a peer its rate is the target, alone the benchmark’s own', (t) =>
   });
   t.false(withTarget(withRatios({ ...ours, recordsPerSecond: 1 }, flink), undefined).target?.met);
   t.deepEqual(withTarget(ours, 5_000_000).target, {
-    text: 'at least 5 M records/s',
+    text: 'at least 5,000,000 records/s',
     met: false,
   });
-  t.is(withTarget({ ...ours, topology: '1x2' }, 5_000_000).target, undefined);
   t.is(withTarget(ours, undefined).target, undefined);
 });
 

@@ -29,11 +29,6 @@ public final class PeerJob {
       case "state" ->
           RollingJob.build(
               transactions(env, new Transactions(RollingJob.USERS, 1), none), folder);
-      case "state-uniform" ->
-          RollingJob.build(
-              transactions(
-                  env, new Transactions(RollingJob.USERS, 1, Transactions.Draw.UNIFORM), none),
-              folder);
       case "state-zipf" ->
           RollingJob.build(
               transactions(

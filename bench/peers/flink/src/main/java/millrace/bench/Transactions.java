@@ -38,7 +38,6 @@ public final class Transactions implements IndexSource.Generator<Transaction> {
   /** How records choose their users. */
   public enum Draw {
     CYCLE,
-    UNIFORM,
     ZIPF
   }
 
@@ -78,7 +77,6 @@ public final class Transactions implements IndexSource.Generator<Transaction> {
   private int userOf(long index) {
     return switch (draw) {
       case CYCLE -> (int) ((index % users) * STRIDE % users);
-      case UNIFORM -> Integer.remainderUnsigned(scattered((int) index), users);
       case ZIPF -> {
         double share = Integer.toUnsignedLong(scattered((int) index)) / 4294967296.0;
         long rank = (long) hundredthPower(1 + share * zipfWidth);
