@@ -61,6 +61,8 @@ export function flinkConfiguration(
     'pipeline.generic-types': false,
     // Ms for which the REST API repeats what it said of a job; 3 s would hide short ones.
     'web.refresh-interval': 500,
+    // As Flink's manual has it: nothing else would use what is kept for RocksDB.
+    ...(stateBackend === 'hashmap' ? { 'taskmanager.memory.managed.size': '0' } : {}),
     ...(restarts ? {} : { 'restart-strategy.type': 'none' }),
     ...(bufferTimeoutMs === undefined
       ? {}

@@ -50,6 +50,7 @@ test('the peer keeps its defaults unless a benchmark says otherwise', (t) => {
   t.regex(plain, /^state.backend.type: hashmap$/m);
   t.regex(plain, /^restart-strategy.type: none$/m);
   t.notRegex(plain, /buffer-timeout/);
+  t.regex(plain, /^taskmanager.memory.managed.size: 0$/m);
   const told = flinkConfiguration(
     { slots: 1, stateBackend: 'rocksdb', bufferTimeoutMs: 1, restarts: true },
     '/folder',
@@ -58,4 +59,5 @@ test('the peer keeps its defaults unless a benchmark says otherwise', (t) => {
   t.regex(told, /^state.backend.type: rocksdb$/m);
   t.regex(told, /^execution.buffer-timeout.interval: 1 ms$/m);
   t.notRegex(told, /restart-strategy/);
+  t.notRegex(told, /managed/);
 });
