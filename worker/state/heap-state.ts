@@ -26,20 +26,12 @@ export interface StateChanges {
 
 /** What the log says of the current key, in its order. */
 export interface ReplayedState {
-  /** undefined: it keeps all of it. */
-  readonly foretold?: ForetoldState;
+  /** Whether rows after the span of a replay take nothing away; unless given, those of the same run do not. */
+  ignoresLater?(inSameRun: boolean): boolean;
   restoreRow(row: StateRow): void;
   restoreCleared(): void;
   /** The element `row.name`. */
   restoreRemoved(row: StateRow): void;
-}
-
-/** Of what is replayed next, all that somebody has to know who does not keep all of it. */
-export interface ForetoldState {
-  /** All clears, each of which comes before the rows of its own run. */
-  foretellCleared(): void;
-  /** Rows, of which the last one counts; undefined: not needed. */
-  readonly foretellRow: ((row: StateRow) => void) | undefined;
 }
 
 /** A state whose contents are part of the row of a key in the cold store. */

@@ -1,7 +1,6 @@
 /**
  * What several runs together say of the keys of one bucket: filled by a replay, written as one run,
- * then emptied for the next bucket, so that a merge holds no more than a bucket at a time, and of a
- * list no more than a row.
+ * then emptied for the next pass or bucket, so that a merge holds no more than a span at a time.
  */
 import { keyHash, type Key } from '../../core/key-codec.js';
 import { keyGroupOf, type KeyGroupRange } from '../../core/key-group.js';
@@ -11,8 +10,8 @@ import type { KeyIdentity } from './key-entry.js';
 import { identityOf } from './key-table.js';
 import type { TimeDomain } from './keyed-state-backend.js';
 import { TIME_DOMAINS } from './heap-timers.js';
-import type { StateChanges } from './heap-state.js';
 import { MergedKey, mergedState, type MergedState } from './merged-state.js';
+import { ReplaySpan } from './replay-span.js';
 import type { ReplayTarget } from './replay-target.js';
 import type { MergeRequest } from './run-services.js';
 import { RunWriter, type RunWriterOptions } from './run-writer.js';
@@ -21,7 +20,10 @@ import { RunWriter, type RunWriterOptions } from './run-writer.js';
 const GONE = -1;
 
 export type MergeTableOptions = Omit<MergeRequest, 'inputs' | 'output'> &
-  Pick<RunWriterOptions, 'keys' | 'buffers' | 'whole' | 'runBytesMax' | 'onRun'>;
+  Pick<RunWriterOptions, 'keys' | 'buffers' | 'whole' | 'runBytesMax' | 'onRun'> & {
+    /** Of a span, estimated. */
+    readonly heldBytesMax: number;
+  };
 
 export class MergeTable implements ReplayTarget {
   readonly operator: string;
@@ -30,6 +32,7 @@ export class MergeTable implements ReplayTarget {
   readonly states: ReadonlyMap<string, DeclaredState<MergedState>>;
   /** The backend decided about those when it was restored. */
   readonly allowNonRestoredState = true;
+  readonly span: ReplaySpan;
   readonly #keys = new Map<KeyIdentity, MergedKey>();
   readonly writer: RunWriter;
   readonly #toBase: boolean;
@@ -41,11 +44,8 @@ export class MergeTable implements ReplayTarget {
     this.keyGroups = keyGroups;
     this.maxParallelism = maxParallelism;
     this.#toBase = toBase;
-    const shared = {
-      rule: options,
-      current: () => this.#current,
-      changes: (index: number) => this.#changes(index),
-    };
+    this.span = new ReplaySpan(options.heldBytesMax);
+    const shared = { rule: options, span: this.span, current: () => this.#current };
     this.states = new Map(
       states.map(({ name, kind, schema, ttlMs }, index) => [
         name,
@@ -65,17 +65,19 @@ export class MergeTable implements ReplayTarget {
     let known = this.#keys.get(identity);
     if (known === undefined) {
       known = new MergedKey(key);
-      this.#keys.set(identity, known);
+      // What comes later takes nothing away from a key that nothing is held of.
+      if (!this.span.isLater) this.#keys.set(identity, known);
     }
     this.#current = known;
   }
 
   restoreTimer(domain: TimeDomain, timestamp: number, sequence: number): void {
-    this.#timers(domain).set(timestamp, sequence);
+    if (this.span.isLater) this.#current.timers?.[domain].delete(timestamp);
+    else this.#timers(domain).set(timestamp, sequence);
   }
 
   restoreRemovedTimer(domain: TimeDomain, timestamp: number): void {
-    this.#timers(domain).set(timestamp, GONE);
+    this.restoreTimer(domain, timestamp, GONE);
   }
 
   /** Writes all that it still holds, which is forgotten. */
@@ -83,7 +85,7 @@ export class MergeTable implements ReplayTarget {
     const { writer } = this;
     const states = [...this.states.values()].map(({ state }) => state);
     for (const merged of this.#keys.values()) {
-      this.#setKey(merged.key);
+      writer.setKey(merged.key, keyGroupOf(keyHash(merged.key), this.maxParallelism));
       states.forEach((state, index) => {
         const changes = writer.changesOf(index);
         if (changes !== undefined) state.write(merged, changes);
@@ -96,16 +98,6 @@ export class MergeTable implements ReplayTarget {
       }
     }
     this.#keys.clear();
-  }
-
-  /** Of the key at hand. */
-  #changes(state: number): StateChanges | undefined {
-    this.#setKey(this.#current.key);
-    return this.writer.changesOf(state);
-  }
-
-  #setKey(key: Key): void {
-    this.writer.setKey(key, keyGroupOf(keyHash(key), this.maxParallelism));
   }
 
   #timers(domain: TimeDomain): Map<number, number> {

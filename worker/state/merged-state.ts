@@ -1,11 +1,13 @@
 /**
  * The states of a merge: what several runs together say of each key, one class per shape of state.
- * Unlike the states of a backend they remember what is gone, since earlier runs may have it.
+ * Unlike the states of a backend they remember what is gone, since earlier runs may have it. Rows
+ * after the span at hand, which a later pass will write, only take away what they replace.
  */
 import type { Key } from '../../core/key-codec.js';
 import { ROW_ELEMENTS_MAX } from './list-elements.js';
 import type { TimeDomain } from './keyed-state-backend.js';
-import type { ForetoldState, ReplayedState, StateChanges } from './heap-state.js';
+import type { ReplayedState, StateChanges } from './heap-state.js';
+import type { ReplaySpan } from './replay-span.js';
 import type { StateKind, StateRow } from './run-rows.js';
 import type { MergeRequest } from './run-services.js';
 
@@ -29,10 +31,9 @@ export interface MergedStateOptions {
   readonly index: number;
   readonly ttlMs: number | null;
   readonly rule: MergeRule;
+  readonly span: Pick<ReplaySpan, 'isLater'>;
   /** The key at hand. */
   readonly current: () => MergedKey;
-  /** Where rows of the key at hand go in this state. */
-  readonly changes: (index: number) => StateChanges | undefined;
 }
 
 export function mergedState(kind: StateKind, options: MergedStateOptions): MergedState {
@@ -68,13 +69,31 @@ abstract class CellState<T> implements MergedState {
   }
 
   restoreCleared(): void {
+    if (this.options.span.isLater) {
+      this.forget();
+      return;
+    }
     const cell = this.cell();
     cell.cleared = true;
     cell.contents = undefined;
   }
 
-  abstract restoreRow(row: StateRow): void;
-  abstract restoreRemoved(row: StateRow): void;
+  restoreRow(row: StateRow): void {
+    if (!this.options.span.isLater) {
+      this.keep(row);
+      return;
+    }
+    const contents = this.heldCell?.contents;
+    if (contents !== undefined) this.replaceBy(row, contents);
+  }
+
+  restoreRemoved(_row: StateRow): void {
+    // Only maps have elements with names.
+  }
+
+  protected abstract keep(row: StateRow): void;
+  /** The row comes after the span. */
+  protected abstract replaceBy(row: StateRow, contents: T): void;
   protected abstract writeContents(contents: T, changes: StateChanges): void;
   /** Whether the rows replace those of earlier runs anyway. */
   protected abstract readonly replaces: boolean;
@@ -88,13 +107,20 @@ abstract class CellState<T> implements MergedState {
     if (contents !== undefined) this.writeContents(contents, changes);
   }
 
+  protected get heldCell(): MergedCell<T> | undefined {
+    return this.options.current().cells[this.options.index] as MergedCell<T> | undefined;
+  }
+
   protected cell(): MergedCell<T> {
-    const { cells } = this.options.current();
-    const known = cells[this.options.index] as MergedCell<T> | undefined;
+    const known = this.heldCell;
     if (known !== undefined) return known;
     const cell = new MergedCell<T>();
-    cells[this.options.index] = cell;
+    this.options.current().cells[this.options.index] = cell;
     return cell;
+  }
+
+  protected forget(): void {
+    this.options.current().cells[this.options.index] = undefined;
   }
 
   protected isExpired(writtenAt: number | undefined, by = this.options.rule.now): boolean {
@@ -113,12 +139,12 @@ abstract class CellState<T> implements MergedState {
 class MergedValues extends CellState<Written> {
   protected readonly replaces = true;
 
-  restoreRow({ value, writtenAt }: StateRow): void {
+  protected keep({ value, writtenAt }: StateRow): void {
     this.cell().contents = { value, writtenAt };
   }
 
-  restoreRemoved(): void {
-    // There are no elements.
+  protected replaceBy(): void {
+    this.forget();
   }
 
   protected writeContents(contents: Written, changes: StateChanges): void {
@@ -127,65 +153,45 @@ class MergedValues extends CellState<Written> {
   }
 }
 
-class MergedList {
-  /** How many clears are still to come; what comes before them is not worth keeping. */
-  clearsLeft = 0;
-  /** Of all its rows. */
-  lastWrittenAt: number | undefined;
-  /** Those of its elements that are not written yet. */
-  elements: unknown[] = [];
+interface MergedList {
+  /** Those of the span. */
+  readonly elements: unknown[];
   /** Of those. */
   writtenAt: number | undefined;
+  /** Of all its rows, later ones too. */
+  lastWrittenAt: number | undefined;
 }
 
-/** Rows go on as they come, for a list may be larger than memory. */
 class MergedLists extends CellState<MergedList> {
   protected readonly replaces = false;
-  readonly foretold: ForetoldState = {
-    foretellCleared: () => {
-      this.#list().clearsLeft++;
-    },
-    // Whether all of it has expired depends on its last row.
-    foretellRow:
-      this.options.ttlMs === null || !this.options.rule.toBase
-        ? undefined
-        : ({ writtenAt }) => {
-            this.#list().lastWrittenAt = writtenAt;
-          },
-  };
 
-  override restoreCleared(): void {
-    this.cell().cleared = true;
-    this.#list().clearsLeft--;
+  /** Later rows replace none. But whether all of a list has expired depends on its last one. */
+  ignoresLater(): boolean {
+    return !this.options.rule.toBase || this.options.ttlMs === null;
   }
 
-  restoreRow({ value, writtenAt }: StateRow): void {
-    const list = this.#list();
-    if (list.clearsLeft > 0 || this.#isExpired(list)) return;
+  protected keep({ value, writtenAt }: StateRow): void {
+    const list = (this.cell().contents ??= {
+      elements: [],
+      writtenAt: undefined,
+      lastWrittenAt: undefined,
+    });
     for (const element of value as readonly unknown[]) list.elements.push(element);
     list.writtenAt = writtenAt;
-    while (list.elements.length >= ROW_ELEMENTS_MAX) {
-      const row = list.elements.splice(0, ROW_ELEMENTS_MAX);
-      const changes = this.options.changes(this.options.index);
-      if (changes !== undefined) this.writeRow({ value: row, writtenAt }, changes);
-    }
+    list.lastWrittenAt = writtenAt;
   }
 
-  restoreRemoved(): void {
-    // Elements of a list have no names.
-  }
-
-  protected writeContents({ elements, writtenAt }: MergedList, changes: StateChanges): void {
-    if (elements.length > 0) this.writeRow({ value: elements, writtenAt }, changes);
+  protected replaceBy({ writtenAt }: StateRow, list: MergedList): void {
+    list.lastWrittenAt = writtenAt;
   }
 
   /** Whoever adds to a list that has not expired gives new life to all of it. */
-  #isExpired({ lastWrittenAt }: MergedList): boolean {
-    return this.isExpired(lastWrittenAt, this.options.rule.completeUntil);
-  }
-
-  #list(): MergedList {
-    return (this.cell().contents ??= new MergedList());
+  protected writeContents(list: MergedList, changes: StateChanges): void {
+    const { elements, writtenAt, lastWrittenAt } = list;
+    if (this.isExpired(lastWrittenAt, this.options.rule.completeUntil)) return;
+    for (let from = 0; from < elements.length; from += ROW_ELEMENTS_MAX) {
+      this.writeRow({ value: elements.slice(from, from + ROW_ELEMENTS_MAX), writtenAt }, changes);
+    }
   }
 }
 
@@ -195,12 +201,17 @@ type MergedElements = Map<string, Written | undefined>;
 class MergedMaps extends CellState<MergedElements> {
   protected readonly replaces = false;
 
-  restoreRow({ name, value, writtenAt }: StateRow): void {
+  override restoreRemoved({ name }: StateRow): void {
+    if (this.options.span.isLater) this.heldCell?.contents?.delete(name);
+    else this.#set(name, undefined);
+  }
+
+  protected keep({ name, value, writtenAt }: StateRow): void {
     this.#set(name, { value, writtenAt });
   }
 
-  restoreRemoved({ name }: StateRow): void {
-    this.#set(name, undefined);
+  protected replaceBy({ name }: StateRow, elements: MergedElements): void {
+    elements.delete(name);
   }
 
   protected writeContents(elements: MergedElements, changes: StateChanges): void {
@@ -225,12 +236,12 @@ class MergedMaps extends CellState<MergedElements> {
 class MergedWindows extends CellState<Map<number, unknown>> {
   protected readonly replaces = true;
 
-  restoreRow({ start, value }: StateRow): void {
+  protected keep({ start, value }: StateRow): void {
     (this.cell().contents ??= new Map<number, unknown>()).set(start, value);
   }
 
-  restoreRemoved(): void {
-    // Windows are dropped by ranges.
+  protected replaceBy({ start }: StateRow, windows: Map<number, unknown>): void {
+    windows.delete(start);
   }
 
   protected writeContents(windows: Map<number, unknown>, changes: StateChanges): void {

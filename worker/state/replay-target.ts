@@ -5,6 +5,7 @@ import type { KeyGroupRange } from '../../core/key-group.js';
 import type { DeclaredState } from './declared-state.js';
 import type { TimeDomain } from './keyed-state-backend.js';
 import type { ReplayedState } from './heap-state.js';
+import type { ReplaySpan } from './replay-span.js';
 import type { RunFile } from './run-file.js';
 
 export interface ReplayTarget {
@@ -14,6 +15,8 @@ export interface ReplayTarget {
   readonly states: ReadonlyMap<string, DeclaredState<ReplayedState>>;
   /** Whether states that are no longer declared are skipped rather than refused. */
   readonly allowNonRestoredState: boolean;
+  /** Which part it holds at a time, a replay for each; undefined: all in one. */
+  readonly span?: ReplaySpan;
   /** What follows is of this key. */
   setCurrentKey(key: Key): void;
   restoreTimer(domain: TimeDomain, timestamp: number, sequence: number): void;

@@ -16,6 +16,8 @@ import type { RunWriter, WrittenRun } from './run-writer.js';
 
 /** A run is closed at this size: large enough for a blob store, small enough to be rewritten by itself. */
 const RUN_BYTES_MAX = 16 * 1024 * 1024;
+/** Estimated memory of the rows that are held at a time. */
+const HELD_BYTES_MAX = 40 * 1024 * 1024;
 /** Rows of a merge in one turn of the thread. */
 const TURN_CHANGES_MAX = 2048;
 
@@ -24,13 +26,16 @@ export class InThreadMerger implements RunMerger {
   readonly #storage: RunStorage;
   readonly #nextTurn: () => Promise<void>;
   readonly #buffers: RunBuffers;
+  readonly #heldBytesMax: number;
 
   constructor(
     storage: RunStorage,
     nextTurn: () => Promise<void>,
     buffers: RunBuffers = new RunBuffers(),
+    heldBytesMax = HELD_BYTES_MAX,
   ) {
     this.#buffers = buffers;
+    this.#heldBytesMax = heldBytesMax;
     this.#storage = storage;
     this.#nextTurn = nextTurn;
   }
@@ -50,7 +55,8 @@ export class InThreadMerger implements RunMerger {
         file: openRunFile(bytes),
       }));
       let turnEnd = TURN_CHANGES_MAX;
-      for (const { changes, pieces, ended } of mergeRuns(inputs, request, buffers)) {
+      const steps = mergeRuns(inputs, request, buffers, this.#heldBytesMax);
+      for (const { changes, pieces, ended } of steps) {
         if (pieces.length > 0) {
           const name = `${request.output}-${String(merged.length)}`;
           output ??= await storage.create(name);
@@ -87,11 +93,16 @@ export interface MergeStep {
   readonly ended: Omit<WrittenRun, 'pieces'> | undefined;
 }
 
-/** A step for each bucket. @throws MillraceError CHECKPOINT_CORRUPT */
+/**
+ * A step for each pass over each bucket.
+ * @param heldBytesMax what a pass holds, estimated
+ * @throws MillraceError CHECKPOINT_CORRUPT
+ */
 export function* mergeRuns(
   inputs: readonly ReplayedRun[],
   options: Omit<MergeRequest, 'inputs' | 'output'>,
   buffers: RunBuffers,
+  heldBytesMax = HELD_BYTES_MAX,
 ): Generator<MergeStep, void, undefined> {
   const { keyGroups, maxParallelism, toBase } = options;
   let run: WrittenRun | undefined;
@@ -101,19 +112,24 @@ export function* mergeRuns(
     buffers,
     whole: false,
     runBytesMax: RUN_BYTES_MAX,
+    heldBytesMax,
     onRun: (written) => {
       run = written;
     },
   });
   const replay = new RunReplay(inputs, table);
   const states = [...table.states.values()];
-  const { writer } = table;
+  const { writer, span } = table;
   const { start, end } = replay.buckets;
   let first = start;
   for (let bucket = start; bucket < end; bucket++) {
-    replay.foretell(bucket);
     replay.replay(bucket);
     table.write();
+    while (span.advance()) {
+      yield { changes: writer.changes, pieces: writer.takeFull(), ended: undefined };
+      replay.replay(bucket);
+      table.write();
+    }
     writer.closeBucket(bucket);
     if (writer.isFull || bucket === end - 1) {
       const written = intersect(

@@ -58,25 +58,7 @@ export class RunReplay {
     return bucketsOf(this.#target.keyGroups, this.#target.maxParallelism);
   }
 
-  /** Before `replay`, if any of the states does not keep what it is told. */
-  foretell(bucket: number): void {
-    for (const run of this.#runs) {
-      for (const { state, cleared, rows, rowCodec } of run.sections) {
-        const { foretold } = state;
-        if (foretold === undefined) continue;
-        const { keys } = run.file.header;
-        this.#eachRow(
-          run,
-          cleared.get(bucket),
-          () => ROW_CODECS.cleared(keys),
-          () => foretold.foretellCleared(),
-        );
-        const { foretellRow } = foretold;
-        if (foretellRow !== undefined) this.#eachRow(run, rows.get(bucket), rowCodec, foretellRow);
-      }
-    }
-  }
-
+  /** All of a bucket, or what the target's span has of it. */
   replay(bucket: number): void {
     for (const run of this.#runs) {
       for (const section of run.sections) this.#replayState(run, section, bucket);
@@ -99,11 +81,18 @@ export class RunReplay {
       () => ROW_CODECS.removed(keys),
       (row) => state.restoreRemoved(row),
     );
-    this.#eachRow(run, section.rows.get(bucket), section.rowCodec, (row, keyGroup) => {
-      if (isWindow && this.#tombstones.isDropped(name, row.start, keyGroup, run.index)) return;
-      if (migrate !== undefined) row.value = migrate(row.value);
-      state.restoreRow(row);
-    });
+    const { span } = this.#target;
+    this.#eachRow(
+      run,
+      section.rows.get(bucket),
+      section.rowCodec,
+      (row, keyGroup) => {
+        if (isWindow && this.#tombstones.isDropped(name, row.start, keyGroup, run.index)) return;
+        if (migrate !== undefined && span?.isLater !== true) row.value = migrate(row.value);
+        state.restoreRow(row);
+      },
+      (inSameRun) => state.ignoresLater?.(inSameRun) ?? inSameRun,
+    );
   }
 
   #replayTimers(run: RunPlan, bucket: number): void {
@@ -137,12 +126,14 @@ export class RunReplay {
     chunks: readonly ChunkEntry[] | undefined,
     codecOf: () => RecordCodec<Row>,
     visit: (row: Row, keyGroup: number) => void,
+    ignoresLater = (inSameRun: boolean): boolean => inSameRun,
   ): void {
     if (chunks === undefined) return;
-    const { maxParallelism } = this.#target;
+    const { maxParallelism, span } = this.#target;
     const codec = codecOf();
     const into = { values: [] as Row[], timestamps: new Float64Array(0), count: 0 };
     for (const chunk of chunks) {
+      if (span?.skips(run.index, ignoresLater) === true) continue;
       decoding(() => codec.decode(run.file.chunk(chunk), into));
       for (const row of into.values) {
         const key = typeof row.key === 'string' ? row.key : decodedKey(row.key);
@@ -155,6 +146,7 @@ export class RunReplay {
         this.#target.setCurrentKey(key);
         visit(row, keyGroup);
       }
+      span?.hold(into.values.length, chunk[2]);
     }
   }
 }

@@ -30,7 +30,14 @@ const FORMS: MergeRequest['states'] = [
   { name: 'windows', kind: 'window', schema: 'float64', ttlMs: null },
 ];
 
-function merge(inputs: RunCopies, options: Partial<MergeRequest> = {}): RunCopies {
+/** What a merge holds at a time: all of a bucket, or a chunk. */
+const HELD = { 'in one pass': Infinity, 'chunk by chunk': 1 } as const;
+
+function merge(
+  inputs: RunCopies,
+  options: Partial<MergeRequest> = {},
+  heldBytesMax: number = HELD['in one pass'],
+): RunCopies {
   const merged: RunCopy[] = [];
   let pieces: Uint8Array[] = [];
   const steps = mergeRuns(
@@ -47,6 +54,7 @@ function merge(inputs: RunCopies, options: Partial<MergeRequest> = {}): RunCopie
       ...options,
     },
     new RunBuffers(),
+    heldBytesMax,
   );
   for (const step of steps) {
     pieces.push(...step.pieces);
