@@ -16,6 +16,7 @@ import {
 } from '../../../api/state.js';
 import { MillraceError } from '../../../core/errors.js';
 import { HeapKeyedStateBackend } from '../../../worker/state/heap-keyed-state-backend.js';
+import { RunBuffers } from '../../../worker/state/run-buffers.js';
 import { InThreadMerger } from '../../../worker/state/run-merge.js';
 import { MemoryRunStorage, type RunOutput } from '../../../worker/state/run-storage.js';
 import { copyRuns, restoreRuns, testRuns, type RunCopies } from './run-copies.js';
@@ -227,7 +228,8 @@ class History {
   #create(restored: RunCopies): readonly [HeapKeyedStateBackend, readonly Cell[]] {
     const storage = new SlowStorage(() => this.#storageFails);
     const { nextTurn } = testRuns();
-    const merger = new InThreadMerger(storage, nextTurn);
+    // A chunk at a time.
+    const merger = new InThreadMerger(storage, nextTurn, new RunBuffers(), 1);
     const backend = new HeapKeyedStateBackend({
       ...optionsOf(0, 1, () => this.#now),
       runs: { storage, merger, nextTurn, layersMax: 3 },

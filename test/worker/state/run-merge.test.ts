@@ -1,11 +1,13 @@
 /** Merged runs say what their inputs say, to a restore and to the runs before them. */
 import test from 'ava';
+import fc from 'fast-check';
 import * as schema from '../../../api/schema-builder.js';
 import {
   listState,
   mapState,
   valueState,
   type ListState,
+  type MapState,
   type ValueState,
 } from '../../../api/state.js';
 import { schemaToJson } from '../../../core/schema-json.js';
@@ -30,13 +32,16 @@ const FORMS: MergeRequest['states'] = [
   { name: 'windows', kind: 'window', schema: 'float64', ttlMs: null },
 ];
 
-/** What a merge holds at a time: all of a bucket, or a chunk. */
-const HELD = { 'in one pass': Infinity, 'chunk by chunk': 1 } as const;
+/** What a merge holds at a time: all of a bucket, or a chunk of it. */
+const PASSES = [
+  ['one pass', Infinity],
+  ['a pass for each chunk', 1],
+] as const;
 
 function merge(
   inputs: RunCopies,
   options: Partial<MergeRequest> = {},
-  heldBytesMax: number = HELD['in one pass'],
+  heldBytesMax = Infinity,
 ): RunCopies {
   const merged: RunCopy[] = [];
   let pieces: Uint8Array[] = [];
@@ -119,28 +124,44 @@ async function told(runs: RunCopies, parallelism: number): Promise<unknown> {
   ];
 }
 
-test('neighbours may be merged wherever they stand', async (t) => {
-  const runs = await history(operator());
-  t.is(runs.length, 4);
-  const expected = await told(runs, 1);
-  for (let from = 0; from < 4; from++) {
-    for (let to = from + 1; to <= 4; to++) {
-      const merged = merge(runs.slice(from, to), { toBase: from === 0 });
-      const together = [...runs.slice(0, from), ...merged, ...runs.slice(to)];
-      t.deepEqual(await told(together, 1), expected, `${String(from)} to ${String(to)}`);
-      t.deepEqual(await told(together, 3), expected);
+for (const [passes, heldBytesMax] of PASSES) {
+  test(`neighbours may be merged wherever they stand: ${passes}`, async (t) => {
+    const runs = await history(operator());
+    t.is(runs.length, 4);
+    const expected = await told(runs, 1);
+    for (let from = 0; from < 4; from++) {
+      for (let to = from + 1; to <= 4; to++) {
+        const merged = merge(runs.slice(from, to), { toBase: from === 0 }, heldBytesMax);
+        const together = [...runs.slice(0, from), ...merged, ...runs.slice(to)];
+        t.deepEqual(await told(together, 1), expected, `${String(from)} to ${String(to)}`);
+        t.deepEqual(await told(together, 3), expected);
+      }
     }
-  }
-});
+  });
 
-test('a base holds nothing of what is gone', async (t) => {
+  test(`a base holds nothing of what is gone: ${passes}`, async (t) => {
+    const runs = await history(operator());
+    const [base = t.fail()] = merge(runs, { toBase: true }, heldBytesMax);
+    const { states, timers } = openRunFile(bytesOf(base.bytes)).header;
+    for (const { dropped, cleared, removed } of states) {
+      t.deepEqual([dropped, cleared, removed], [[], [], []]);
+    }
+    t.deepEqual([timers.fired, timers.removed], [[], []]);
+  });
+}
+
+test('nothing is said twice, in however many passes', async (t) => {
   const runs = await history(operator());
-  const [base = t.fail()] = merge(runs, { toBase: true });
-  const { states, timers } = openRunFile(bytesOf(base.bytes)).header;
-  for (const { dropped, cleared, removed } of states) {
-    t.deepEqual([dropped, cleared, removed], [[], [], []]);
+  // The rows of a list are as many as the passes that had some of it.
+  const states = FORMS.filter(({ kind }) => kind !== 'list');
+  for (const toBase of [false, true]) {
+    const [one, many] = PASSES.map(([, heldBytesMax]) =>
+      merge(runs.slice(toBase ? 0 : 1), { states, toBase }, heldBytesMax).map(
+        ({ bytes }) => openRunFile(bytesOf(bytes)).header.changes,
+      ),
+    );
+    t.deepEqual(many, one);
   }
-  t.deepEqual([timers.fired, timers.removed], [[], []]);
 });
 
 test('ranges that are gone count in the key groups of their run only', async (t) => {
@@ -194,13 +215,16 @@ test('what has expired is left out of a base, and only there', async (t) => {
     schema: 'float64' as const,
     ttlMs,
   }));
-  const rows = (toBase: boolean): number =>
-    merge(runs, { states, toBase, now: 10, completeUntil: 10 }).reduce((sum, { bytes }) => {
-      return sum + openRunFile(bytesOf(bytes)).header.changes;
-    }, 0);
-  // Eight, and that the changed map was rewritten whole.
-  t.is(rows(false), 9);
-  t.is(rows(true), 2);
+  for (const [passes, heldBytesMax] of PASSES) {
+    const rows = (toBase: boolean): number =>
+      merge(runs, { states, toBase, now: 10, completeUntil: 10 }, heldBytesMax).reduce(
+        (sum, { bytes }) => sum + openRunFile(bytesOf(bytes)).header.changes,
+        0,
+      );
+    // Eight, and that the changed map was rewritten whole; the list had a row in each of two passes.
+    t.is(rows(false), heldBytesMax === Infinity ? 9 : 10, passes);
+    t.is(rows(true), 2, passes);
+  }
 });
 
 test('a list is expired or not as a whole, by its last row', async (t) => {
@@ -224,18 +248,81 @@ test('a list is expired or not as a whole, by its last row', async (t) => {
   list.add(300);
   const states = [{ name: 'list', kind: 'list', schema: 'float64', ttlMs: 10 } as const];
   const runs = await copyRuns(backend.snapshot(2));
-  const [base = t.fail()] = merge(runs, { states, toBase: true, now: 10, completeUntil: 10 });
-  t.is(openRunFile(bytesOf(base.bytes)).header.changes, 2);
-  // Somebody may have added to the list that seems to be expired.
-  const [kept = t.fail()] = merge(runs, { states, toBase: true, now: 10, completeUntil: 9 });
-  t.is(openRunFile(bytesOf(kept.bytes)).header.changes, 4);
-  const options = optionsOf(0, 1, () => 18);
-  const [restored, after] = open(options);
-  restoreRuns(restored, options.runs, [[base]]);
-  for (const [key, expected] of [['old', []] as const, ['new', [...many, 300]] as const]) {
-    restored.setCurrentKey(key);
-    t.deepEqual([...after.get()], expected);
+  for (const [passes, heldBytesMax] of PASSES) {
+    const merged = (completeUntil: number): RunCopy => {
+      const request = { states, toBase: true, now: 10, completeUntil };
+      return merge(runs, request, heldBytesMax)[0] ?? t.fail();
+    };
+    const kept = (run: RunCopy): readonly unknown[] => {
+      const options = optionsOf(0, 1, () => 18);
+      const [restored, after] = open(options);
+      restoreRuns(restored, options.runs, [[run]]);
+      return ['old', 'new'].map((key) => {
+        restored.setCurrentKey(key);
+        return [...after.get()];
+      });
+    };
+    const base = merged(10);
+    t.deepEqual(kept(base), [[], [...many, 300]], passes);
+    t.true(base.bytes.length < merged(9).bytes.length, 'somebody may have added to the old one');
   }
+});
+
+const change = fc.record({
+  do: fc.constantFrom('put', 'put', 'remove', 'clear'),
+  key: fc.constantFrom('a', 'b'),
+  from: fc.nat(1500),
+  count: fc.nat(1500),
+  step: fc.integer({ min: 1, max: 5 }),
+});
+
+test('a map of many chunks is the same in any number of passes, in order of its last writes', async (t) => {
+  const form = mapState(schema.float64, { ttlMs: 1e9 });
+  const states = [{ name: 'map', kind: 'map', schema: 'float64', ttlMs: 1e9 } as const];
+  const open = (
+    options: ReturnType<typeof optionsOf>,
+  ): [HeapKeyedStateBackend, MapState<number>] => {
+    const merger = { merge: () => new Promise<never>(() => undefined) };
+    const backend = new HeapKeyedStateBackend({ ...options, runs: { ...options.runs, merger } });
+    return [backend, backend.state('map', form) as MapState<number>];
+  };
+  const kept = (runs: RunCopies): readonly unknown[] => {
+    const options = optionsOf();
+    const [backend, map] = open(options);
+    restoreRuns(backend, options.runs, [runs]);
+    return ['a', 'b'].map((key) => {
+      backend.setCurrentKey(key);
+      return [...map.entries()];
+    });
+  };
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.array(change, { maxLength: 4 }), { minLength: 2, maxLength: 5 }),
+      fc.integer({ min: 1, max: 400_000 }),
+      fc.nat(4),
+      async (layers, heldBytesMax, first) => {
+        const [backend, map] = open(optionsOf());
+        let runs: RunCopies = [];
+        let n = 0;
+        for (const [index, changes] of layers.entries()) {
+          for (const { do: what, key, from, count, step } of changes) {
+            backend.setCurrentKey(key);
+            if (what === 'clear') map.clear();
+            for (let i = from; i < from + count; i += step) {
+              if (what === 'put') map.put(`name ${String(i)}`, n++);
+              else if (what === 'remove') map.remove(`name ${String(i)}`);
+            }
+          }
+          runs = await copyRuns(backend.snapshot(index + 1));
+        }
+        const from = Math.min(first, runs.length);
+        const options = { states, toBase: from === 0 };
+        const merged = merge(runs.slice(from), options, heldBytesMax);
+        t.deepEqual(kept([...runs.slice(0, from), ...merged]), kept(runs));
+      },
+    ),
+    { numRuns: 30 },
+  );
 });
 
 test('a state that was dropped in between does not come back, nor does a field', async (t) => {
