@@ -11,3 +11,10 @@ const YOUNG_GENERATION_MB = 6;
 export const SERVING_HEAP_LIMITS: ResourceLimits = {
   maxYoungGenerationSizeMb: YOUNG_GENERATION_MB,
 };
+
+/** Several times what a merge holds, which is estimated; without a limit V8 would collect late. */
+export const MERGE_HEAP_MB = 256;
+
+export function mergeHeapLimits(heapMb: number): ResourceLimits {
+  return { ...SERVING_HEAP_LIMITS, maxOldGenerationSizeMb: heapMb };
+}
