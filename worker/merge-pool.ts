@@ -18,6 +18,7 @@ export class MergePool {
   #latest: Promise<unknown> = Promise.resolve();
   /** Of the merge at hand. */
   #failed = new AbortController();
+  #closed = false;
 
   constructor(heapMb = MERGE_HEAP_MB) {
     this.#heapMb = heapMb;
@@ -41,7 +42,9 @@ export class MergePool {
     return reply;
   }
 
+  /** What is being merged fails, and what waits. */
   async close(): Promise<void> {
+    this.#closed = true;
     await this.#thread.destroy();
   }
 
@@ -49,6 +52,7 @@ export class MergePool {
     const failed = new AbortController();
     this.#failed = failed;
     try {
+      if (this.#closed) throw new Error('the worker ends; the job goes on elsewhere');
       return await this.#thread.run(task, { signal: failed.signal });
     } catch (error) {
       return { error: serializeError(this.#describe(failed.signal.reason ?? error)) };

@@ -27,7 +27,7 @@ const nowhere: ReplayedState = {
   restoreRemoved: () => undefined,
 };
 
-/** Stores a run of one key. @param fill makes its rows; the return value is how the merge is asked for */
+/** Stores a run of one key. @param fill makes its rows */
 async function storeRun(
   storage: FileRunStorage,
   name: string,
@@ -142,6 +142,15 @@ test('a merge that fills the heap fails, and those behind it do not', async (t) 
   const [large] = replies;
   t.regex(large && 'error' in large ? large.error.message : '', /merge thread, 24 MB, is full/);
   t.is(codeOf(await pool.merge(taskOf('small'))), 'merged');
+});
+
+test('no merge begins after the end', async (t) => {
+  const [, folder] = await temporary(t);
+  const pool = poolOf(t, 64);
+  const task = { folder, request: requestOf([], []) };
+  const replies = [pool.merge(task), pool.merge(task)];
+  await pool.close();
+  t.deepEqual((await Promise.all(replies)).map(codeOf), ['CHECKPOINT_FAILED', 'CHECKPOINT_FAILED']);
 });
 
 test('a thread that does not even begin is an error, too', async (t) => {
