@@ -32,8 +32,9 @@ export class ReplaySpan {
   }
 
   /**
-   * The next chunk of the pass, which it may have no use for.
-   * @param ignoresLater whether its rows take nothing away from those before them; of one run they never do
+   * Goes to the next chunk. @returns whether this pass has no use for it
+   * @param ignoresLater whether its rows, if they come later, take nothing away; asked with whether they
+   * are of the run that the whole span is of, which says nothing twice
    */
   skips(run: number, ignoresLater: (inSameRun: boolean) => boolean): boolean {
     const position = this.#met++;
