@@ -39,7 +39,7 @@ import { HeapWindowState } from './heap-window-state.js';
 import { intersect } from './key-group-buckets.js';
 import type { ReplayedRun, ReplayTarget } from './replay-target.js';
 import { openRunFile, type StateForm } from './run-file.js';
-import { RunBuffers } from './run-buffers.js';
+import { FEW_SPARES, RunBuffers } from './run-buffers.js';
 import { RunLog } from './run-log.js';
 import type { LogRun, Run } from './run-services.js';
 import { RunReplay } from './run-replay.js';
@@ -102,7 +102,7 @@ export class HeapKeyedStateBackend implements KeyedStateBackend {
   constructor(options: HeapKeyedStateBackendOptions) {
     this.#options = options;
     const { runs, operator, keyGroups, maxParallelism, now } = options;
-    const buffers = new RunBuffers();
+    const buffers = new RunBuffers(options.cold === undefined ? undefined : FEW_SPARES);
     this.#changes = new ChangeLog({
       ...options,
       buffers,

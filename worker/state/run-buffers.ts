@@ -9,9 +9,17 @@
 const PIECE_BYTES = 128 * 1024;
 /** What two runs of a checkpoint take: one to write into while another is stored. */
 const SPARES_MAX = 64;
+/** Where memory is what counts. */
+export const FEW_SPARES = 16;
 
 export class RunBuffers {
   readonly #spares: Uint8Array[] = [];
+  readonly #sparesMax: number;
+
+  /** @param sparesMax pieces that are kept for later at most */
+  constructor(sparesMax = SPARES_MAX) {
+    this.#sparesMax = sparesMax;
+  }
 
   /** Of any contents; the taker's until it is given back. */
   take(): Uint8Array {
@@ -21,7 +29,7 @@ export class RunBuffers {
   /** @param pieces what was taken; the last of a run may be cut off */
   give(pieces: readonly Uint8Array[]): void {
     for (const { buffer } of pieces) {
-      if (this.#spares.length < SPARES_MAX) this.#spares.push(new Uint8Array(buffer));
+      if (this.#spares.length < this.#sparesMax) this.#spares.push(new Uint8Array(buffer));
     }
   }
 }

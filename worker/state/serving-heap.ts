@@ -13,8 +13,10 @@ export const SERVING_HEAP_LIMITS: ResourceLimits = {
 };
 
 /** Several times what a merge holds, which is estimated; without a limit V8 would collect late. */
-export const MERGE_HEAP_MB = 256;
+export const MERGE_HEAP_MB = 160;
+/** What a merge holds of a bucket dies young: among old objects its garbage would wait, 100 MB of it. */
+const MERGE_YOUNG_GENERATION_MB = 24;
 
 export function mergeHeapLimits(heapMb: number): ResourceLimits {
-  return { ...SERVING_HEAP_LIMITS, maxOldGenerationSizeMb: heapMb };
+  return { maxYoungGenerationSizeMb: MERGE_YOUNG_GENERATION_MB, maxOldGenerationSizeMb: heapMb };
 }
