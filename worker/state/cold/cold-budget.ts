@@ -12,6 +12,8 @@ const MIB = 1024 * 1024;
 const WRITE_BUFFERS = 2;
 /** Larger ones only delay the writing out. */
 const WRITE_BUFFER_BYTES_MAX = 64 * MIB;
+/** What V8 keeps of a heap for what lives in it, until it collects. */
+const HEAP_FACTOR = 1.3;
 /** Requests and answers on their way between the threads. */
 const IN_TRANSIT_BYTES = 2 * MIB;
 
@@ -35,7 +37,7 @@ export function splitBudget(memoryBytesMax: number): ColdBudget {
   invariant(memoryBytesMax >= STATE_MEMORY_BYTES_MIN, 'the state budget is large enough to split');
   const writeBufferBytes = Math.min(Math.floor(memoryBytesMax / 16), WRITE_BUFFER_BYTES_MAX);
   const filterBytes = Math.floor(memoryBytesMax / 16);
-  const liveBytes =
+  const heapBytes =
     memoryBytesMax - WRITE_BUFFERS * writeBufferBytes - filterBytes - IN_TRANSIT_BYTES;
-  return { liveBytes, writeBufferBytes, filterBytes };
+  return { liveBytes: Math.floor(heapBytes / HEAP_FACTOR), writeBufferBytes, filterBytes };
 }
