@@ -20,9 +20,6 @@ export interface AvroOptions<T> {
   readonly registry?: RegistryOptions;
 }
 
-/** Schemas that name schemas that name schemas: more levels or more of them are refused. */
-const REFERENCES_MAX = 100;
-
 /**
  * Avro's binary encoding. `int` is t.int32, `long` t.int64 (or t.float64, checked to be below 2^53),
  * `float` and `double` t.float64, `timestamp-millis` and `-micros` t.timestamp, an enum t.literal,
@@ -109,32 +106,15 @@ async function compileFor(
   schema: Schema,
 ): Promise<ReadAvro> {
   if (writer.type !== 'AVRO') throw new AvroMismatch('', `it is of type ${writer.type}, not AVRO`);
-  const references = await referencesOf(registry, writer);
+  const references = await registry.referencesOf(writer);
   let writerType: AvroType;
   try {
-    writerType = parseAvroSchema(writer.text, references);
+    writerType = parseAvroSchema(
+      writer.text,
+      references.map(({ text }) => text),
+    );
   } catch (error) {
     throw new AvroMismatch('', error instanceof Error ? error.message : String(error));
   }
   return compileAvroReader(writerType, type, schema);
-}
-
-/** The schemas that this one names, each behind those that it names itself. */
-async function referencesOf(registry: SchemaRegistry, schema: RegistrySchema): Promise<string[]> {
-  const found = new Map<string, string>();
-  const visit = async ({ references }: RegistrySchema, depth: number): Promise<void> => {
-    for (const { subject, version } of references) {
-      const key = `${subject}@${String(version)}`;
-      if (found.has(key)) continue;
-      if (found.size >= REFERENCES_MAX || depth >= REFERENCES_MAX) {
-        throw new AvroMismatch('', `it names more than ${String(REFERENCES_MAX)} other schemas`);
-      }
-      const named = await registry.version(subject, version);
-      if (named === undefined) throw new AvroMismatch('', `the registry has no ${key}`);
-      await visit(named, depth + 1);
-      found.set(key, named.text);
-    }
-  };
-  await visit(schema, 0);
-  return [...found.values()];
 }

@@ -40,6 +40,9 @@ const RETRIES = 3;
 const FIRST_DELAY_MS = 100;
 const DELAY_MAX_MS = 2000;
 const SCHEMAS_MAX = 1000;
+/** Schemas that name schemas that name schemas. */
+const REFERENCES_MAX = 100;
+const REFERENCE_DEPTH_MAX = 20;
 const REASON_LENGTH_MAX = 1000;
 
 /** What a registry answered, as far as it is understood. */
@@ -77,6 +80,32 @@ export class SchemaRegistry {
     if (answer.status === 404) return undefined;
     const body = this.#accepted(answer);
     return { ...this.#schemaOf(body), version: Number(body['version']) };
+  }
+
+  /**
+   * The schemas that this one names, each behind those that it names itself.
+   * @throws MillraceError SCHEMA_INVALID when one is not there, or there are too many
+   */
+  async referencesOf(schema: RegistrySchema): Promise<{ name: string; text: string }[]> {
+    const found = new Map<string, { name: string; text: string }>();
+    const visit = async ({ references }: RegistrySchema, depth: number): Promise<void> => {
+      for (const { name, subject, version } of references) {
+        const key = `${subject}@${String(version)}`;
+        if (found.has(key)) continue;
+        const named =
+          depth < REFERENCE_DEPTH_MAX ? await this.version(subject, version) : undefined;
+        if (named === undefined || found.size >= REFERENCES_MAX) {
+          throw new MillraceError(
+            'SCHEMA_INVALID',
+            `the schema names ${key}, which ${this.#options.url} does not have, or too many others; register it there`,
+          );
+        }
+        await visit(named, depth + 1);
+        found.set(key, { name, text: named.text });
+      }
+    };
+    await visit(schema, 0);
+    return [...found.values()];
   }
 
   /** The id of the schema, which is made the subject's newest when it is not there yet. */

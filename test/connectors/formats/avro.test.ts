@@ -148,7 +148,7 @@ function randomBytes(type: Type, count: number): Buffer[] {
 
 test('records of any schema are read as avsc wrote them, and written as avsc does', async (t) => {
   for (const { schema, type } of samples) {
-    const format = avro({ avroSchema: schema as object });
+    const format = avro({ avroSchema: schema });
     const decoder = format.createDecoder(CONTEXT);
     const encoder = await format.createEncoder(CONTEXT);
     const target = Buffer.alloc(1 << 16);
@@ -165,7 +165,7 @@ test('changed bytes are refused in words or read as what they are', async (t) =>
   const random = seeded(SEED);
   const perSample = MUTATIONS / samples.length;
   for (const { schema, type } of samples) {
-    const format = avro({ avroSchema: schema as object });
+    const format = avro({ avroSchema: schema });
     const decoder = format.createDecoder(CONTEXT);
     const encoder = await format.createEncoder(CONTEXT);
     const target = Buffer.alloc(1 << 16);
@@ -262,9 +262,9 @@ test('what a writer of an older or newer schema wrote is resolved as avsc does',
       return avsc.Type.forSchema(JSON.parse(text) as avsc.Schema, { wrapUnions: true });
     }) as [Type, Type];
     const resolver = readerType.createResolver(writerType);
-    const target = parseAvroSchema(readerType.schema({ exportAttrs: true }) as object);
+    const target = parseAvroSchema(readerType.schema({ exportAttrs: true }));
     const schema = schemaOfAvro(target);
-    const source = parseAvroSchema(writerType.schema({ exportAttrs: true }) as object);
+    const source = parseAvroSchema(writerType.schema({ exportAttrs: true }));
     const resolve = compileAvroReader(source, target, schema);
     const read = compileAvroReader(target, target, schema);
     for (const bytes of randomBytes(writerType, 50)) {
@@ -287,7 +287,7 @@ test('what a writer of an older or newer schema wrote is resolved as avsc does',
 test('schemas that can not be resolved are told by the field', (t) => {
   const compile = (writer: unknown, reader: unknown): unknown => {
     const [from, to] = [writer, reader].map((fields) =>
-      parseAvroSchema({ type: 'record', name: 'R', fields } as object),
+      parseAvroSchema({ type: 'record', name: 'R', fields }),
     ) as [ReturnType<typeof parseAvroSchema>, ReturnType<typeof parseAvroSchema>];
     return compileAvroReader(from, to, schemaOfAvro(to));
   };
