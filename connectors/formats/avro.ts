@@ -51,14 +51,12 @@ export function avro(options: AvroOptions<unknown>): Format<unknown> {
       return new WireEncoder('Avro', schema, write, prefix);
     },
     check: async (context, use) => {
-      if (use === 'write') {
-        compileAvroWriter(type, schema);
-        await registered?.checkWriting(context);
-      } else {
-        await registered?.checkReading(context, async (latest) => {
-          await compileFor(registered.registry, latest, type, schema);
-        });
-      }
+      const checkLatest = async (latest: RegistrySchema): Promise<void> => {
+        if (registered !== undefined) await compileFor(registered.registry, latest, type, schema);
+      };
+      if (use === 'read') return registered?.checkReading(context, checkLatest);
+      compileAvroWriter(type, schema);
+      return registered?.checkWriting(context, checkLatest);
     },
   };
 }

@@ -62,7 +62,7 @@ export function json<T>(schema: Schema<T>, options: JsonOptions = {}): JsonForma
       framedEncoder(await registered.prefix(context), await format.createEncoder(context)),
     // What a writer's schema allows and ours refuses is told by each record.
     check: async (context, use) => {
-      if (use === 'write') await registered.checkWriting(context);
+      if (use === 'write') await registered.checkWriting(context, () => Promise.resolve());
     },
   };
 }

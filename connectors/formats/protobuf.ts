@@ -77,13 +77,16 @@ export function protobuf(options: ProtobufOptions<unknown>): Format<unknown> {
       return new WireEncoder('Protobuf', schema, write, prefix);
     },
     check: async (context, use) => {
-      if (use === 'write') return registered?.checkWriting(context);
-      return registered?.checkReading(context, async (latest) => {
-        const written = await writtenFile(registered.registry, latest);
-        const { message } = findMessage(written, entry.localName);
+      const checkLatest = async (latest: RegistrySchema): Promise<void> => {
+        if (registered === undefined) return;
+        const file = await writtenFile(registered.registry, latest);
+        const { message } = findMessage(file, entry.localName);
         const difference = messageDifference(message, entry.message);
         if (difference !== undefined) throw new MillraceError('SCHEMA_INVALID', difference);
-      });
+      };
+      await (use === 'read'
+        ? registered?.checkReading(context, checkLatest)
+        : registered?.checkWriting(context, checkLatest));
     },
   };
 }

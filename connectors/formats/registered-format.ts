@@ -21,6 +21,9 @@ export interface RegistryOptions {
   readonly timeoutMs?: number;
 }
 
+/** Throws an error that says why what was written by this schema can't be read. */
+export type CheckLatest = (latest: SchemaVersion) => Promise<void>;
+
 const TIMEOUT_MS_DEFAULT = 5000;
 const TIMEOUT_MS_MAX = 600_000;
 
@@ -56,32 +59,31 @@ export class RegisteredFormat {
 
   /**
    * Whether the registry would take the schema, or has it where it may not be registered.
+   * @param explain as `check` of `checkReading`, for registries that give no reason
    * @throws MillraceError as `prefix` does
    */
-  async checkWriting(context: FormatContext): Promise<void> {
+  async checkWriting(context: FormatContext, explain: CheckLatest): Promise<void> {
     const subject = this.#subject(context);
-    if (this.#options.autoRegister === false) await this.#find(subject);
-    else await this.registry.checkCompatible(subject, this.#schema);
+    if (this.#options.autoRegister === false) {
+      await this.#find(subject);
+      return;
+    }
+    const refusal = await this.registry.refusal(subject, this.#schema);
+    if (refusal === undefined) return;
+    const latest = await this.registry.version(subject, 'latest');
+    const reason = refusal || (latest && (await reasonOf(explain, latest))) || '';
+    throw this.registry.incompatible(subject, reason, latest?.version);
   }
 
   /**
    * Whether what the newest schema of the subject wrote can be read; a subject without any is fine.
-   * @param check throws an error that says why not
+   * @throws MillraceError SCHEMA_INCOMPATIBLE, REGISTRY_UNREACHABLE, ACCESS_DENIED
    */
-  async checkReading(
-    context: FormatContext,
-    check: (latest: SchemaVersion) => void | Promise<void>,
-  ): Promise<void> {
+  async checkReading(context: FormatContext, check: CheckLatest): Promise<void> {
     const subject = this.#subject(context);
     const latest = await this.registry.version(subject, 'latest');
-    if (latest === undefined) return;
-    try {
-      await check(latest);
-    } catch (error) {
-      if (error instanceof MillraceError && error.code !== 'SCHEMA_INVALID') throw error;
-      const reason = error instanceof Error ? error.message : String(error);
-      throw this.registry.incompatible(subject, reason, latest.version);
-    }
+    const reason = latest && (await reasonOf(check, latest));
+    if (reason !== undefined) throw this.registry.incompatible(subject, reason, latest?.version);
   }
 
   async #find(subject: string): Promise<number> {
@@ -101,6 +103,16 @@ export class RegisteredFormat {
       `${subject} has no topic to name the registry's subject by`,
       'give registry.subject',
     );
+  }
+}
+
+async function reasonOf(check: CheckLatest, latest: SchemaVersion): Promise<string | undefined> {
+  try {
+    await check(latest);
+    return undefined;
+  } catch (error) {
+    if (error instanceof MillraceError && error.code !== 'SCHEMA_INVALID') throw error;
+    return error instanceof Error ? error.message : String(error);
   }
 }
 

@@ -124,19 +124,16 @@ export class SchemaRegistry {
   }
 
   /**
-   * By the rule that the registry has for the subject.
-   * @throws MillraceError SCHEMA_INCOMPATIBLE with the version and the registry's reasons
+   * By the rule that the registry has for the subject. Undefined: it would take the schema; else why not,
+   * as far as it says.
    */
-  async checkCompatible(subject: string, schema: RegistrySchema): Promise<void> {
+  async refusal(subject: string, schema: RegistrySchema): Promise<string | undefined> {
     const path = `/compatibility/subjects/${encodeURIComponent(subject)}/versions/latest?verbose=true`;
     const answer = await this.#request('POST', path, requestOf(schema));
-    if (answer.status === 404) return;
-    const body = this.#accepted(answer, subject);
-    if (body['is_compatible'] !== false) return;
-    const latest = await this.version(subject, 'latest');
-    const messages = body['messages'];
-    const reasons = Array.isArray(messages) ? messages.map(String).join('; ') : '';
-    throw this.incompatible(subject, reasons, latest?.version);
+    if (answer.status === 404) return undefined;
+    const { is_compatible: isCompatible, messages } = this.#accepted(answer, subject);
+    if (isCompatible !== false) return undefined;
+    return Array.isArray(messages) ? messages.map(String).join('; ') : '';
   }
 
   incompatible(subject: string, reason: string, version?: number): MillraceError {
