@@ -9,7 +9,7 @@ import { FormatError } from './format.js';
 const EMPTY = Buffer.alloc(0);
 const TWO_32 = 2 ** 32;
 /** Text up to this many bytes is read by a loop, which beats a call into the runtime. */
-const SHORT_TEXT_MAX = 16;
+const SHORT_TEXT_MAX = 12;
 const REPLACEMENT = '\ufffd';
 
 export class WireReader {
