@@ -51,6 +51,9 @@ export const ERROR_CODES = {
   BROKER_REFUSED: ['external', 'restart'],
   ACCESS_DENIED: ['user', 'never'],
   TOPIC_MISSING: ['user', 'never'],
+  // Schema registries.
+  REGISTRY_UNREACHABLE: ['external', 'restart'],
+  SCHEMA_INCOMPATIBLE: ['user', 'never'],
   // Cluster.
   CLUSTER_UNREACHABLE: ['external', 'backoff'],
   PORT_IN_USE: ['user', 'never'],

@@ -31,6 +31,9 @@ export interface Encoder<T> {
 export interface FormatContext {
   /** For messages: `topic "orders" value`. */
   readonly subject: string;
+  /** Where the records stand, where that is known: a schema registry names its subjects by it. */
+  readonly topic?: string;
+  readonly part?: 'key' | 'value';
 }
 
 export interface Format<T> {
@@ -40,6 +43,13 @@ export interface Format<T> {
   createDecoder(context: FormatContext): Decoder<T>;
   /** Resolves when `encode` has what it needs, such as the id of its schema. */
   createEncoder(context: FormatContext): Promise<Encoder<T>>;
+  /**
+   * Whether records there can be read, or written, as far as a schema registry can tell. To be called
+   * at submit; it changes nothing.
+   * @throws MillraceError SCHEMA_INCOMPATIBLE saying what differs, SCHEMA_INVALID, ACCESS_DENIED,
+   * REGISTRY_UNREACHABLE
+   */
+  check?(context: FormatContext, use: 'read' | 'write'): Promise<void>;
 }
 
 /** Bytes that hold no record; `message` is the reason in words. It becomes a dead letter. */

@@ -1,4 +1,8 @@
 /** The public door of the formats: `import { json } from 'millrace/formats'`. */
-export { json, type JsonFormat } from './json.js';
+export { avro, type AvroOptions } from './avro.js';
+export { json, type JsonFormat, type JsonOptions } from './json.js';
+export { protobuf, type ProtobufOptions } from './protobuf.js';
 export { raw } from './raw.js';
+export { text } from './text.js';
 export { FormatError, type Format } from './format.js';
+export type { RegistryOptions } from './registered-format.js';

@@ -1,8 +1,18 @@
 /** JSON as a format of Kafka's keys and values, and as a pair of functions for text in a job's own hands. */
 import type { Schema } from '../../api/schema.js';
-import type { Format } from './format.js';
+import type { Decoder, Encoder, Format } from './format.js';
+import { FRAME_BYTES, readFrame } from './framed-decoder.js';
 import { JsonParser } from './json-parser.js';
+import { jsonSchemaText } from './json-schema.js';
 import { JsonWriter } from './json-writer.js';
+import { RegisteredFormat, type RegistryOptions } from './registered-format.js';
+
+export interface JsonOptions {
+  /** With it records carry the id of the schema, which is put there as JSON Schema. */
+  readonly registry?: RegistryOptions;
+  /** What the schema is called in the registry; default `Record`. */
+  readonly title?: string;
+}
 
 export interface JsonFormat<T> extends Format<T> {
   /**
@@ -28,15 +38,56 @@ export interface JsonFormat<T> extends Format<T> {
  *
  * The functions are compiled when first used.
  */
-export function json<T>(schema: Schema<T>): JsonFormat<T> {
+export function json<T>(schema: Schema<T>, options: JsonOptions = {}): JsonFormat<T> {
   let parser: JsonParser<T> | undefined;
   let writer: JsonWriter<T> | undefined;
-  return {
+  const format: JsonFormat<T> = {
     name: 'json',
     schema,
     parse: (text) => (parser ??= new JsonParser(schema, 'the value')).parse(text),
     stringify: (record) => (writer ??= new JsonWriter(schema)).stringify(record),
     createDecoder: ({ subject }) => new JsonParser(schema, subject),
     createEncoder: () => Promise.resolve(new JsonWriter(schema)),
+  };
+  if (options.registry === undefined) return format;
+  const registered = new RegisteredFormat(options.registry, {
+    type: 'JSON',
+    text: jsonSchemaText(schema, options.title ?? 'Record'),
+    references: [],
+  });
+  return {
+    ...format,
+    createDecoder: (context) => framedDecoder(format.createDecoder(context)),
+    createEncoder: async (context) =>
+      framedEncoder(await registered.prefix(context), await format.createEncoder(context)),
+    // What a writer's schema allows and ours refuses is told by each record.
+    check: async (context, use) => {
+      if (use === 'write') await registered.checkWriting(context, () => Promise.resolve());
+    },
+  };
+}
+
+/** Text is read by our schema alone, so the writer's need not be fetched. */
+function framedDecoder<T>(decoder: Decoder<T>): Decoder<T> {
+  let batch: Buffer = Buffer.alloc(0);
+  return {
+    begin: (bytes) => {
+      batch = bytes;
+      decoder.begin(bytes);
+    },
+    decode: (start, end) => {
+      readFrame(batch, start, end);
+      return decoder.decode(start + FRAME_BYTES, end);
+    },
+  };
+}
+
+function framedEncoder<T>(prefix: Buffer, encoder: Encoder<T>): Encoder<T> {
+  return {
+    encode: (record, target, start) => {
+      if (start + prefix.length > target.length) return -1;
+      target.set(prefix, start);
+      return encoder.encode(record, target, start + prefix.length);
+    },
   };
 }
