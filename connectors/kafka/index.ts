@@ -10,7 +10,7 @@ export type {
   KafkaSaslOptions,
   KafkaTlsOptions,
 } from './kafka-connection.js';
-export type { SecretReference } from './kafka-secret.js';
+export type { SecretReference } from '../secret.js';
 export type { KafkaHeader, KafkaRecord } from './kafka-record.js';
 export type { KafkaSplit } from './kafka-split.js';
 export type { KafkaEnd, KafkaOffsets, KafkaStart } from './split-offsets.js';

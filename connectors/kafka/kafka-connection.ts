@@ -6,7 +6,7 @@
 import type { ConnectionOptions as TlsSocketOptions } from 'node:tls';
 import type Connection from 'kafkajs/src/network/connection.js';
 import { MillraceError } from '../../core/errors.js';
-import { checkSecret, readSecret, type SecretReference } from './kafka-secret.js';
+import { checkSecret, readSecret, type SecretReference } from '../secret.js';
 
 /** TLS with what differs from the machine's own trust store. */
 export interface KafkaTlsOptions {

@@ -3,9 +3,9 @@
  * job runs, each time it is needed. It must never stand in a graph, a log or a message.
  */
 import { readFile } from 'node:fs/promises';
-import { MillraceError } from '../../core/errors.js';
+import { MillraceError } from '../core/errors.js';
 
-/** An environment variable of the worker, or a file on its machine (a line break at its end is left out). */
+/** An environment variable, or a file, where the job runs (a line break at its end is left out). */
 export type SecretReference = { readonly env: string } | { readonly file: string };
 
 /** @throws MillraceError PARAM_INVALID when it is not a reference */
