@@ -67,7 +67,7 @@ export class EpochWriter<T> implements SinkWriter<T, KafkaCommittable> {
     const { compression } = this.#options;
     const epoch = this.#epoch;
     if (compression === 'none') {
-      epoch.batches.push(outgoing);
+      epoch.batches.push(Promise.resolve(outgoing));
       epoch.bytes += outgoing.batch.length;
       return;
     }
@@ -95,7 +95,7 @@ export class EpochWriter<T> implements SinkWriter<T, KafkaCommittable> {
 
 /** What was written since the last barrier. */
 class Epoch {
-  readonly batches: (OutgoingBatch | Promise<OutgoingBatch>)[] = [];
+  readonly batches: Promise<OutgoingBatch>[] = [];
   bytes = 0;
 }
 

@@ -147,11 +147,12 @@ export class KafkaCommitter implements Committer<KafkaCommittable> {
     checkpointId: number,
   ): Promise<SinkMarker> {
     const { jobId, attempt, parallelism } = this.#options.context;
-    const { marker: before } = session;
+    const { marker: before, producer } = session;
     const next: SinkMarker = {
       checkpointId,
       jobId,
       attempt,
+      producer,
       parallelism: Math.max(parallelism, before?.parallelism ?? 0),
     };
     this.#written.set(transactionalId, before === undefined ? [next] : [before, next]);
@@ -261,7 +262,7 @@ function passing(error: unknown): unknown {
 
 function isAmong(marker: SinkMarker, written: readonly SinkMarker[]): boolean {
   return written.some(
-    ({ checkpointId, jobId, attempt }) =>
-      checkpointId === marker.checkpointId && jobId === marker.jobId && attempt === marker.attempt,
+    ({ checkpointId, producer }) =>
+      checkpointId === marker.checkpointId && producer === marker.producer,
   );
 }

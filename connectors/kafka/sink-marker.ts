@@ -11,6 +11,8 @@ export interface SinkMarker {
   /** Who wrote it last: only that job, and one restored from it, goes on with this id. */
   readonly jobId: string;
   readonly attempt: number;
+  /** Id and epoch of the producer that wrote it: no two that ever lived have the same. */
+  readonly producer: string;
   /** The greatest of the jobs that wrote it. */
   readonly parallelism: number;
 }
@@ -43,14 +45,15 @@ export function encodeMarker(marker: SinkMarker): Buffer {
 export function decodeMarker(bytes: Uint8Array, place: string): SinkMarker {
   try {
     const marker = JSON.parse(Buffer.from(bytes).toString()) as Partial<SinkMarker> | null;
-    const { checkpointId, jobId, attempt, parallelism } = marker ?? {};
+    const { checkpointId, jobId, attempt, producer, parallelism } = marker ?? {};
     if (
       typeof checkpointId === 'number' &&
       typeof jobId === 'string' &&
       typeof attempt === 'number' &&
+      typeof producer === 'string' &&
       typeof parallelism === 'number'
     ) {
-      return { checkpointId, jobId, attempt, parallelism };
+      return { checkpointId, jobId, attempt, producer, parallelism };
     }
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;

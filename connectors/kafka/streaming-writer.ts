@@ -4,6 +4,7 @@
  * acknowledged is sent again, in its order, by a new producer.
  */
 import type { SinkContext, SinkWriter } from '../../api/sink.js';
+import { toMillraceError } from '../../core/errors.js';
 import { BatchSender, type OutgoingBatch } from './batch-sender.js';
 import type { Compression } from './compression.js';
 import { compressed } from './epoch-writer.js';
@@ -31,7 +32,7 @@ export interface StreamingWriterOptions<T> {
 /** A batch until the brokers have it. */
 interface Unsent extends OutgoingBatch {
   readonly done: Promise<void>;
-  readonly settle: (failure?: unknown) => void;
+  readonly settle: (failure?: Error) => void;
 }
 
 interface Connected {
@@ -207,8 +208,9 @@ export class StreamingWriter<T> implements SinkWriter<T, KafkaCommittable> {
   }
 
   #fail(error: unknown): void {
-    this.#backlog.fail(error);
-    for (const { settle } of this.#unsent) settle(error);
+    const failure = toMillraceError(error, 'OUTPUT_FAILED');
+    this.#backlog.fail(failure);
+    for (const { settle } of this.#unsent) settle(failure);
   }
 }
 
@@ -217,7 +219,7 @@ function unsentOf(outgoing: OutgoingBatch): Unsent {
   const done = new Promise<void>((resolve, reject) => {
     settle = (failure) => {
       if (failure === undefined) resolve();
-      else reject(failure as Error);
+      else reject(failure);
     };
   });
   return { ...outgoing, done, settle };

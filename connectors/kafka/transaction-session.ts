@@ -60,6 +60,12 @@ export class TransactionSession {
     return this.#marker;
   }
 
+  /** Whose markers are of this session. */
+  get producer(): string {
+    const { producerId, producerEpoch } = this.#identity;
+    return `${producerId}/${producerEpoch}`;
+  }
+
   get markerPartition(): number {
     return this.#options.markerPartition;
   }
