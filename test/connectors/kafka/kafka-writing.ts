@@ -20,11 +20,14 @@ export type Edge = (typeof EDGES)[number];
 /** Not to be tried again by anyone: the process is gone. */
 export class Killed extends Error {}
 
-/** A client that fails once at an edge, counted from when it is armed. */
+/** Once armed, the first of these clients that comes to the edge fails there. */
 export class FaultyClient extends KafkaClient {
-  /** Calls that went through, for tests that wait for one. */
   static armed: { readonly edge: Edge; readonly fault: () => unknown } | undefined;
   #ended = false;
+
+  static get isArmed(): boolean {
+    return FaultyClient.armed !== undefined;
+  }
 
   override async initProducerId(
     ...args: Parameters<KafkaClient['initProducerId']>
