@@ -6,7 +6,7 @@ import type { SinkWriter } from '../../api/sink.js';
 import { MillraceError } from '../../core/errors.js';
 import type { OutgoingBatch } from './batch-sender.js';
 import type { Compression } from './compression.js';
-import type { KafkaCommittable } from './kafka-committable.js';
+import type { EpochIdentity, KafkaCommittable } from './kafka-committable.js';
 import { compressBatch } from './record-batch-builder.js';
 import type { RecordBatcher } from './record-batcher.js';
 import { SendBacklog } from './send-backlog.js';
@@ -16,8 +16,7 @@ export interface EpochWriterOptions<T> {
   readonly compression: Compression;
   /** Of one epoch, compressed. */
   readonly epochBytesMax: number;
-  /** Who commits what is written here. */
-  readonly committed: Pick<KafkaCommittable, 'jobId' | 'transactionalId' | 'markerPartition'>;
+  readonly identity: EpochIdentity;
 }
 
 /** Batches that wait to be compressed. */
@@ -55,8 +54,8 @@ export class EpochWriter<T> implements SinkWriter<T, KafkaCommittable> {
     const { batches } = this.#epoch;
     this.#epoch = new Epoch();
     const finished = await Promise.all(batches);
-    const { committed } = this.#options;
-    return finished.map((batch) => ({ checkpointId, ...committed, ...batch }));
+    const { identity } = this.#options;
+    return finished.map((batch) => ({ checkpointId, ...identity, ...batch }));
   }
 
   close(): Promise<void> {

@@ -5,7 +5,7 @@
  * again because an answer is missing.
  */
 import type { Committer, SinkContext } from '../../api/sink.js';
-import { MillraceError } from '../../core/errors.js';
+import { invariant, MillraceError } from '../../core/errors.js';
 import type { KafkaClient } from './kafka-client.js';
 import type { KafkaCommittable } from './kafka-committable.js';
 import { hasKafkaCode, isRetriable, KafkaError } from './kafka-error.js';
@@ -61,9 +61,12 @@ const HEALED_BY_A_NEW_PRODUCER = [
 
 export class KafkaCommitter implements Committer<KafkaCommittable> {
   readonly #options: KafkaCommitterOptions;
+  #client: KafkaClient | undefined;
   #cluster: Promise<Cluster> | undefined;
   /** What this committer has written, or may have, by id: whatever else stands there is somebody else's. */
   readonly #written = new Map<string, readonly SinkMarker[]>();
+  /** How far its own id had come when this committer took it. */
+  #takenAt = -1;
   #closed = false;
 
   private constructor(options: KafkaCommitterOptions) {
@@ -83,7 +86,7 @@ export class KafkaCommitter implements Committer<KafkaCommittable> {
         const { attempt, restoredJobId } = options.context;
         const isFresh = attempt === 1 && restoredJobId === undefined;
         // Left by a job of the same id whose cluster is gone: checkpoints are counted from 1 again.
-        if (isFresh && marker !== undefined) await committer.#claim(own, { restart: true });
+        if (isFresh && marker !== undefined) await committer.#claim(own, -1);
       });
       return committer;
     } catch (error) {
@@ -110,18 +113,21 @@ export class KafkaCommitter implements Committer<KafkaCommittable> {
         beyond = await this.#persist(async () => {
           const id = await this.#idOf(job, earlier);
           const taken = await this.#claim(id);
+          if (job === jobId && earlier === subtask) this.#takenAt = taken.checkpointId;
           return Math.max(beyond, taken.parallelism);
         });
       }
     }
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
     this.#closed = true;
-    await this.#drop();
+    this.#drop();
+    return Promise.resolve();
   }
 
   async #commit(id: MarkedId, epochs: readonly KafkaCommittable[]): Promise<void> {
+    this.#check(epochs);
     const session = await this.#session(id);
     const committed = session.marker?.checkpointId ?? -1;
     const due = epochs.filter(({ checkpointId }) => checkpointId > committed);
@@ -130,14 +136,30 @@ export class KafkaCommitter implements Committer<KafkaCommittable> {
     await this.#write(id, session, due, checkpointId);
   }
 
+  #check(epochs: readonly KafkaCommittable[]): void {
+    const { context, markerTopic } = this.#options;
+    for (const epoch of epochs) {
+      if (epoch.markerTopic !== markerTopic) {
+        throw new MillraceError(
+          'OUTPUT_CONFLICT',
+          `the restored output has its markers in topic "${epoch.markerTopic}", and without them ` +
+            `nobody knows what is committed; give the sink that markerTopic, not "${markerTopic}"`,
+        );
+      }
+      const isOwn = epoch.jobId === context.jobId && epoch.attempt === context.attempt;
+      // Else it would be left out as if it were there.
+      invariant(!isOwn || epoch.checkpointId > this.#takenAt, 'checkpoint ids only ever grow');
+    }
+  }
+
   /** Makes an earlier attempt that still runs, or the job that this one goes on from, know that it is over. */
-  async #claim(id: MarkedId, { restart = false } = {}): Promise<SinkMarker> {
+  async #claim(id: MarkedId, checkpointId?: number): Promise<SinkMarker> {
     const { jobId, attempt } = this.#options.context;
     const session = await this.#session(id);
     const { marker } = session;
     const isOurs = marker?.jobId === jobId && marker.attempt === attempt;
     if (isOurs && this.#written.has(id.transactionalId)) return marker;
-    return this.#write(id, session, [], restart ? -1 : (marker?.checkpointId ?? -1));
+    return this.#write(id, session, [], checkpointId ?? marker?.checkpointId ?? -1);
   }
 
   async #write(
@@ -222,13 +244,9 @@ export class KafkaCommitter implements Committer<KafkaCommittable> {
   async #connect(): Promise<Cluster> {
     const { connect, context, markerTopic: topic, hangingMs } = this.#options;
     const client = connect();
-    try {
-      const markers = await MarkerTopic.open({ client, topic, clock: context.clock, hangingMs });
-      return { client, markers, sessions: new Map() };
-    } catch (error) {
-      client.close();
-      throw error;
-    }
+    this.#client = client;
+    const markers = await MarkerTopic.open({ client, topic, clock: context.clock, hangingMs });
+    return { client, markers, sessions: new Map() };
   }
 
   /** Drops all there is after a failure, and begins anew while that can help. */
@@ -239,17 +257,16 @@ export class KafkaCommitter implements Committer<KafkaCommittable> {
       try {
         return await attempt();
       } catch (error) {
-        await this.#drop();
+        this.#drop();
         throw this.#closed ? error : passing(error);
       }
     });
   }
 
-  async #drop(): Promise<void> {
-    const cluster = this.#cluster;
+  #drop(): void {
+    this.#client?.close();
+    this.#client = undefined;
     this.#cluster = undefined;
-    const opened = await cluster?.catch(() => undefined);
-    opened?.client.close();
   }
 }
 

@@ -10,7 +10,11 @@ import type { OutgoingBatch } from './batch-sender.js';
 import { COMPRESSIONS, type Compression } from './compression.js';
 import { EpochWriter } from './epoch-writer.js';
 import { KafkaClient } from './kafka-client.js';
-import { kafkaCommittableSchema, type KafkaCommittable } from './kafka-committable.js';
+import {
+  kafkaCommittableSchema,
+  type EpochIdentity,
+  type KafkaCommittable,
+} from './kafka-committable.js';
 import { KafkaCommitter } from './kafka-committer.js';
 import { checkConnection, type KafkaConnectionOptions } from './kafka-connection.js';
 import type { KafkaHeader } from './kafka-record.js';
@@ -123,12 +127,13 @@ export function kafkaSink<T, K = never>(
             mapping: mappingOf(settings),
             targets,
             batchBytes: settings.batchBytes,
+            firstPartition: context.subtask,
             now: () => context.clock.now(),
             emit,
           });
         if (delivery === 'exactlyOnce') {
-          const committed = await ownId(client, settings, context);
-          return new EpochWriter({ ...settings, createBatcher, committed });
+          const identity = await epochIdentity(client, settings, context);
+          return new EpochWriter({ ...settings, createBatcher, identity });
         }
         return await StreamingWriter.open({
           ...settings,
@@ -143,24 +148,25 @@ export function kafkaSink<T, K = never>(
       }
     },
     createCommitter(context) {
-      if (delivery !== 'exactlyOnce') return Promise.resolve(NOTHING_TO_COMMIT);
       const hangingMs = hangingMsOf(settings);
-      return KafkaCommitter.open({
-        ...settings,
-        hangingMs,
-        context,
-        connect: () => connect(context),
-      });
+      const open = (): Promise<KafkaCommitter> =>
+        KafkaCommitter.open({ ...settings, hangingMs, context, connect: () => connect(context) });
+      return delivery === 'exactlyOnce' ? open() : Promise.resolve(leftOverCommitter(open));
     },
   };
 }
 
-/** What is written without transactions is visible at once. */
-const NOTHING_TO_COMMIT: Committer<KafkaCommittable> = {
-  commit: () => Promise.resolve(),
-  recover: () => Promise.resolve(),
-  close: () => Promise.resolve(),
-};
+/** For a sink without transactions, restored from one that had them: what that left still has to come. */
+function leftOverCommitter(open: () => Promise<KafkaCommitter>): Committer<KafkaCommittable> {
+  return {
+    async commit(committables) {
+      const committer = await open();
+      await committer.commit(committables).finally(() => committer.close());
+    },
+    recover: () => Promise.resolve(),
+    close: () => Promise.resolve(),
+  };
+}
 
 async function createTargets<T, K>(
   client: KafkaClient,
@@ -200,18 +206,20 @@ function mappingOf<T, K>(settings: Settings<T, K>): RecordMapping<T> {
   };
 }
 
-async function ownId<T, K>(
+async function epochIdentity<T, K>(
   client: KafkaClient,
   settings: Settings<T, K>,
-  { clock, jobId, operator, subtask }: SinkContext,
-): Promise<Pick<KafkaCommittable, 'jobId' | 'transactionalId' | 'markerPartition'>> {
+  { clock, jobId, attempt, operator, subtask }: SinkContext,
+): Promise<EpochIdentity> {
   const { markerTopic: topic, transactionalIdPrefix: prefix } = settings;
   const hangingMs = hangingMsOf(settings);
   const { partitions } = await MarkerTopic.open({ client, topic, clock, hangingMs });
   const identity = { prefix, jobId, operator, subtask };
   return {
     jobId,
+    attempt,
     transactionalId: transactionalIdOf(identity),
+    markerTopic: topic,
     markerPartition: markerPartitionOf(identity, partitions),
   };
 }

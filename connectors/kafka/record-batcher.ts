@@ -40,6 +40,8 @@ export interface RecordBatcherOptions<T> {
   readonly targets: readonly TopicTarget<T>[];
   /** A batch of this size is handed out. */
   readonly batchBytes: number;
+  /** Where records without a key go first, so that not all subtasks begin with the same. */
+  readonly firstPartition: number;
   readonly now: () => number;
   readonly emit: (batch: OutgoingBatch) => void;
 }
@@ -61,7 +63,10 @@ export class RecordBatcher<T> {
   constructor(options: RecordBatcherOptions<T>) {
     this.#options = options;
     this.#targets = new Map(
-      options.targets.map((target) => [target.plan.topic, { ...target, builders: [], sticky: 0 }]),
+      options.targets.map((target) => {
+        const sticky = options.firstPartition % target.plan.partitions;
+        return [target.plan.topic, { ...target, builders: [], sticky }];
+      }),
     );
   }
 

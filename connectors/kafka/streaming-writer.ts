@@ -40,6 +40,7 @@ interface Connected {
   readonly sender: BatchSender;
 }
 
+const LAST_SENT_MS = 5_000;
 const RETRY_DELAY_MS = 100;
 const RETRY_DELAY_MS_MAX = 1_000;
 const PRODUCER_LOST = [
@@ -103,11 +104,22 @@ export class StreamingWriter<T> implements SinkWriter<T, KafkaCommittable> {
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
     this.#cancelLinger?.();
-    this.#cancelRetry?.();
     await this.#compressed;
+    // No barrier has waited for these.
+    if (this.#options.delivery === 'none') await this.#lastSent();
+    this.#closed = true;
+    this.#cancelRetry?.();
     this.#connected?.client.close();
+  }
+
+  async #lastSent(): Promise<void> {
+    let cancel = (): void => undefined;
+    const deadline = new Promise<void>((resolve) => {
+      cancel = this.#options.clock.setTimer(LAST_SENT_MS, resolve);
+    });
+    const sent = Promise.allSettled([...this.#unsent].map(({ done }) => done));
+    await Promise.race([sent, deadline]).finally(cancel);
   }
 
   #flush(): void {

@@ -70,7 +70,7 @@ function testRecords(kafka: KafkaService): void {
         dispose: () => Promise.resolve(),
       };
     },
-    12,
+    8,
   );
 
   test.serial(
@@ -187,6 +187,29 @@ function testRecords(kafka: KafkaService): void {
     await t.throwsAsync(as('bob').createWriter(context('guarded')), {
       message: /^ACCESS_DENIED: .*topic "guarded"/,
     });
+  });
+
+  test.serial('what a sink with transactions left is committed by one without', async (t) => {
+    await kafka.createTopic('left', 1);
+    const options = { connection, topic: 'left', value: raw() };
+    const first = await kafkaSink(options).createCommitter(context('left'));
+    const writer = await kafkaSink(options).createWriter(context('left'));
+    writer.write(Buffer.from('x'), 0);
+    const pending = await writer.prepareCommit(1);
+    await first.close();
+    const later = { ...context('left'), attempt: 2 };
+    const second = await kafkaSink({ ...options, delivery: 'none' }).createCommitter(later);
+    for (const again of [1, 2]) await t.notThrowsAsync(second.commit(pending), `${again}`);
+    await t.throwsAsync(
+      kafkaSink({ ...options, markerTopic: 'other' })
+        .createCommitter(later)
+        .then((committer) => committer.commit(pending).finally(() => committer.close())),
+      { message: /^OUTPUT_CONFLICT: .*markers in topic "millrace-sink-markers"/ },
+    );
+    t.deepEqual(
+      (await readTopics(kafka, ['left'])).map(({ value }) => String(value)),
+      ['x'],
+    );
   });
 
   test.serial('at least once: a broker that dies costs no record', async (t) => {
