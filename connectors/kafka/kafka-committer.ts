@@ -13,7 +13,7 @@ import { groupBy } from './kafka-request.js';
 import { MarkerTopic } from './marker-topic.js';
 import { withPatience } from './patience.js';
 import { markerPartitionOf, transactionalIdOf, type SinkMarker } from './sink-marker.js';
-import { TransactionSession } from './transaction-session.js';
+import { partitionsOf, TransactionSession } from './transaction-session.js';
 
 export interface KafkaCommitterOptions {
   readonly context: SinkContext;
@@ -131,6 +131,8 @@ export class KafkaCommitter implements Committer<KafkaCommittable> {
     const session = await this.#session(id);
     const committed = session.marker?.checkpointId ?? -1;
     const due = epochs.filter(({ checkpointId }) => checkpointId > committed);
+    const done = epochs.filter(({ checkpointId }) => checkpointId <= committed);
+    await session.untilEnded(partitionsOf(done));
     if (due.length === 0) return;
     const checkpointId = Math.max(...due.map((epoch) => epoch.checkpointId));
     await this.#write(id, session, due, checkpointId);
@@ -188,7 +190,7 @@ export class KafkaCommitter implements Committer<KafkaCommittable> {
     const { client, markers, sessions } = await this.#connected();
     const existing = sessions.get(transactionalId);
     if (existing?.markerPartition === markerPartition) return existing;
-    const { context, transactionTimeoutMs } = this.#options;
+    const { context, transactionTimeoutMs, hangingMs } = this.#options;
     const { clock } = context;
     const session = await TransactionSession.open({
       client,
@@ -197,6 +199,7 @@ export class KafkaCommitter implements Committer<KafkaCommittable> {
       transactionalId,
       markerPartition,
       transactionTimeoutMs,
+      hangingMs,
     });
     if (session.marker !== undefined) this.#checkOwner(id, session.marker);
     sessions.set(transactionalId, session);

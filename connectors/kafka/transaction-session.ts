@@ -8,8 +8,9 @@ import { BatchSender } from './batch-sender.js';
 import type { KafkaClient } from './kafka-client.js';
 import type { KafkaCommittable } from './kafka-committable.js';
 import { KafkaError } from './kafka-error.js';
-import { groupBy } from './kafka-request.js';
+import { groupBy, type TopicPartition } from './kafka-request.js';
 import type { MarkerTopic } from './marker-topic.js';
+import { untilEnded } from './open-transaction.js';
 import { RecordBatchBuilder } from './record-batch-builder.js';
 import { encodeMarker, type SinkMarker } from './sink-marker.js';
 import type { ProducerIdentity } from './transaction-requests.js';
@@ -17,10 +18,12 @@ import type { ProducerIdentity } from './transaction-requests.js';
 export interface TransactionSessionOptions {
   readonly client: KafkaClient;
   readonly markers: MarkerTopic;
-  readonly clock: Pick<Clock, 'now'>;
+  readonly clock: Clock;
   readonly transactionalId: string;
   readonly markerPartition: number;
   readonly transactionTimeoutMs: number;
+  /** How long it may take until a transaction that has ended is over in each of its partitions, ms. */
+  readonly hangingMs: number;
 }
 
 const MARKER_BYTES_MAX = 64 * 1024;
@@ -77,10 +80,7 @@ export class TransactionSession {
   async commit(batches: readonly KafkaCommittable[], marker: SinkMarker): Promise<void> {
     const { client, markers, transactionalId, markerPartition } = this.#options;
     const markerPlace = { topic: markers.topic, partition: markerPartition };
-    const byPartition = groupBy(batches, ({ topic, partition }) => `${partition} ${topic}`);
-    const partitions = [...byPartition.values()].flatMap(([first]) =>
-      first === undefined ? [] : [{ topic: first.topic, partition: first.partition }],
-    );
+    const partitions = partitionsOf(batches);
     await this.#sender.learn([markers.topic, ...partitions.map(({ topic }) => topic)]);
     await client.addPartitionsToTxn(transactionalId, this.#identity, [...partitions, markerPlace]);
     const [markerOffset] = await Promise.all([
@@ -99,7 +99,15 @@ export class TransactionSession {
         { kafkaCode: 'TRANSACTION_LOST', retriable: true },
       );
     }
+    await this.untilEnded(partitions);
     this.#marker = marker;
+  }
+
+  /** Until no partition of these epochs has a transaction of this id open, of which the marker tells that it is over. */
+  async untilEnded(partitions: readonly TopicPartition[]): Promise<void> {
+    if (partitions.length === 0) return;
+    const { producerId } = this.#identity;
+    await untilEnded({ ...this.#options, producerId, partitions });
   }
 
   #encode(marker: SinkMarker): Buffer {
@@ -108,6 +116,14 @@ export class TransactionSession {
     builder.append(clock.now(), Buffer.from(transactionalId), encodeMarker(marker));
     return builder.build();
   }
+}
+
+/** The partitions of batches, each once. */
+export function partitionsOf(batches: readonly TopicPartition[]): readonly TopicPartition[] {
+  const byPartition = groupBy(batches, ({ topic, partition }) => `${partition} ${topic}`);
+  return [...byPartition.values()].flatMap(([first]) =>
+    first === undefined ? [] : [{ topic: first.topic, partition: first.partition }],
+  );
 }
 
 function bufferOf({ buffer, byteOffset, length }: Uint8Array): Buffer {
