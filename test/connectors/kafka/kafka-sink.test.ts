@@ -2,7 +2,9 @@ import test, { type ExecutionContext } from 'ava';
 import type { KafkaCommittable } from '../../../connectors/kafka/index.js';
 import { BatchSender } from '../../../connectors/kafka/batch-sender.js';
 import { KafkaError } from '../../../connectors/kafka/kafka-error.js';
+import { untilEnded } from '../../../connectors/kafka/open-transaction.js';
 import { RecordBatchBuilder } from '../../../connectors/kafka/record-batch-builder.js';
+import { systemClock } from '../../../process/system-clock.js';
 import { kafkaAvailability } from '../../services/kafka-installation.js';
 import { readTopics } from '../../services/kafka-topic-reader.js';
 import { KafkaService } from '../../services/kafka.js';
@@ -206,7 +208,7 @@ function testSink(kafka: KafkaService): void {
     // Another producer's, in the same partition of the marker topic.
     const other = new FaultyClient({
       connection: { brokers: kafka.brokers() },
-      clock: { monotonic: () => performance.now() },
+      clock: systemClock,
     });
     t.teardown(() => other.close());
     const identity = await other.initProducerId('hanging', 60_000);
@@ -229,7 +231,23 @@ function testSink(kafka: KafkaService): void {
           `${identity.producerEpoch}\\) holds back topic "millrace-sink-markers" partition ${place.partition}`,
       ),
     });
+    // Nor is a commit over that has left one of its partitions out.
+    const ending = {
+      client: other,
+      clock: systemClock,
+      transactionalId: 'hanging',
+      producerId: identity.producerId,
+      partitions: [place],
+      hangingMs: 100,
+    };
+    await t.throwsAsync(untilEnded(ending), {
+      message: new RegExp(
+        `^BROKER_REFUSED: a committed transaction of "hanging" .* is still open in topic ` +
+          `"millrace-sink-markers" partition ${place.partition} at offset \\d+ after 100 ms`,
+      ),
+    });
     await other.endTxn('hanging', identity, 'abort');
+    await t.notThrowsAsync(untilEnded({ ...ending, hangingMs: 30_000 }));
     await start({ ...waiting, attempt: 3 });
     expected.set('hanging', [...values('a'), ...values('b')]);
   });
