@@ -14,3 +14,12 @@ export type { SecretReference } from '../secret.js';
 export type { KafkaHeader, KafkaRecord } from './kafka-record.js';
 export type { KafkaSplit } from './kafka-split.js';
 export type { KafkaEnd, KafkaOffsets, KafkaStart } from './split-offsets.js';
+export {
+  kafkaSink,
+  type KafkaDelivery,
+  type KafkaKey,
+  type KafkaSinkOptions,
+  type TopicPerRecord,
+} from './kafka-sink.js';
+export type { KafkaCommittable } from './kafka-committable.js';
+export type { Compression } from './compression.js';

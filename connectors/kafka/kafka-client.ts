@@ -19,6 +19,7 @@ import {
   type FetchOptions,
   type FetchPartition,
 } from './fetch-request.js';
+import { describeProducersRequest, type PartitionProducers } from './describe-producers-request.js';
 import type { KafkaConnectionOptions } from './kafka-connection.js';
 import { answerError, hasKafkaCode, KafkaError, type KafkaPlace } from './kafka-error.js';
 import { groupBy, type KafkaRequest, type TopicPartition } from './kafka-request.js';
@@ -103,29 +104,17 @@ export class KafkaClient {
     entries: readonly ListOffsetsEntry[],
     isolation: IsolationLevel,
   ): Promise<readonly PartitionOffset[]> {
-    return this.#patiently(async () => {
-      const names = [...new Set(entries.map(({ topic }) => topic))];
-      const leaders = new Map<string, number>();
-      for (const { topic, partitions } of await this.#topics(names)) {
-        for (const { partition, leader } of partitions) {
-          leaders.set(`${topic}-${String(partition)}`, leader);
-        }
-      }
-      const byLeader = groupBy(
-        entries,
-        ({ topic, partition }) => leaders.get(`${topic}-${String(partition)}`) ?? -1,
-      );
-      const answers = await Promise.all(
-        [...byLeader].map(async ([leader, group]) => {
-          const [first] = group;
-          if (leader < 0 && first !== undefined) throw this.#noLeader(first);
-          const answer = await this.#send(leader, listOffsetsRequest(group, isolation));
-          this.#checkEach('ListOffsets', leader, answer);
-          return answer;
-        }),
-      );
-      return answers.flat();
-    });
+    return this.#patiently(() =>
+      this.#fromLeaders(entries, (group) => listOffsetsRequest(group, isolation)),
+    );
+  }
+
+  /**
+   * Who writes to partitions, and has a transaction open there.
+   * @throws MillraceError ACCESS_DENIED for who may not read them
+   */
+  describeProducers(partitions: readonly TopicPartition[]): Promise<readonly PartitionProducers[]> {
+    return this.#patiently(() => this.#fromLeaders(partitions, describeProducersRequest));
   }
 
   /** As `listOffsets`, of one partition. */
@@ -295,6 +284,35 @@ export class KafkaClient {
       if (topic !== undefined && errorCode === 0) return topic;
       throw answerError('Metadata', errorCode, { broker: connection.broker, topic: name });
     });
+  }
+
+  /** Asks the leader of each partition. */
+  async #fromLeaders<E extends TopicPartition, A extends TopicPartition & { errorCode: number }>(
+    entries: readonly E[],
+    requestFor: (entries: readonly E[]) => KafkaRequest<readonly A[]>,
+  ): Promise<readonly A[]> {
+    const names = [...new Set(entries.map(({ topic }) => topic))];
+    const leaders = new Map<string, number>();
+    for (const { topic, partitions } of await this.#topics(names)) {
+      for (const { partition, leader } of partitions) {
+        leaders.set(`${topic}-${String(partition)}`, leader);
+      }
+    }
+    const byLeader = groupBy(
+      entries,
+      ({ topic, partition }) => leaders.get(`${topic}-${String(partition)}`) ?? -1,
+    );
+    const answers = await Promise.all(
+      [...byLeader].map(async ([leader, group]) => {
+        const [first] = group;
+        if (leader < 0 && first !== undefined) throw this.#noLeader(first);
+        const request = requestFor(group);
+        const answer = await this.#send(leader, request);
+        this.#checkEach(request.apiName, leader, answer);
+        return answer;
+      }),
+    );
+    return answers.flat();
   }
 
   async #send<T>(

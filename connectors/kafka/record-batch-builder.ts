@@ -134,7 +134,7 @@ export class RecordBatchBuilder {
     const lengthBytes = sizeOfInt(length);
     const shift = lengthBytes - this.#lengthBytes;
     if (this.#position + shift > this.#batchBytesMax) {
-      if (this.#count === 0) throw this.#tooLarge();
+      if (this.#count === 0) throw this.#tooLarge(length);
       return false;
     }
     if (shift !== 0) {
@@ -215,10 +215,12 @@ export class RecordBatchBuilder {
     return grown;
   }
 
-  #tooLarge(): MalformedBytes {
+  /** @param recordBytes undefined: its encoder gave up before the end */
+  #tooLarge(recordBytes?: number): MalformedBytes {
+    const record = recordBytes === undefined ? 'a record' : `a record of ${recordBytes} bytes`;
     return new MalformedBytes(
       'too-large',
-      `a record does not fit a batch of ${this.#batchBytesMax} bytes`,
+      `${record} does not fit a batch of ${this.#batchBytesMax} bytes`,
     );
   }
 }

@@ -4,7 +4,7 @@
  * the engine does (those of a checkpoint that failed, or whose notification was lost, ride with the
  * next) and rewinds the input to the restored checkpoint. A connector's test calls `sinkContract`.
  */
-import type { TestFn } from 'ava';
+import type { SerialFn, TestFn } from 'ava';
 import * as fc from 'fast-check';
 import type { Committer, Sink, SinkContext, SinkWriter } from '../../api/sink.js';
 import { validate } from '../../core/schema-validate.js';
@@ -134,11 +134,12 @@ class PlayedJob<T, C> {
   }
 }
 
-/** Registers the contract's tests. */
+/** Registers the contract's tests. @param numRuns fewer where a start takes long */
 export function sinkContract<T, C>(
-  test: TestFn,
+  test: TestFn | SerialFn,
   name: string,
   make: () => Promise<ContractSink<T, C>>,
+  numRuns = 40,
 ): void {
   test(`${name}: each record once, whatever crashes at whatever step`, async (t) => {
     await fc.assert(
@@ -165,7 +166,7 @@ export function sinkContract<T, C>(
           await under.dispose();
         }
       }),
-      { numRuns: 40 },
+      { numRuns },
     );
     t.pass();
   });

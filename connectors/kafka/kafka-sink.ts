@@ -1,0 +1,265 @@
+/**
+ * A sink that writes Kafka topics. Here is what the job's author says; an epoch is gathered in
+ * epoch-writer.ts and committed in kafka-committer.ts, and without transactions records go out by
+ * streaming-writer.ts.
+ */
+import type { Committer, Sink, SinkContext } from '../../api/sink.js';
+import { MillraceError } from '../../core/errors.js';
+import type { Encoder, Format } from '../formats/format.js';
+import type { OutgoingBatch } from './batch-sender.js';
+import { COMPRESSIONS, type Compression } from './compression.js';
+import { EpochWriter } from './epoch-writer.js';
+import { KafkaClient } from './kafka-client.js';
+import {
+  kafkaCommittableSchema,
+  type EpochIdentity,
+  type KafkaCommittable,
+} from './kafka-committable.js';
+import { KafkaCommitter } from './kafka-committer.js';
+import { checkConnection, type KafkaConnectionOptions } from './kafka-connection.js';
+import type { KafkaHeader } from './kafka-record.js';
+import { MarkerTopic } from './marker-topic.js';
+import { RecordBatcher, type RecordMapping, type TopicTarget } from './record-batcher.js';
+import { markerPartitionOf, transactionalIdOf } from './sink-marker.js';
+import { StreamingWriter } from './streaming-writer.js';
+import { planTopics } from './topic-plan.js';
+
+/** How often a record is in the topic after failures: once; once or more; or perhaps not at all. */
+export type KafkaDelivery = 'exactlyOnce' | 'atLeastOnce' | 'none';
+
+/** A topic for each record, out of those that are named: a job that starts finds out whether they exist. */
+export interface TopicPerRecord<T> {
+  readonly names: readonly string[];
+  readonly of: (record: T) => string;
+}
+
+export interface KafkaKey<T, K> {
+  /** null: none; such records go wherever a batch is being filled. */
+  readonly of: (record: T) => K | null;
+  readonly format: Format<K>;
+}
+
+export interface KafkaSinkOptions<T, K = never> {
+  readonly connection: KafkaConnectionOptions;
+  /** It has to exist. */
+  readonly topic: string | TopicPerRecord<T>;
+  readonly value: Format<T>;
+  readonly key?: KafkaKey<T, K>;
+  /** Records of which only the key is written, which deletes it in a compacted topic; none by default. */
+  readonly tombstone?: (record: T) => boolean;
+  /** From 0 to partitions - 1; by default as Kafka's own producers do it: by murmur2 of the key. */
+  readonly partitioner?: (record: T, partitions: number) => number;
+  /** Whole ms; by default the record's event time, or the time of writing where it has none. */
+  readonly timestamp?: (record: T, eventTimestamp: number) => number;
+  readonly headers?: (record: T) => readonly KafkaHeader[];
+  /** `exactlyOnce` by default. */
+  readonly delivery?: KafkaDelivery;
+  /** `none` by default. */
+  readonly compression?: Compression;
+  /** A batch is finished at this size, 256 KiB by default. */
+  readonly batchBytes?: number;
+  /** exactlyOnce: what a subtask may hold for one checkpoint, 256 MiB by default. */
+  readonly epochBytesMax?: number;
+  /** exactlyOnce: how the transactional ids begin, `millrace` by default. */
+  readonly transactionalIdPrefix?: string;
+  /** exactlyOnce: the topic of the markers, made if it is not there; `millrace-sink-markers` by default. */
+  readonly markerTopic?: string;
+  /** exactlyOnce: how long the commit of a checkpoint may take, 60,000 ms by default. */
+  readonly transactionTimeoutMs?: number;
+  /** Otherwise: how long a record waits for others at most, 5 ms by default. */
+  readonly lingerMs?: number;
+  /** Otherwise: bytes that brokers have not acknowledged, 32 MiB by default. */
+  readonly unsentBytesMax?: number;
+  /** How long to go on when brokers are away, 30,000 ms by default; then the task fails. */
+  readonly patienceMs?: number;
+}
+
+const DEFAULTS = {
+  delivery: 'exactlyOnce',
+  compression: 'none',
+  batchBytes: 256 * 1024,
+  epochBytesMax: 256 * 1024 * 1024,
+  transactionalIdPrefix: 'millrace',
+  markerTopic: 'millrace-sink-markers',
+  transactionTimeoutMs: 60_000,
+  lingerMs: 5,
+  unsentBytesMax: 32 * 1024 * 1024,
+  patienceMs: 30_000,
+} as const;
+const DELIVERIES: readonly string[] = ['exactlyOnce', 'atLeastOnce', 'none'];
+const ABORT_SCAN_MS = 15_000;
+const SIZES = ['batchBytes', 'epochBytesMax', 'transactionTimeoutMs', 'unsentBytesMax'] as const;
+
+type Settings<T, K> = KafkaSinkOptions<T, K> & Required<Pick<KafkaSinkOptions<T, K>, Defaulted>>;
+type Defaulted = keyof typeof DEFAULTS;
+
+/**
+ * A sink of records of Kafka topics.
+ *
+ * exactlyOnce: what was written since a checkpoint is kept in the next one, and after that is complete
+ * one transaction writes it. Readers with `isolation.level=read_committed` see every record once,
+ * however long the job, the brokers or both were away. Such readers also need no patience: a
+ * transaction lasts as long as the commit, not as long as the checkpoint interval.
+ *
+ * Writing fails with MillraceError TOPIC_MISSING (topics are never made here), ACCESS_DENIED,
+ * OUTPUT_FAILED for a record that the topic can't take, OUTPUT_CONFLICT when another job goes on with
+ * this job's output, BROKER_REFUSED, and BROKER_UNREACHABLE once brokers were away for `patienceMs`.
+ * @throws MillraceError PARAM_INVALID naming the option that is wrong
+ */
+export function kafkaSink<T, K = never>(
+  options: KafkaSinkOptions<T, K>,
+): Sink<T, KafkaCommittable> {
+  const settings = { ...DEFAULTS, ...options };
+  checkSettings(settings);
+  const { topic, value, delivery, connection } = settings;
+  const names = typeof topic === 'string' ? [topic] : topic.names;
+  const connect = ({ clock }: SinkContext): KafkaClient => new KafkaClient({ connection, clock });
+  return {
+    description: `Kafka ${names.join(', ')}`,
+    schema: value.schema,
+    committableSchema: kafkaCommittableSchema,
+    async createWriter(context) {
+      const client = connect(context);
+      try {
+        const targets = await createTargets(client, settings, names);
+        const createBatcher = (emit: (batch: OutgoingBatch) => void): RecordBatcher<T> =>
+          new RecordBatcher({
+            mapping: mappingOf(settings),
+            targets,
+            batchBytes: settings.batchBytes,
+            firstPartition: context.subtask,
+            now: () => context.clock.now(),
+            emit,
+          });
+        if (delivery === 'exactlyOnce') {
+          const identity = await epochIdentity(client, settings, context);
+          return new EpochWriter({ ...settings, createBatcher, identity });
+        }
+        return await StreamingWriter.open({
+          ...settings,
+          createBatcher,
+          delivery,
+          connect: () => connect(context),
+          topics: names,
+          clock: context.clock,
+        });
+      } finally {
+        client.close();
+      }
+    },
+    createCommitter(context) {
+      const hangingMs = hangingMsOf(settings);
+      const open = (): Promise<KafkaCommitter> =>
+        KafkaCommitter.open({ ...settings, hangingMs, context, connect: () => connect(context) });
+      return delivery === 'exactlyOnce' ? open() : Promise.resolve(leftOverCommitter(open));
+    },
+  };
+}
+
+/** For a sink without transactions, restored from one that had them: what that left still has to come. */
+function leftOverCommitter(open: () => Promise<KafkaCommitter>): Committer<KafkaCommittable> {
+  return {
+    async commit(committables) {
+      const committer = await open();
+      await committer.commit(committables).finally(() => committer.close());
+    },
+    recover: () => Promise.resolve(),
+    close: () => Promise.resolve(),
+  };
+}
+
+async function createTargets<T, K>(
+  client: KafkaClient,
+  { key, value }: Settings<T, K>,
+  names: readonly string[],
+): Promise<readonly TopicTarget<T>[]> {
+  const plans = await planTopics(client, names);
+  return Promise.all(
+    plans.map(async (plan) => {
+      if (plan.isCompacted && key === undefined) {
+        throw new MillraceError(
+          'PARAM_INVALID',
+          `kafkaSink: topic "${plan.topic}" is compacted, so that records need a key; give key`,
+        );
+      }
+      const subject = `topic "${plan.topic}"`;
+      return {
+        plan,
+        value: await value.createEncoder({ subject: `${subject} value` }),
+        // What it is given comes from the key's own `of`.
+        key: (await key?.format.createEncoder({ subject: `${subject} key` })) as
+          Encoder<unknown> | undefined,
+      };
+    }),
+  );
+}
+
+function mappingOf<T, K>(settings: Settings<T, K>): RecordMapping<T> {
+  const { topic, key, tombstone, partitioner, timestamp, headers } = settings;
+  return {
+    topic: typeof topic === 'string' ? () => topic : topic.of,
+    key: key?.of,
+    tombstone,
+    partitioner,
+    timestamp,
+    headers,
+  };
+}
+
+async function epochIdentity<T, K>(
+  client: KafkaClient,
+  settings: Settings<T, K>,
+  { clock, jobId, attempt, operator, subtask }: SinkContext,
+): Promise<EpochIdentity> {
+  const { markerTopic: topic, transactionalIdPrefix: prefix } = settings;
+  const hangingMs = hangingMsOf(settings);
+  const { partitions } = await MarkerTopic.open({ client, topic, clock, hangingMs });
+  const identity = { prefix, jobId, operator, subtask };
+  return {
+    jobId,
+    attempt,
+    transactionalId: transactionalIdOf(identity),
+    markerTopic: topic,
+    markerPartition: markerPartitionOf(identity, partitions),
+  };
+}
+
+/** A coordinator aborts what is open for longer than its own timeout, for which it looks every 10 s. */
+function hangingMsOf<T, K>({ transactionTimeoutMs }: Settings<T, K>): number {
+  return transactionTimeoutMs + ABORT_SCAN_MS;
+}
+
+function checkSettings<T, K>(settings: Settings<T, K>): void {
+  checkConnection(settings.connection);
+  const { topic, delivery, compression, lingerMs, patienceMs } = settings;
+  const names = typeof topic === 'string' ? [topic] : topic.names;
+  if (names.length === 0 || names.includes('')) throw invalid('a topic has no name; give one');
+  if (new Set(names).size < names.length) throw invalid('a topic is named twice; name it once');
+  if (names.includes(settings.markerTopic)) {
+    throw invalid(`topic "${settings.markerTopic}" is for markers; name another markerTopic`);
+  }
+  if (!DELIVERIES.includes(delivery)) {
+    throw invalid(`delivery is "${delivery}"; give one of ${DELIVERIES.join(', ')}`);
+  }
+  if (!COMPRESSIONS.includes(compression)) {
+    throw invalid(`compression is "${compression}"; give one of ${COMPRESSIONS.join(', ')}`);
+  }
+  if (settings.tombstone !== undefined && settings.key === undefined) {
+    throw invalid('tombstone is given and key is not; give key as well');
+  }
+  for (const name of SIZES) checkNumber(name, settings[name], 1);
+  checkNumber('lingerMs', lingerMs, 0);
+  checkNumber('patienceMs', patienceMs, 0);
+  for (const name of ['transactionalIdPrefix', 'markerTopic'] as const) {
+    if (settings[name] === '') throw invalid(`${name} is empty; give a name, or leave it out`);
+  }
+}
+
+function checkNumber(name: string, value: number, min: number): void {
+  if (Number.isSafeInteger(value) && value >= min) return;
+  throw invalid(`${name} is ${value}; give a whole number from ${min}`);
+}
+
+function invalid(message: string): MillraceError {
+  return new MillraceError('PARAM_INVALID', `kafkaSink: ${message}`);
+}

@@ -1,0 +1,146 @@
+/** What tests of the Kafka sink share: subtasks that are driven as the sink operator drives them, and killed. */
+import type { Committer, SinkContext, SinkWriter } from '../../../api/sink.js';
+import { raw } from '../../../connectors/formats/raw.js';
+import { kafkaSink, type KafkaCommittable } from '../../../connectors/kafka/index.js';
+import { KafkaClient } from '../../../connectors/kafka/kafka-client.js';
+import { KafkaCommitter } from '../../../connectors/kafka/kafka-committer.js';
+import { systemClock } from '../../../process/system-clock.js';
+
+/** Where the process dies, or a connection breaks. */
+export const EDGES = [
+  'before init',
+  'after init',
+  'before produce',
+  'before end',
+  'after end',
+  'before read-back',
+] as const;
+export type Edge = (typeof EDGES)[number];
+
+/** Not to be tried again by anyone: the process is gone. */
+export class Killed extends Error {}
+
+/** Once armed, the first of these clients that comes to the edge fails there. */
+export class FaultyClient extends KafkaClient {
+  static armed: { readonly edge: Edge; readonly fault: () => unknown } | undefined;
+  #ended = false;
+
+  static get isArmed(): boolean {
+    return FaultyClient.armed !== undefined;
+  }
+
+  override async initProducerId(
+    ...args: Parameters<KafkaClient['initProducerId']>
+  ): ReturnType<KafkaClient['initProducerId']> {
+    await this.#meet('before init');
+    const identity = await super.initProducerId(...args);
+    await this.#meet('after init');
+    return identity;
+  }
+
+  override async produce(
+    ...args: Parameters<KafkaClient['produce']>
+  ): ReturnType<KafkaClient['produce']> {
+    await this.#meet('before produce');
+    return super.produce(...args);
+  }
+
+  override async endTxn(
+    ...args: Parameters<KafkaClient['endTxn']>
+  ): ReturnType<KafkaClient['endTxn']> {
+    await this.#meet('before end');
+    await super.endTxn(...args);
+    this.#ended = true;
+    await this.#meet('after end');
+  }
+
+  override async fetch(
+    ...args: Parameters<KafkaClient['fetch']>
+  ): ReturnType<KafkaClient['fetch']> {
+    if (this.#ended) await this.#meet('before read-back');
+    return super.fetch(...args);
+  }
+
+  async #meet(edge: Edge): Promise<void> {
+    const { armed } = FaultyClient;
+    if (armed?.edge !== edge) return;
+    FaultyClient.armed = undefined;
+    await armed.fault();
+  }
+}
+
+/** Sees no marker: the control, which has to show duplicates. */
+export class BlindClient extends FaultyClient {
+  override async listOffset(): Promise<number> {
+    return Promise.resolve(0);
+  }
+}
+
+export interface SubtaskOptions {
+  readonly brokers: readonly string[];
+  readonly topic: string;
+  readonly jobId?: string;
+  readonly restoredJobId?: string;
+  readonly attempt?: number;
+  readonly subtask?: number;
+  readonly parallelism?: number;
+  readonly restored?: readonly KafkaCommittable[];
+  readonly hangingMs?: number;
+  readonly patienceMs?: number;
+  readonly client?: typeof FaultyClient;
+}
+
+export class Subtask {
+  private constructor(
+    private readonly writer: SinkWriter<Uint8Array, KafkaCommittable>,
+    readonly committer: Committer<KafkaCommittable>,
+  ) {}
+
+  static async start(options: SubtaskOptions): Promise<Subtask> {
+    const { brokers, topic, attempt = 1, jobId = `job of ${topic}`, restored } = options;
+    const { restoredJobId, hangingMs = 30_000, patienceMs = 30_000 } = options;
+    const { client: Client = FaultyClient } = options;
+    const context: SinkContext = {
+      operator: 'out',
+      subtask: options.subtask ?? 0,
+      parallelism: options.parallelism ?? 1,
+      clock: systemClock,
+      jobId,
+      attempt,
+      ...(restoredJobId === undefined ? {} : { restoredJobId }),
+    };
+    const connection = { brokers };
+    const committer = await KafkaCommitter.open({
+      context,
+      connect: () => new Client({ connection, clock: systemClock }),
+      transactionalIdPrefix: 'millrace',
+      markerTopic: 'millrace-sink-markers',
+      transactionTimeoutMs: 20_000,
+      hangingMs,
+      patienceMs,
+    });
+    if (restored !== undefined || attempt > 1) {
+      if (restored !== undefined && restored.length > 0) await committer.commit(restored);
+      await committer.recover();
+    }
+    const sink = kafkaSink({ connection, topic, value: raw() });
+    return new Subtask(await sink.createWriter(context), committer);
+  }
+
+  write(values: readonly string[]): void {
+    for (const value of values) this.writer.write(Buffer.from(value), 1_000);
+  }
+
+  prepare(checkpointId: number): Promise<readonly KafkaCommittable[]> {
+    return this.writer.prepareCommit(checkpointId);
+  }
+
+  async epoch(checkpointId: number, values: readonly string[]): Promise<void> {
+    this.write(values);
+    await this.committer.commit(await this.prepare(checkpointId));
+  }
+
+  close(): Promise<void> {
+    return this.committer.close();
+  }
+}
