@@ -2,18 +2,12 @@
 import { json } from 'millrace/formats';
 import { Transaction } from './transactions.js';
 
-/** Of about 190 characters; each field as JSON.stringify writes it. */
-export function lineOf(record: Transaction): string {
-  const { transaction_id, user_id, product_id, price, timestamp, payment_method, geolocation } =
-    record;
-  return (
-    `{"transaction_id":"${transaction_id}","user_id":"${user_id}","product_id":"${product_id}",` +
-    `"price":${price},"timestamp":${timestamp},"payment_method":"${payment_method}",` +
-    `"geolocation":"${geolocation}"}`
-  );
-}
+const format = json(Transaction);
 
-export const transactionIn = json(Transaction).parse;
+/** Of about 190 characters; each field as JSON.stringify writes it. */
+export const lineOf = format.stringify;
+
+export const transactionIn = format.parse;
 
 /** Field `count` of a total's text, found by its name: reading the text whole is the tally's work. */
 export function countIn(line: string): number {
