@@ -58,6 +58,8 @@ const PATIENCE_MS_DEFAULT = 15_000;
 const FIRST_DELAY_MS = 50;
 /** A transaction that follows another waits for the other's markers, which takes a few ms. */
 const TRANSACTION_DELAY_MS = 5;
+/** The request may have arrived, though no answer did. */
+const OUTCOME_UNKNOWN = ['CONNECTION_FAILED', 'REQUEST_TIMEOUT', 'GREETING_REFUSED'];
 const ADMIN_TIMEOUT_MS = 15_000;
 
 /** Names a coordinator: of a group, or of a transactional id. */
@@ -195,7 +197,7 @@ export class KafkaClient {
       try {
         await this.#coordinate({ transactionalId }, request, ({ errorCode }) => errorCode);
       } catch (error) {
-        if (!hasKafkaCode(error, 'CONNECTION_FAILED', 'REQUEST_TIMEOUT')) throw error;
+        if (!hasKafkaCode(error, ...OUTCOME_UNKNOWN)) throw error;
         const { code, message, kafkaCode } = error;
         throw new KafkaError(code, message, { kafkaCode, retriable: false, cause: error });
       }
