@@ -5,11 +5,11 @@
  * counted, late, or in the dead letters.
  */
 import { boundedOutOfOrderness, deadLetterSchema, job, param, tumblingWindows } from 'millrace';
-import { fileSink, fileSource, jsonLines } from 'millrace/files';
 import { isRaised, toAlert } from './alert.js';
+import { fileConnections, kafkaConnections } from './connections.js';
 import { evaluateUsers } from './evaluate-users.js';
 import { MAX_OUT_OF_ORDERNESS_MS } from './event-time-order.js';
-import { DEFAULT_SPLIT_BYTES, type OutputName } from './outputs.js';
+import { DEFAULT_SPLIT_BYTES } from './outputs.js';
 import { MINUTE_MS, revenuePerMinute } from './revenue.js';
 import {
   alertSchema,
@@ -23,30 +23,49 @@ export default job(
   'fraud-detection',
   {
     params: {
-      input: param.path({ help: 'file of transactions, one JSON object a line' }),
+      source: param.choice(['files', 'kafka'], {
+        help: 'where transactions come from and outputs go to',
+        default: 'files',
+      }),
+      input: param.path({
+        help: 'source=files: file of transactions, one JSON object a line',
+        default: './transactions.ndjson',
+      }),
       output: param.path({
-        help: 'directory for the alerts and the other outputs',
+        help: 'source=files: directory for the alerts and the other outputs',
         default: './out/fraud-detection',
       }),
       splitBytes: param.integer({
-        help: 'bytes of input that one subtask reads at a time',
+        help: 'source=files: bytes of input that one subtask reads at a time',
         default: DEFAULT_SPLIT_BYTES,
         min: 1,
+      }),
+      brokers: param.optionalString({
+        help: 'source=kafka: addresses HOST:PORT, with commas between them',
+      }),
+      topic: param.string({
+        help: 'source=kafka: topic of transactions, in JSON',
+        default: 'transactions',
+      }),
+      outputTopics: param.string({
+        help: 'source=kafka: how the names of the output topics begin',
+        default: 'fraud-',
+      }),
+      bounded: param.boolean({
+        help: 'source=kafka: end at what the topic holds when the job starts',
+        default: false,
       }),
     },
     checkpoint: { intervalMs: 2_000, timeoutMs: 60_000, retained: 2 },
   },
-  (env, { input, output, splitBytes }) => {
-    const transactions = env.source(
-      'transactions',
-      fileSource({ path: input, format: jsonLines(transactionSchema), splitBytes }),
-      {
-        watermarks: boundedOutOfOrderness(
-          (transaction) => transaction.timestamp,
-          MAX_OUT_OF_ORDERNESS_MS,
-        ),
-      },
-    );
+  (env, { source, ...params }) => {
+    const connections = source === 'files' ? fileConnections(params) : kafkaConnections(params);
+    const transactions = env.source('transactions', connections.transactions, {
+      watermarks: boundedOutOfOrderness(
+        (transaction) => transaction.timestamp,
+        MAX_OUT_OF_ORDERNESS_MS,
+      ),
+    });
 
     const candidates = transactions
       .keyBy((transaction) => transaction.user_id)
@@ -70,25 +89,15 @@ export default job(
 
     const late = transactions.late.union(candidates.sideOutput('late'));
 
-    const directory = (name: OutputName): string => `${output}/${name}`;
-    alerts.sinkTo(
-      'write-alerts',
-      fileSink({ path: directory('alerts'), format: jsonLines(alertSchema) }),
-    );
+    alerts.sinkTo('write-alerts', connections.sink('alerts', alertSchema));
     revenue.sinkTo(
       'write-revenue-per-minute',
-      fileSink({
-        path: directory('revenue-per-minute'),
-        format: jsonLines(revenuePerMinuteSchema),
-      }),
+      connections.sink('revenue-per-minute', revenuePerMinuteSchema),
     );
-    late.sinkTo(
-      'write-late',
-      fileSink({ path: directory('late'), format: jsonLines(transactionSchema) }),
-    );
+    late.sinkTo('write-late', connections.sink('late', transactionSchema));
     transactions.deadLetters.sinkTo(
       'write-dead-letters',
-      fileSink({ path: directory('dead-letters'), format: jsonLines(deadLetterSchema) }),
+      connections.sink('dead-letters', deadLetterSchema),
     );
   },
 );

@@ -11,11 +11,13 @@ import { DEFAULT_SPLIT_BYTES } from './outputs.js';
 import { computeReference } from './reference.js';
 import { measureDetection, readLabels } from './reference/labels.js';
 import { writeTransactions } from './transactions.js';
-import { verifyOutput } from './verify.js';
+import { verifyTopics } from './verify-topics.js';
+import { verifyOutput, type OutputDifference } from './verify.js';
 
 const USAGE = `usage:
   main.js generate [--input FILE] [--labels FILE] [--transactions N] [--seed N]
-  main.js verify   [--input FILE] [--labels FILE] [--output DIRECTORY] [--split-bytes N]`;
+  main.js verify   [--input FILE] [--labels FILE] [--output DIRECTORY] [--split-bytes N]
+  main.js verify-topics [--records FILE] [--topic NAME] [--output-topics PREFIX] [--transactions N] [--seed N]`;
 
 const options = {
   input: { type: 'string', default: 'transactions.ndjson' },
@@ -23,6 +25,9 @@ const options = {
   output: { type: 'string', default: './out/fraud-detection' },
   transactions: { type: 'string', default: '1000000' },
   seed: { type: 'string', default: '1' },
+  records: { type: 'string', default: 'records.tsv' },
+  topic: { type: 'string', default: 'transactions' },
+  'output-topics': { type: 'string', default: 'fraud-' },
   'split-bytes': { type: 'string', default: String(DEFAULT_SPLIT_BYTES) },
 } as const;
 
@@ -51,12 +56,26 @@ async function main(args: readonly string[]): Promise<number> {
       });
       const { alerted, ...verification } = await verifyOutput(output, reference);
       print({ ...verification, ...measureDetection(alerted, await readLabels(labels)) });
-      const { missing, duplicated, different } = verification;
-      return missing + duplicated + different === 0 ? 0 : 1;
+      return exitCodeOf(verification);
+    }
+    case 'verify-topics': {
+      const verification = await verifyTopics({
+        records: values.records,
+        topic: values.topic,
+        outputTopics: values['output-topics'],
+        transactions: wholeNumber('transactions', values.transactions, 1),
+        seed: wholeNumber('seed', values.seed, 0),
+      });
+      print(verification);
+      return exitCodeOf(verification);
     }
     default:
-      throw new MillraceError('USAGE', 'no such command; give generate or verify');
+      throw new MillraceError('USAGE', 'no such command; give generate, verify or verify-topics');
   }
+}
+
+function exitCodeOf({ missing, duplicated, different }: OutputDifference): number {
+  return missing + duplicated + different === 0 ? 0 : 1;
 }
 
 function wholeNumber(name: string, text: string, min: number): number {

@@ -44,49 +44,74 @@ const DEAD_LETTER_CHARACTERS = 4096;
  */
 export async function computeReference(options: ReferenceOptions): Promise<Reference> {
   const lateness = new SplitLateness(options.splitBytes, options.maxOutOfOrdernessMs);
-  const outputs = {
+  const computation = new ReferenceComputation();
+  await readLines(options.input, (line, position) => {
+    computation.add(line, position, (timestamp) => lateness.isLate(position, timestamp));
+  });
+  return computation.finish();
+}
+
+/** The same for lines from anywhere, handed over one by one. */
+export class ReferenceComputation {
+  readonly #outputs = {
     alerts: new Map<string, string[]>(),
     late: new Map<string, string[]>(),
     'dead-letters': new Map<string, string[]>(),
     'revenue-per-minute': new Map<string, string[]>(),
   } satisfies Record<OutputName, ExpectedOutput>;
-  const expect = (name: OutputName, record: object): void => {
-    const { identity, content } = canonicalRecord(name, record);
-    outputs[name].set(identity, [...(outputs[name].get(identity) ?? []), content]);
-  };
+  readonly #users = new Map<string, Transaction[]>();
+  readonly #minutes = new Map<string, RevenuePerMinute>();
+  #transactions = 0;
 
-  let transactions = 0;
-  const users = new Map<string, Transaction[]>();
-  const minutes = new Map<string, RevenuePerMinute>();
-  await readLines(options.input, (line, position) => {
+  /**
+   * @param position as the job writes it with a line that is not a transaction
+   * @param isLate asked once for each transaction, with its event time (ms)
+   * @returns the transaction; undefined for a bad line
+   */
+  add(
+    line: string,
+    position: number,
+    isLate: (timestamp: number) => boolean,
+  ): Transaction | undefined {
     const transaction = parseTransaction(line);
     if (transaction === undefined) {
-      expect('dead-letters', { position, raw: line.slice(0, DEAD_LETTER_CHARACTERS) });
-      return;
+      this.#expect('dead-letters', { position, raw: line.slice(0, DEAD_LETTER_CHARACTERS) });
+      return undefined;
     }
-    transactions += 1;
-    if (lateness.isLate(position, transaction.timestamp)) {
-      expect('late', transaction);
-      return;
+    this.#transactions += 1;
+    if (isLate(transaction.timestamp)) {
+      this.#expect('late', transaction);
+      return transaction;
     }
-    const ofUser = users.get(transaction.user_id);
-    if (ofUser === undefined) users.set(transaction.user_id, [transaction]);
+    const ofUser = this.#users.get(transaction.user_id);
+    if (ofUser === undefined) this.#users.set(transaction.user_id, [transaction]);
     else ofUser.push(transaction);
-    addToMinute(minutes, transaction);
-  });
-
-  for (const ofUser of users.values()) {
-    const candidates = judge(ofUser.sort(byEventTime));
-    const scores = await score(candidates.map((candidate) => candidate.features));
-    candidates.forEach((candidate, index) => {
-      const scored = scores[index];
-      if (scored === undefined) throw new RangeError('the model left a candidate without a score');
-      const alert = toAlert(candidate, scored);
-      if (isRaised(alert)) expect('alerts', alert);
-    });
+    addToMinute(this.#minutes, transaction);
+    return transaction;
   }
-  for (const minute of minutes.values()) expect('revenue-per-minute', minute);
-  return { transactions, outputs };
+
+  /** After the last line. */
+  async finish(): Promise<Reference> {
+    for (const ofUser of this.#users.values()) {
+      const candidates = judge(ofUser.sort(byEventTime));
+      const scores = await score(candidates.map((candidate) => candidate.features));
+      candidates.forEach((candidate, index) => {
+        const scored = scores[index];
+        if (scored === undefined)
+          throw new RangeError('the model left a candidate without a score');
+        const alert = toAlert(candidate, scored);
+        if (isRaised(alert)) this.#expect('alerts', alert);
+      });
+    }
+    for (const minute of this.#minutes.values()) this.#expect('revenue-per-minute', minute);
+    return { transactions: this.#transactions, outputs: this.#outputs };
+  }
+
+  #expect(name: OutputName, record: object): void {
+    const { identity, content } = canonicalRecord(name, record);
+    const outputs = this.#outputs[name];
+    outputs.set(identity, [...(outputs.get(identity) ?? []), content]);
+  }
 }
 
 function judge(inOrder: readonly Transaction[]): Candidate[] {

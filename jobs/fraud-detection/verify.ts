@@ -5,7 +5,7 @@
  */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { OUTPUT_NAMES, type OutputName } from './outputs.js';
+import type { OutputName } from './outputs.js';
 import type { ExpectedOutput, Reference } from './reference.js';
 import { canonicalRecord, type CanonicalRecord } from './reference/canonical-record.js';
 import { readLines } from './reference/line-reader.js';
@@ -49,16 +49,19 @@ export async function verifyOutput(directory: string, reference: Reference): Pro
     'dead-letters': await compare('dead-letters'),
     'revenue-per-minute': await compare('revenue-per-minute'),
   };
+  return { ...sumOf(Object.values(outputs)), outputs, alerted };
+}
+
+/** All differences as one. */
+export function sumOf(differences: readonly OutputDifference[]): OutputDifference {
   const total = (of: keyof OutputDifference): number =>
-    OUTPUT_NAMES.reduce((sum, name) => sum + outputs[name][of], 0);
+    differences.reduce((sum, difference) => sum + difference[of], 0);
   return {
     expected: total('expected'),
     found: total('found'),
     missing: total('missing'),
     duplicated: total('duplicated'),
     different: total('different'),
-    outputs,
-    alerted,
   };
 }
 
