@@ -156,6 +156,10 @@ function addClusterCommands(program: Command, context: CliContext, ends: Ends): 
     .description('run the fraud detection job on a cluster of three processes and check its output')
     .option('--transactions <n>', 'size of the input', wholeNumber(1000, 100_000_000))
     .option('--kill-worker', 'kill a worker with SIGKILL in the middle')
+    .option(
+      '--kafka [host:port]',
+      'from Kafka to Kafka: on that broker, or on one that is started for it (needs Java)',
+    )
     .option('--json', 'print only the summary, as one JSON document')
     .option('--data <dir>', 'folder for input, output and state (default: .millrace)')
     .action(async (options: DemoOptions) => {

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { runCheck, type CheckPlan } from './runner/check-run.js';
 import { removeStaleOutput } from './runner/stale-output.js';
 import { INSTALL_APICURIO } from './services/install-apicurio.js';
-import { INSTALL_KAFKA } from './services/install-kafka.js';
+import { installKafka } from './services/install-kafka.js';
 import { INSTALL_VERSITYGW } from './services/install-versitygw.js';
 
 const STEP_TIMEOUT_MS = 8 * 60_000;
@@ -47,7 +47,7 @@ const plan: CheckPlan = {
       command: INSTALL_APICURIO,
       timeoutMs: PROGRAMS_TIMEOUT_MS,
     },
-    { name: 'Kafka brokers', command: INSTALL_KAFKA, timeoutMs: PROGRAMS_TIMEOUT_MS },
+    { name: 'Kafka brokers', command: installKafka(), timeoutMs: PROGRAMS_TIMEOUT_MS },
   ],
   build: [
     tool('generate the wire code', '@bufbuild/buf/bin/buf', 'generate'),

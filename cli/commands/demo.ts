@@ -1,6 +1,7 @@
 /**
  * `millrace demo`, which is `npm start`: the fraud detection job on an embedded cluster of three
- * processes, shown live, and its committed output compared with a reference. Leaves no process.
+ * processes, from files to files or from Kafka to Kafka, shown live, and its committed output compared
+ * with a reference. Leaves no process.
  */
 import path from 'node:path';
 import type { RestClient } from '../../api/rest/client.js';
@@ -9,10 +10,11 @@ import { MillraceError } from '../../core/errors.js';
 import { createBundle } from '../bundler.js';
 import { pause, type CliContext } from '../cli-context.js';
 import { connect, DEFAULT_DATA_FOLDER } from '../cluster-connection.js';
-import { AlertTail } from '../demo/alert-tail.js';
 import { ProgressReader, type DemoProgress } from '../demo/demo-progress.js';
 import { isExact, renderSummary, type DemoSummary } from '../demo/demo-summary.js';
+import type { DemoWorkload, RunJob } from '../demo/demo-workload.js';
 import { FraudWorkload } from '../demo/fraud-workload.js';
+import { KafkaFraudWorkload } from '../demo/kafka-fraud-workload.js';
 import { createLiveView, type LiveView } from '../demo/live-view.js';
 import { WorkerKill } from '../demo/worker-kill.js';
 import type { ClusterProcess } from '../cluster-process.js';
@@ -23,12 +25,16 @@ import { formatBytes, formatCount } from '../quantity.js';
 export interface DemoOptions {
   readonly transactions?: number;
   readonly killWorker?: boolean;
+  /** From Kafka to Kafka: HOST:PORT of a broker, or true for one of its own. */
+  readonly kafka?: string | true;
   readonly json?: boolean;
   readonly data?: string;
 }
 
 /** About a minute in all on two cores. */
 const DEFAULT_TRANSACTIONS = 1_000_000;
+/** Everything is written, read, and checked through the broker. */
+const DEFAULT_KAFKA_TRANSACTIONS = 300_000;
 const WORKERS = 2;
 /** One slot of each worker is free, so that one worker can take over all of the job. */
 const SLOTS = 2;
@@ -89,12 +95,11 @@ function checkFinished(job: JobDetails): void {
 async function submit(
   context: CliContext,
   client: RestClient,
-  workload: FraudWorkload,
+  job: { readonly file: string; readonly params: Readonly<Record<string, string>> },
   say: (text: string) => void,
 ): Promise<string> {
   const bundle = await createBundle({
-    file: workload.jobFile,
-    params: workload.params,
+    ...job,
     workingFolder: context.workingFolder,
     signal: context.interrupted,
     onOutput: (text) => context.note(text),
@@ -107,13 +112,72 @@ async function submit(
   return jobId;
 }
 
+/** Jobs that only make input: nobody looks on. */
+function jobRunner(context: CliContext, client: RestClient, say: (text: string) => void): RunJob {
+  return async (file, params) => {
+    const jobId = await submit(context, client, { file, params }, say);
+    while (!context.interrupted.aborted) {
+      const job = await client.job(jobId);
+      if (TERMINAL_STATUSES.has(job.status)) return checkFinished(job);
+      await pause(context, POLL_INTERVAL_MS);
+    }
+  };
+}
+
+function startWorkload(
+  context: CliContext,
+  { kafka }: DemoOptions,
+  folder: string,
+  transactions: number,
+): Promise<DemoWorkload & { readonly broker?: string }> {
+  const { clock, interrupted } = context;
+  if (kafka === undefined) {
+    return Promise.resolve(new FraudWorkload(folder, transactions, interrupted));
+  }
+  const broker = kafka === true ? undefined : kafka;
+  return KafkaFraudWorkload.start({ broker, folder, transactions, clock, interrupted });
+}
+
 export async function runDemo(context: CliContext, options: DemoOptions): Promise<ExitCode> {
   const startedAtMs = context.clock.monotonic();
-  const transactions = options.transactions ?? DEFAULT_TRANSACTIONS;
+  const transactions =
+    options.transactions ??
+    (options.kafka === undefined ? DEFAULT_TRANSACTIONS : DEFAULT_KAFKA_TRANSACTIONS);
   const folder = path.join(options.data ?? DEFAULT_DATA_FOLDER, 'demo');
   const dataDir = path.resolve(context.workingFolder, folder);
-  const workload = new FraudWorkload(dataDir, transactions, context.interrupted);
-  const view = createLiveView(context, { quiet: options.json === true });
+  const workload = await startWorkload(context, options, dataDir, transactions);
+  try {
+    return await runWorkload(context, workload, {
+      startedAtMs,
+      transactions,
+      folder,
+      dataDir,
+      killWorker: options.killWorker === true,
+      json: options.json === true,
+    });
+  } finally {
+    await workload.close();
+  }
+}
+
+interface RunOptions {
+  readonly startedAtMs: number;
+  readonly transactions: number;
+  /** As the user knows it. */
+  readonly folder: string;
+  /** The same, absolute. */
+  readonly dataDir: string;
+  readonly killWorker: boolean;
+  readonly json: boolean;
+}
+
+async function runWorkload(
+  context: CliContext,
+  workload: DemoWorkload & { readonly broker?: string },
+  { startedAtMs, transactions, folder, dataDir, killWorker, json }: RunOptions,
+): Promise<ExitCode> {
+  const view = createLiveView(context, { quiet: json });
+  const say = (text: string): void => view.event(text);
   const { interrupted } = context;
   let lost: ClusterProcess | undefined;
   const cluster: EmbeddedCluster = await startEmbeddedCluster({
@@ -123,24 +187,20 @@ export async function runDemo(context: CliContext, options: DemoOptions): Promis
     clock: context.clock,
     onProcessEnded: (ended) => (lost = ended),
   });
-  const kill =
-    options.killWorker === true ? new WorkerKill(cluster, context.clock, transactions) : undefined;
+  const kill = killWorker ? new WorkerKill(cluster, context.clock, transactions) : undefined;
   let last: DemoProgress | undefined;
   try {
-    view.event(`cluster: 1 coordinator, ${WORKERS} workers, data in ${folder}`);
+    say(`cluster: 1 coordinator, ${WORKERS} workers, data in ${folder}`);
+    if (workload.broker !== undefined) say(`Kafka: ${workload.broker}`);
     const client = await connect(context, { cluster: cluster.rest });
     await endLeftovers(context, client);
     if (interrupted.aborted) return EXIT.interrupted;
-    await workload.prepare();
-    view.event(`input: ${formatCount(transactions)} transactions`);
+    await workload.prepare(jobRunner(context, client, say), say);
+    say(`input: ${formatCount(transactions)} transactions`);
     if (interrupted.aborted) return EXIT.interrupted;
-    const jobId = await submit(context, client, workload, (text) => view.event(text));
-    const reader = new ProgressReader(
-      client,
-      jobId,
-      new AlertTail(workload.alertsFolder),
-      context.clock,
-    );
+    const { jobFile: file, params } = workload;
+    const jobId = await submit(context, client, { file, params }, say);
+    const reader = new ProgressReader(client, jobId, workload.alerts, context.clock);
     const checkProcesses = (): void => {
       if (lost === undefined) return;
       throw new MillraceError(
@@ -166,19 +226,22 @@ export async function runDemo(context: CliContext, options: DemoOptions): Promis
     killed: kill?.killed ?? false,
     recoveryMs: kill?.recoveryMs ?? null,
     seconds: Math.round((context.clock.monotonic() - startedAtMs) / 100) / 10,
+    ...(workload.broker === undefined ? {} : { broker: workload.broker }),
   };
-  if (options.json === true) context.print(`${JSON.stringify(summary, null, 2)}\n`);
+  if (json) context.print(`${JSON.stringify(summary, null, 2)}\n`);
   else context.print(renderSummary(summary, nextCommands(context, workload), context));
   return isExact(summary) ? EXIT.done : EXIT.failed;
 }
 
 /** Commands that work as they stand, from the folder where the demo was run. */
-function nextCommands(context: CliContext, workload: FraudWorkload): readonly string[] {
+function nextCommands(context: CliContext, workload: DemoWorkload): readonly string[] {
   const here = (file: string): string => path.relative(context.workingFolder, file);
-  const params = `--param input=${here(workload.input)} --param output=${here(workload.output)}`;
+  const params = Object.entries(workload.params).map(
+    ([name, value]) => `--param ${name}=${path.isAbsolute(value) ? here(value) : value}`,
+  );
   return [
-    'npx millrace demo --kill-worker',
-    `npx millrace plan ${here(workload.jobFile)} ${params}`,
+    `npx millrace demo ${workload.flags}--kill-worker`,
+    `npx millrace plan ${here(workload.jobFile)} ${params.join(' ')}`,
     'npx millrace cluster --workers 2 --slots 2',
   ];
 }

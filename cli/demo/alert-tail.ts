@@ -4,34 +4,13 @@
  */
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { LATEST_MAX, parseAlert, type AlertLine } from './alert-line.js';
+import type { AlertFeed } from './demo-workload.js';
 
-/** Alerts kept for showing; the count goes on. */
-const LATEST_MAX = 5;
 /** Committed files have plain names; what is hidden or pending belongs to nobody yet. */
 const COMMITTED_NAME = /^[^._].*\.ndjson$/;
 
-export interface AlertLine {
-  readonly user: string;
-  readonly severity: string;
-  readonly reason: string;
-}
-
-function textOf(value: unknown): string {
-  return typeof value === 'string' ? value : '';
-}
-
-function parseAlert(line: string): AlertLine | undefined {
-  try {
-    const alert = JSON.parse(line) as Readonly<Record<string, unknown>>;
-    const { user_id, severity, reasons } = alert;
-    const reason: unknown = Array.isArray(reasons) ? reasons[0] : undefined;
-    return { user: textOf(user_id), severity: textOf(severity), reason: textOf(reason) };
-  } catch {
-    return undefined;
-  }
-}
-
-export class AlertTail {
+export class AlertTail implements AlertFeed {
   readonly #folder: string;
   readonly #seen = new Set<string>();
   #count = 0;

@@ -5,7 +5,8 @@ import type { JobDetails } from '../../api/rest/job-dto.js';
 import type { Clock } from '../../core/clock.js';
 import { recordsRead } from '../job-follower.js';
 import { RecordRate } from '../record-rate.js';
-import type { AlertLine, AlertTail } from './alert-tail.js';
+import type { AlertLine } from './alert-line.js';
+import type { AlertFeed } from './demo-workload.js';
 
 /** Throughput is taken over at least this long, since tasks report now and then. */
 const RATE_INTERVAL_MS = 1000;
@@ -29,12 +30,12 @@ export interface DemoProgress {
 export class ProgressReader {
   readonly #client: RestClient;
   readonly #jobId: string;
-  readonly #alerts: AlertTail;
+  readonly #alerts: AlertFeed;
   readonly #clock: Clock;
   readonly #startedAtMs: number;
   readonly #rate: RecordRate;
 
-  constructor(client: RestClient, jobId: string, alerts: AlertTail, clock: Clock) {
+  constructor(client: RestClient, jobId: string, alerts: AlertFeed, clock: Clock) {
     this.#client = client;
     this.#jobId = jobId;
     this.#alerts = alerts;

@@ -1,11 +1,11 @@
 /** The end of the demo: what went in, what came out, and whether it is what it should be. */
 import picocolors from 'picocolors';
 import { formatCount, formatDuration } from '../quantity.js';
-import type { FraudOutcome } from './fraud-workload.js';
+import type { FraudOutcome } from './demo-workload.js';
 
 /** Field names are stable: scripts read them with --json. */
 export interface DemoSummary extends FraudOutcome {
-  /** Lines of the input. */
+  /** Lines or records of the input. */
   readonly transactions: number;
   readonly checkpointsCompleted: number;
   readonly restarts: number;
@@ -17,6 +17,8 @@ export interface DemoSummary extends FraudOutcome {
    */
   readonly recoveryMs: number | null;
   readonly seconds: number;
+  /** Only from Kafka to Kafka: HOST:PORT of the broker. */
+  readonly broker?: string;
 }
 
 /** Whether the committed output is exactly the reference's. */
@@ -54,7 +56,8 @@ export function renderSummary(
   return [
     '',
     ...rows.map(([title, value]) => `${title.padEnd(16)}${value}`),
-    `${'output'.padEnd(16)}${isExact(summary) ? green(difference) : red(difference)} against a single-threaded reference`,
+    `${'output'.padEnd(16)}${isExact(summary) ? green(difference) : red(difference)} against a single-threaded reference` +
+      (summary.broker === undefined ? '' : ", as Kafka's own consumer reads it"),
     '',
     bold('next'),
     ...nextCommands.map((command) => `  ${command}`),

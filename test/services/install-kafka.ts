@@ -53,8 +53,13 @@ const POM = `<project xmlns="http://maven.apache.org/POM/4.0.0">
 </project>
 `;
 
-/** Copies what is not there yet. Two at once do not disturb each other. */
-export const INSTALL_KAFKA = [
+/** The command that copies what is not there yet. Two at once do not disturb each other. */
+export function installKafka(versions = KAFKA_VERSIONS): readonly [string, ...string[]] {
+  const releases = versions.map((version) => RELEASES[version]);
+  return [...INSTALL, ...releases.map((release) => `${release}:${UNPUBLISHED[release]}`)];
+}
+
+const INSTALL = [
   'sh',
   '-c',
   `cache="$1"; pom="$2"; shift 2
@@ -73,5 +78,4 @@ export const INSTALL_KAFKA = [
   'sh',
   CACHE_FOLDER,
   POM,
-  ...Object.values(RELEASES).map((release) => `${release}:${UNPUBLISHED[release]}`),
 ] as const;

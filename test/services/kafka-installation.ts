@@ -6,7 +6,7 @@ import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { kafkaJars, type KafkaVersion } from './install-kafka.js';
+import { installKafka, kafkaJars, type KafkaVersion } from './install-kafka.js';
 import { findJava } from './java-runtime.js';
 
 export type KafkaAvailability =
@@ -30,6 +30,26 @@ export function kafkaAvailability(version: KafkaVersion = '3.9'): KafkaAvailabil
   if (existsSync(jars)) return { available: true, java, classPath: join(jars, '*') };
   const reason = `there is no Kafka ${version}, which npm test fetches if there is Maven`;
   return { available: false, reason };
+}
+
+/**
+ * Fetches the version if that is all that is missing, which takes most of a minute, once.
+ * @throws Error saying what is missing
+ */
+export async function ensureKafka(version: KafkaVersion): Promise<void> {
+  if (findJava(JAVA_VERSION_MIN) === undefined || existsSync(kafkaJars(version))) {
+    javaCommand(version);
+    return;
+  }
+  const [program, ...args] = installKafka([version]);
+  try {
+    await promisify(execFile)(program, args);
+  } catch (error) {
+    const { stdout, stderr } = error as { readonly stdout: string; readonly stderr: string };
+    throw new Error(`Kafka ${version} could not be fetched: ${`${stdout}${stderr}`.trim()}`, {
+      cause: error,
+    });
+  }
 }
 
 /** Program and first arguments; a main class or a source file follows. */

@@ -18,7 +18,7 @@ export interface TopicRecord {
 }
 
 /** Tests run at the project's root, and Java compiles it each time. */
-const PROGRAM = join('test', 'services', 'TopicReader.java');
+export const TOPIC_READER = join('test', 'services', 'TopicReader.java');
 
 /**
  * Reads topics from their beginnings to where they end now, each partition in its order. Waits for
@@ -29,7 +29,11 @@ export async function readTopics(
   kafka: KafkaService,
   topics: readonly string[],
 ): Promise<readonly TopicRecord[]> {
-  const output = await runKafkaTool(kafka.version, [PROGRAM, kafka.bootstrapServers, ...topics]);
+  const output = await runKafkaTool(kafka.version, [
+    TOPIC_READER,
+    kafka.bootstrapServers,
+    ...topics,
+  ]);
   return output
     .split('\n')
     .filter((line) => line !== '')
