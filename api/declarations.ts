@@ -31,6 +31,7 @@ export interface Declaration {
   readonly options?: OperatorOptions;
   readonly module?: string;
   readonly connector?: string;
+  readonly connectorInfo?: string | undefined;
 }
 
 /** The origin of an operator's output, before any partitioning. */
@@ -89,6 +90,9 @@ export class Declarations {
         states: declaration.states ?? [],
         ...(declaration.module === undefined ? {} : { module: declaration.module }),
         ...(declaration.connector === undefined ? {} : { connector: declaration.connector }),
+        ...(declaration.connectorInfo === undefined
+          ? {}
+          : { connectorInfo: declaration.connectorInfo }),
         declaredAt,
       },
       functions: declaration.functions,

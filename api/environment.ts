@@ -49,6 +49,7 @@ export class StreamEnvironment {
         ['deadLetters', deadLetterSchema],
       ]),
       connector: source.description,
+      connectorInfo: source.info,
       options,
     });
     return new SourceStream<T>(this.#declarations, name);

@@ -53,6 +53,7 @@ export type {
   TimeWindow,
 } from './functions.js';
 export type {
+  CheckContext,
   DeadLetter,
   PollResult,
   Source,

@@ -5,7 +5,7 @@
  * never make anything visible by itself.
  */
 import type { Schema } from '../core/schema.js';
-import type { SourceContext } from './source.js';
+import type { CheckContext, SourceContext } from './source.js';
 
 export interface SinkContext extends SourceContext {
   readonly jobId: string;
@@ -52,6 +52,8 @@ export interface Sink<T, C = unknown> {
   /** Schema of what it accepts; undefined: anything. */
   readonly schema?: Schema<T>;
   readonly committableSchema: Schema<C>;
+  /** As that of a source. */
+  check?(context: CheckContext): Promise<void>;
   createWriter(context: SinkContext): Promise<SinkWriter<T, C>>;
   createCommitter(context: SinkContext): Promise<Committer<C>>;
 }

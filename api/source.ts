@@ -90,15 +90,28 @@ export interface SourceContext {
   };
 }
 
+/** Where a job is submitted: not always the machine that it runs on. */
+export type CheckContext = Pick<SourceContext, 'clock'>;
+
 export interface Source<T, S extends SourceSplit = SourceSplit> {
   /** For people: `files transactions.ndjson`. */
   readonly description: string;
+  /**
+   * JSON text for commands that ask the system read from themselves, such as `millrace kafka lag`. It travels in the
+   * job's graph: never a secret, only where one is kept.
+   */
+  readonly info?: string;
   readonly schema: Schema<T>;
   /** Schema of a split with its position, for checkpoints. */
   readonly splitSchema: Schema<S>;
   readonly bounded: boolean;
   /** How often discoverSplits is called again; undefined: once. */
   readonly discoveryIntervalMs?: number;
+  /**
+   * Asked once where the job is submitted, so that a mistake is told before the job runs: it rejects with what the
+   * job would fail with. It has 10 s; what can't be known from there is no mistake.
+   */
+  check?(context: CheckContext): Promise<void>;
   /**
    * All splits there are now. Every subtask calls it and must get the same answer for a split that
    * exists, whenever it asks; positions of those it does not read may differ.

@@ -31,6 +31,8 @@ export interface BundleOptions {
   /** Folder that `file` and paths in messages are relative to. */
   readonly workingFolder: string;
   readonly limits?: BundleLimits;
+  /** Whether sources and sinks look for what they read and write; unless told they don't. */
+  readonly check?: boolean;
   /** For the builder and each scoring module; 30 s unless told. */
   readonly graphTimeoutMs?: number;
   readonly heapMbMax?: number;
@@ -132,7 +134,7 @@ async function buildModules(options: BundleOptions): Promise<{
       BUNDLE_ENTRY,
       places.displayName,
       options.params,
-      path.resolve(options.workingFolder),
+      { workingFolder: path.resolve(options.workingFolder), check: options.check ?? false },
     );
     const modules = await findScoreModules(graph, places);
     if (modules.length === 0) return { graph, params, places, files: compiled };

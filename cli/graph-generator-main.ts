@@ -8,6 +8,7 @@ import { Worker } from 'node:worker_threads';
 import { isJob } from '../api/job.js';
 import { resolvePaths } from '../api/params.js';
 import { isMillraceError, MillraceError, serializeError } from '../core/errors.js';
+import { checkConnectors } from './connector-check.js';
 import type { GeneratorReply, GeneratorRequest } from './graph-generator-messages.js';
 
 /** Says which import fails, and where if the loader knows; undefined for an error of another kind. */
@@ -65,7 +66,9 @@ async function answer(request: GeneratorRequest): Promise<GeneratorReply> {
     );
   }
   const params = resolvePaths(job.params, request.params, request.workingFolder);
-  return { kind: 'built', graph: job.build(params).graph, params };
+  const built = job.build(params);
+  if (request.check) await checkConnectors([...built.transformations.values()]);
+  return { kind: 'built', graph: built.graph, params };
 }
 
 function reply(message: GeneratorReply): void {

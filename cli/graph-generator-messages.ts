@@ -16,6 +16,8 @@ export type GeneratorRequest = Target &
         readonly params: Readonly<Record<string, string>>;
         /** Absolute path that relative paths among the parameters are relative to. */
         readonly workingFolder: string;
+        /** Whether sources and sinks are asked to look for what they read and write. */
+        readonly check: boolean;
       }
     | { readonly kind: 'checkScore' }
   );

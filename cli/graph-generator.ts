@@ -82,12 +82,15 @@ export class GraphGenerator {
     }
   }
 
-  /** @throws MillraceError what the module or the builder is refused for, in the user's files and lines */
+  /**
+   * @param options.check whether sources and sinks look for what they read and write
+   * @throws MillraceError what the module or the builder is refused for, in the user's files and lines
+   */
   async build(
     module: string,
     sourceName: string,
     params: Readonly<Record<string, string>>,
-    workingFolder: string,
+    options: { readonly workingFolder: string; readonly check: boolean },
   ): Promise<{
     readonly graph: StreamGraph;
     readonly params: Readonly<Record<string, string>>;
@@ -97,7 +100,7 @@ export class GraphGenerator {
       file: path.join(this.#folder, module),
       sourceName,
       params,
-      workingFolder,
+      ...options,
     });
     const positions = this.#positions();
     const nodes = built.graph.nodes.map((node) => ({

@@ -181,6 +181,10 @@ function addJobCommands(program: Command, context: CliContext, ends: Ends): void
     .option('--allow-non-restored-state', 'drop state of operators that the job no longer has')
     .option('--exact-parallelism', 'run at the parallelism asked for or not at all')
     .option('--detached', 'return once the job is accepted')
+    .option(
+      '--no-check',
+      "don't ask brokers for topics first, as where they can't be reached from here",
+    )
     .addHelpText('after', '\nCtrl-C stops the following; the job goes on until `millrace cancel`.')
     .action(async (file: string, options: SubmitOptions) => {
       const { submitJob } = await import('./commands/submit.js');
@@ -240,6 +244,16 @@ function addJobCommands(program: Command, context: CliContext, ends: Ends): void
 }
 
 function addListings(program: Command, context: CliContext): void {
+  const kafka = program
+    .command('kafka')
+    .description('ask brokers about jobs that read Kafka: millrace kafka lag JOB');
+  withJob(kafka.command('lag'))
+    .description('list how far the Kafka sources of a job are behind, by its last checkpoint')
+    .showHelpAfterError("(see 'millrace kafka lag --help')")
+    .action(async (job: string, options: ListingOptions) => {
+      const { listKafkaLag } = await import('./commands/kafka-lag.js');
+      await listKafkaLag(context, job, options);
+    });
   withCluster(program.command('jobs'))
     .description('list the jobs')
     .action(async (options: ListingOptions) => {

@@ -151,9 +151,16 @@ function describeVertex(
   return {
     id: vertex.id,
     parallelism: vertex.parallelism,
-    operators: vertex.operators.map(({ name, kind }) => {
-      const { recordsIn, recordsOut, sideOutputs } = metrics.operator(name);
-      return { name, kind, recordsIn, recordsOut, sideOutputs: Object.fromEntries(sideOutputs) };
+    operators: vertex.operators.map(({ name, kind, connectorInfo = null }) => {
+      const { sideOutputs, ...records } = metrics.operator(name);
+      return {
+        name,
+        kind,
+        connectorInfo,
+        recordsIn: records.recordsIn,
+        recordsOut: records.recordsOut,
+        sideOutputs: Object.fromEntries(sideOutputs),
+      };
     }),
     subtasks,
     busyMsPerSecond: mean((subtask) => subtask.busyMsPerSecond),

@@ -21,6 +21,7 @@ const NODES_MAX = 1000;
 const INPUTS_MAX = 100;
 const OUTPUTS_MAX = 100;
 const STATES_MAX = 1000;
+const CONNECTOR_INFO_MAX = 65_536;
 
 const KINDS = [
   'source',
@@ -90,6 +91,7 @@ function readNode(reader: JsonReader): StreamNode {
     states: reader.field('states').items(STATES_MAX).map(readState),
     ...reader.optional('module', (module) => module.string()),
     ...reader.optional('connector', (connector) => connector.string()),
+    ...reader.optional('connectorInfo', (info) => info.string(CONNECTOR_INFO_MAX)),
     declaredAt: reader.field('declaredAt').string(),
   };
 }

@@ -58,6 +58,8 @@ export interface StreamNode {
   readonly module?: string;
   /** The connector and what it reads or writes, for kinds 'source' and 'sink'. */
   readonly connector?: string;
+  /** JSON text of the connector's own, for commands that ask its system themselves; never a secret. */
+  readonly connectorInfo?: string;
   /** file:line:column of the call that declared the operator. */
   readonly declaredAt: string;
 }

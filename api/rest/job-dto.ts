@@ -92,6 +92,8 @@ export type JobFailure = Static<typeof JobFailure>;
 export const OperatorDetails = Type.Object({
   name: Type.String(),
   kind: Type.String(),
+  /** Of a source whose connector gives it: JSON text, see `Source.info`. */
+  connectorInfo: Type.Union([Type.String(), Type.Null()]),
   recordsIn: Type.Number(),
   recordsOut: Type.Number(),
   /** Records by side output. */

@@ -100,6 +100,7 @@ async function submit(
 ): Promise<string> {
   const bundle = await createBundle({
     ...job,
+    check: true,
     workingFolder: context.workingFolder,
     signal: context.interrupted,
     onOutput: (text) => context.note(text),

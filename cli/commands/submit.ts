@@ -18,6 +18,8 @@ export interface SubmitOptions extends ClusterOptions {
   readonly claimMode?: ClaimMode;
   readonly allowNonRestoredState?: boolean;
   readonly detached?: boolean;
+  /** Whether sources and sinks look for what they read and write first; unless told they do. */
+  readonly check?: boolean;
   readonly json?: boolean;
 }
 
@@ -43,6 +45,7 @@ export async function submitJob(
   const bundle = await createBundle({
     file,
     params: options.param,
+    check: options.check ?? true,
     workingFolder: context.workingFolder,
     signal: context.interrupted,
     onOutput: (text) => context.note(text),

@@ -9,6 +9,7 @@ import type { Encoder, Format } from '../formats/format.js';
 import type { OutgoingBatch } from './batch-sender.js';
 import { COMPRESSIONS, type Compression } from './compression.js';
 import { EpochWriter } from './epoch-writer.js';
+import { checkCluster } from './cluster-check.js';
 import { KafkaClient } from './kafka-client.js';
 import {
   kafkaCommittableSchema,
@@ -22,7 +23,7 @@ import { MarkerTopic } from './marker-topic.js';
 import { RecordBatcher, type RecordMapping, type TopicTarget } from './record-batcher.js';
 import { markerPartitionOf, transactionalIdOf } from './sink-marker.js';
 import { StreamingWriter } from './streaming-writer.js';
-import { planTopics } from './topic-plan.js';
+import { planTopics, type TopicPlan } from './topic-plan.js';
 
 /** How often a record is in the topic after failures: once; once or more; or perhaps not at all. */
 export type KafkaDelivery = 'exactlyOnce' | 'atLeastOnce' | 'none';
@@ -118,6 +119,8 @@ export function kafkaSink<T, K = never>(
     description: `Kafka ${names.join(', ')}`,
     schema: value.schema,
     committableSchema: kafkaCommittableSchema,
+    check: (context) =>
+      checkCluster(connection, context, (client) => planTargets(client, settings, names)),
     async createWriter(context) {
       const client = connect(context);
       try {
@@ -168,20 +171,28 @@ function leftOverCommitter(open: () => Promise<KafkaCommitter>): Committer<Kafka
   };
 }
 
+async function planTargets<T, K>(
+  client: KafkaClient,
+  { key }: Settings<T, K>,
+  names: readonly string[],
+): Promise<readonly TopicPlan[]> {
+  const plans = await planTopics(client, names);
+  for (const { topic, isCompacted } of plans) {
+    if (!isCompacted || key !== undefined) continue;
+    throw invalid(`topic "${topic}" is compacted, so that records need a key; give key`);
+  }
+  return plans;
+}
+
 async function createTargets<T, K>(
   client: KafkaClient,
-  { key, value }: Settings<T, K>,
+  settings: Settings<T, K>,
   names: readonly string[],
 ): Promise<readonly TopicTarget<T>[]> {
-  const plans = await planTopics(client, names);
+  const { key, value } = settings;
+  const plans = await planTargets(client, settings, names);
   return Promise.all(
     plans.map(async (plan) => {
-      if (plan.isCompacted && key === undefined) {
-        throw new MillraceError(
-          'PARAM_INVALID',
-          `kafkaSink: topic "${plan.topic}" is compacted, so that records need a key; give key`,
-        );
-      }
       const subject = `topic "${plan.topic}"`;
       return {
         plan,

@@ -7,8 +7,10 @@ import type { Source, SourceContext } from '../../api/source.js';
 import { MillraceError } from '../../core/errors.js';
 import type { Format } from '../formats/format.js';
 import { raw } from '../formats/raw.js';
+import { checkCluster } from './cluster-check.js';
 import { KafkaClient } from './kafka-client.js';
 import { checkConnection, type KafkaConnectionOptions } from './kafka-connection.js';
+import { formatSourceInfo } from './kafka-source-info.js';
 import { KafkaReader } from './kafka-reader.js';
 import { kafkaRecordSchema, type KafkaRecord } from './kafka-record.js';
 import { kafkaSplitSchema, type KafkaSplit } from './kafka-split.js';
@@ -21,7 +23,7 @@ import {
   type TombstonePolicy,
 } from './record-decoder.js';
 import type { IsolationLevel } from './record-set-reader.js';
-import { discoverKafkaSplits } from './split-discovery.js';
+import { discoverKafkaSplits, findTopics } from './split-discovery.js';
 import type { KafkaEnd, KafkaStart } from './split-offsets.js';
 
 export interface KafkaSourceOptions<V> {
@@ -115,10 +117,12 @@ function createSource<V, T>(
   const connect = ({ clock }: SourceContext): KafkaClient => new KafkaClient({ connection, clock });
   return {
     description: `Kafka ${topics instanceof RegExp ? String(topics) : topics.join(', ')}`,
+    info: formatSourceInfo({ connection, topics, isolation, groupId }),
     schema,
     splitSchema: kafkaSplitSchema,
     bounded,
     ...(bounded || discoveryIntervalMs === 0 ? {} : { discoveryIntervalMs }),
+    check: (context) => checkCluster(connection, context, (client) => findTopics(client, topics)),
     async discoverSplits(context, known) {
       const client = connect(context);
       try {

@@ -27,10 +27,19 @@ export async function discoverKafkaSplits(
   options: SplitDiscoveryOptions,
   known: ReadonlySet<string> | undefined,
 ): Promise<readonly KafkaSplit[]> {
-  const { boundedAt, groupId, isolation, startFrom } = options;
+  const { boundedAt, groupId, isolation, startFrom, topics } = options;
   // What a bounded job reads was settled when it started.
   if (known !== undefined && boundedAt !== undefined) return [];
-  const found = (await findTopics(client, options, known)).flatMap((topic) =>
+  const matching = await findTopics(client, topics);
+  if (
+    topics instanceof RegExp &&
+    matching.length === 0 &&
+    known === undefined &&
+    boundedAt !== undefined
+  ) {
+    throw noTopics(topics);
+  }
+  const found = matching.flatMap((topic) =>
     topic.partitions.map(({ partition }) => ({
       id: splitId(topic.topic, partition),
       ordinal: splitOrdinal(topic.topic, partition),
@@ -52,18 +61,17 @@ export async function discoverKafkaSplits(
   }));
 }
 
-async function findTopics(
+/**
+ * Topics by their names, or those that match a pattern now.
+ * @throws MillraceError TOPIC_MISSING, ACCESS_DENIED, BROKER_UNREACHABLE
+ */
+export async function findTopics(
   client: KafkaClient,
-  { topics, boundedAt }: SplitDiscoveryOptions,
-  known: ReadonlySet<string> | undefined,
+  topics: readonly string[] | RegExp,
 ): Promise<readonly TopicMetadata[]> {
   if (!(topics instanceof RegExp)) return client.topics(topics);
   const { topics: all } = await client.metadata();
-  const matching = all.filter(
+  return all.filter(
     ({ topic, errorCode, isInternal }) => errorCode === 0 && !isInternal && topics.test(topic),
   );
-  if (matching.length === 0 && known === undefined && boundedAt !== undefined) {
-    throw noTopics(topics);
-  }
-  return matching;
 }

@@ -26,6 +26,7 @@ export function progressOf(
             {
               name: 'transactions',
               kind: 'source',
+              connectorInfo: null,
               recordsIn: 0,
               recordsOut: 1234,
               sideOutputs: {},

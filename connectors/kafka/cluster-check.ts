@@ -1,0 +1,27 @@
+/** Asks a cluster from where a job is submitted, so that a wrong address or topic is told there and then. */
+import type { CheckContext } from '../../api/source.js';
+import { KafkaClient } from './kafka-client.js';
+import { resolveConnection, type KafkaConnectionOptions } from './kafka-connection.js';
+
+/** A topic or leader that is on its way takes less; whoever submits waits for it. */
+const PATIENCE_MS = 2_000;
+
+/** @throws MillraceError what `ask` throws, and BROKER_UNREACHABLE or ACCESS_DENIED */
+export async function checkCluster(
+  connection: KafkaConnectionOptions,
+  { clock }: CheckContext,
+  ask: (client: KafkaClient) => Promise<unknown>,
+): Promise<void> {
+  try {
+    await resolveConnection(connection);
+  } catch {
+    // Secrets are kept where the workers run, and need not be here.
+    return;
+  }
+  const client = new KafkaClient({ connection, clock, patienceMs: PATIENCE_MS });
+  try {
+    await ask(client);
+  } finally {
+    client.close();
+  }
+}
