@@ -14,7 +14,8 @@ const MAY_IMPORT = {
   connectors: ['api', 'core'],
   coordinator: ['core', 'proto', 'process', 'storage', 'api/rest'],
   worker: ['core', 'proto', 'process', 'storage', 'api'],
-  // The CLI writes the bundle that coordinator and workers read: the archive's format has one home.
+  // The CLI writes the bundle that coordinator and workers read: the archive's format has one home. It
+  // asks Kafka brokers for a job's lag, and shows what the demo writes to a topic.
   cli: [
     'api',
     'core',

@@ -34,7 +34,7 @@ export interface DemoOptions {
 /** About a minute in all on two cores. */
 const DEFAULT_TRANSACTIONS = 1_000_000;
 /** Everything is written, read, and checked through the broker. */
-const DEFAULT_KAFKA_TRANSACTIONS = 300_000;
+const DEFAULT_KAFKA_TRANSACTIONS = 250_000;
 const WORKERS = 2;
 /** One slot of each worker is free, so that one worker can take over all of the job. */
 const SLOTS = 2;
@@ -136,6 +136,7 @@ function startWorkload(
     return Promise.resolve(new FraudWorkload(folder, transactions, interrupted));
   }
   const broker = kafka === true ? undefined : kafka;
+  context.note('Kafka: starting; what is missing is fetched once, in most of a minute\n');
   return KafkaFraudWorkload.start({ broker, folder, transactions, clock, interrupted });
 }
 

@@ -26,6 +26,8 @@ const PRODUCER_FILE = jobFile('transactions-to-kafka');
 const OUTPUTS = ['alerts', 'late', 'dead-letters', 'revenue-per-minute'];
 const PARTITIONS = 4;
 const SEED = 1;
+/** Of a broker that runs, or else is not there. */
+const PATIENCE_MS = 3_000;
 
 export class KafkaFraudWorkload implements DemoWorkload {
   readonly jobFile = FRAUD_JOB_FILE;
@@ -67,7 +69,8 @@ export class KafkaFraudWorkload implements DemoWorkload {
 
   async prepare(runJob: RunJob, say: (text: string) => void): Promise<void> {
     const { clock, transactions } = this.#options;
-    const client = new KafkaClient({ connection: { brokers: [this.broker] }, clock });
+    const connection = { brokers: [this.broker] };
+    const client = new KafkaClient({ connection, clock, patienceMs: PATIENCE_MS });
     try {
       await client.createTopics(
         [this.#input, ...this.#outputs].map((topic) => ({

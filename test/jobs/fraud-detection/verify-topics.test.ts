@@ -12,7 +12,7 @@ import {
 } from '../../../jobs/fraud-detection/verify-topics.js';
 import { temporaryFolder } from '../../temporary-folder.js';
 
-const TRANSACTIONS = 20_000;
+const TRANSACTIONS = 12_000;
 const SEED = 3;
 const PARTITIONS = 3;
 
@@ -38,11 +38,17 @@ function partitionOf(user: string): number {
   return Number(user.slice(-1)) % PARTITIONS;
 }
 
+let right: ReadonlyMap<string, readonly string[]>;
+
+test.before(async () => {
+  right = await rightTopics();
+});
+
 async function verifyChanged(
   t: ExecutionContext,
   change: (topics: Map<string, string[]>) => void,
 ): Promise<TopicVerification> {
-  const topics = await rightTopics();
+  const topics = new Map([...right].map(([topic, values]) => [topic, [...values]]));
   change(topics);
   const lines = [...topics].flatMap(([topic, values]) =>
     values.map((value, offset) => {
@@ -85,7 +91,6 @@ test('records of an output that are missing, twice or altered are found', async 
 test('so are those of the input', async (t) => {
   const verification = await verifyChanged(t, (topics) => {
     const input = topics.get('in') ?? [];
-    // Of one customer, the last ones of the day: few outputs depend on them.
     const twice = input.at(-1) ?? '';
     input.push(twice, 'no transaction');
   });
