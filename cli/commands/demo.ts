@@ -136,7 +136,7 @@ function startWorkload(
     return Promise.resolve(new FraudWorkload(folder, transactions, interrupted));
   }
   const broker = kafka === true ? undefined : kafka;
-  context.note('Kafka: starting; what is missing is fetched once, in most of a minute\n');
+  context.note('Kafka: starting; if it is not here yet it is fetched first, in most of a minute\n');
   return KafkaFraudWorkload.start({ broker, folder, transactions, clock, interrupted });
 }
 
