@@ -3,7 +3,7 @@
  * at a rate, keyed by customer, so that each customer's purchases stay in one partition and in order.
  */
 import { job, param } from 'millrace';
-import { json, raw } from 'millrace/formats';
+import { json, text } from 'millrace/formats';
 import { generatorSource } from 'millrace/generator';
 import { kafkaSink } from 'millrace/kafka';
 import { transactionSchema } from '../fraud-detection/schemas.js';
@@ -45,7 +45,7 @@ export default job(
         kafkaSink({
           connection: { brokers: brokers.split(',') },
           topic,
-          key: { of: ({ user_id }) => Buffer.from(user_id), format: raw() },
+          key: { of: ({ user_id }) => user_id, format: text() },
           value: json(transactionSchema),
           delivery,
         }),
