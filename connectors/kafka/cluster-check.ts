@@ -6,21 +6,24 @@ import { resolveConnection, type KafkaConnectionOptions } from './kafka-connecti
 /** A topic or leader that is on its way takes less; whoever submits waits for it. */
 const PATIENCE_MS = 2_000;
 
-/** @throws MillraceError what `ask` throws, and BROKER_UNREACHABLE or ACCESS_DENIED */
-export async function checkCluster(
+/**
+ * @returns undefined when the cluster could not be asked from here
+ * @throws MillraceError what `ask` throws, and BROKER_UNREACHABLE or ACCESS_DENIED
+ */
+export async function checkCluster<T>(
   connection: KafkaConnectionOptions,
   { clock }: CheckContext,
-  ask: (client: KafkaClient) => Promise<unknown>,
-): Promise<void> {
+  ask: (client: KafkaClient) => Promise<T>,
+): Promise<T | undefined> {
   try {
     await resolveConnection(connection);
   } catch {
     // Secrets are kept where the workers run, and need not be here.
-    return;
+    return undefined;
   }
   const client = new KafkaClient({ connection, clock, patienceMs: PATIENCE_MS });
   try {
-    await ask(client);
+    return await ask(client);
   } finally {
     client.close();
   }

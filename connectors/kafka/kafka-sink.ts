@@ -10,6 +10,7 @@ import type { OutgoingBatch } from './batch-sender.js';
 import { COMPRESSIONS, type Compression } from './compression.js';
 import { EpochWriter } from './epoch-writer.js';
 import { checkCluster } from './cluster-check.js';
+import { checkFormats, formatContext } from './format-place.js';
 import { KafkaClient } from './kafka-client.js';
 import {
   kafkaCommittableSchema,
@@ -119,8 +120,10 @@ export function kafkaSink<T, K = never>(
     description: `Kafka ${names.join(', ')}`,
     schema: value.schema,
     committableSchema: kafkaCommittableSchema,
-    check: (context) =>
-      checkCluster(connection, context, (client) => planTargets(client, settings, names)),
+    async check(context) {
+      await checkCluster(connection, context, (client) => planTargets(client, settings, names));
+      await checkFormats({ key: settings.key?.format, value }, names, 'write');
+    },
     async createWriter(context) {
       const client = connect(context);
       try {
@@ -193,12 +196,11 @@ async function createTargets<T, K>(
   const plans = await planTargets(client, settings, names);
   return Promise.all(
     plans.map(async (plan) => {
-      const subject = `topic "${plan.topic}"`;
       return {
         plan,
-        value: await value.createEncoder({ subject: `${subject} value` }),
+        value: await value.createEncoder(formatContext(plan.topic, 'value')),
         // What it is given comes from the key's own `of`.
-        key: (await key?.format.createEncoder({ subject: `${subject} key` })) as
+        key: (await key?.format.createEncoder(formatContext(plan.topic, 'key'))) as
           Encoder<unknown> | undefined,
       };
     }),

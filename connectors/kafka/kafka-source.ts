@@ -8,6 +8,7 @@ import { MillraceError } from '../../core/errors.js';
 import type { Format } from '../formats/format.js';
 import { raw } from '../formats/raw.js';
 import { checkCluster } from './cluster-check.js';
+import { checkFormats, formatContext, type RecordFormats } from './format-place.js';
 import { KafkaClient } from './kafka-client.js';
 import { checkConnection, type KafkaConnectionOptions } from './kafka-connection.js';
 import { formatSourceInfo } from './kafka-source-info.js';
@@ -85,26 +86,29 @@ export function kafkaSource<K, V>(
   checkOptions(options);
   if (options.envelope !== true) {
     const { value, tombstones = 'skip' } = options;
-    return createSource(options, value.schema, ({ topic }) => {
-      const decoder = value.createDecoder({ subject: `topic "${topic}" value` });
+    const formats = { key: undefined, value };
+    return createSource(options, formats, value.schema, ({ topic }) => {
+      const decoder = value.createDecoder(formatContext(topic, 'value'));
       return new ValueDecoder(decoder, tombstones);
     });
   }
   const { value } = options;
   // Without a key format the type parameter is what raw() gives.
   const key = options.key ?? (raw() as Format<unknown> as Format<K>);
-  return createSource(options, kafkaRecordSchema(key.schema, value.schema), (split) => {
-    const subject = `topic "${split.topic}"`;
+  const schema = kafkaRecordSchema(key.schema, value.schema);
+  return createSource(options, { key, value }, schema, (split) => {
+    const { topic } = split;
     return new EnvelopeDecoder(
       split,
-      key.createDecoder({ subject: `${subject} key` }),
-      value.createDecoder({ subject: `${subject} value` }),
+      key.createDecoder(formatContext(topic, 'key')),
+      value.createDecoder(formatContext(topic, 'value')),
     );
   });
 }
 
 function createSource<V, T>(
   options: KafkaSourceOptions<V>,
+  formats: RecordFormats,
   schema: Schema<T>,
   decoderFor: (split: KafkaSplit) => RecordDecoder<T>,
 ): Source<T, KafkaSplit> {
@@ -122,7 +126,11 @@ function createSource<V, T>(
     splitSchema: kafkaSplitSchema,
     bounded,
     ...(bounded || discoveryIntervalMs === 0 ? {} : { discoveryIntervalMs }),
-    check: (context) => checkCluster(connection, context, (client) => findTopics(client, topics)),
+    async check(context) {
+      const found = await checkCluster(connection, context, (client) => findTopics(client, topics));
+      const named = topics instanceof RegExp ? [] : topics;
+      await checkFormats(formats, found?.map(({ topic }) => topic) ?? named, 'read');
+    },
     async discoverSplits(context, known) {
       const client = connect(context);
       try {
