@@ -12,8 +12,8 @@ const MIB = 1024 * 1024;
 const WRITE_BUFFERS = 2;
 /** Larger ones only delay the writing out. */
 const WRITE_BUFFER_BYTES_MAX = 64 * MIB;
-/** What V8 keeps of a heap for what lives in it, until it collects. */
-const HEAP_FACTOR = 1.3;
+/** What V8 keeps of old objects for what lives of them, until it collects: as measured. */
+const HEAP_FACTOR = 1.5;
 /** Requests and answers on their way between the threads. */
 const IN_TRANSIT_BYTES = 2 * MIB;
 
