@@ -16,6 +16,8 @@ import { RunWriter, type WrittenRun } from './run-writer.js';
 
 /** A run is closed at this size: what is written and not stored yet lies in memory. */
 const RUN_BYTES_MAX = 4 * 1024 * 1024;
+/** Where memory is what counts. */
+const SMALL_RUN_BYTES_MAX = 2 * 1024 * 1024;
 /** Rows in one slice: about a millisecond. */
 const SLICE_CHANGES_MAX = 1024;
 /** Entries and timers looked at in one slice, which may all turn out to be gone. */
@@ -31,6 +33,8 @@ export interface ChangeLogOptions {
   /** In the order of their slots; more may be declared until the first freeze. */
   readonly states: readonly DeclaredState[];
   readonly sliceChangesMax?: number | undefined;
+  /** Whether runs are kept small. */
+  readonly smallRuns: boolean;
 }
 
 /** What a freeze is for. */
@@ -122,7 +126,7 @@ export class FrozenChanges {
       checkpointId,
       keys: keys.onlyText ? 'string' : 'bytes',
       whole,
-      runBytesMax: RUN_BYTES_MAX,
+      runBytesMax: options.smallRuns ? SMALL_RUN_BYTES_MAX : RUN_BYTES_MAX,
       onRun,
     });
     const timerChanges = timers.takeChanges(whole);

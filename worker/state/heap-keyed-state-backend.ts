@@ -102,9 +102,11 @@ export class HeapKeyedStateBackend implements KeyedStateBackend {
   constructor(options: HeapKeyedStateBackendOptions) {
     this.#options = options;
     const { runs, operator, keyGroups, maxParallelism, now } = options;
-    const buffers = new RunBuffers(options.cold === undefined ? undefined : FEW_SPARES);
+    const smallRuns = options.cold !== undefined;
+    const buffers = new RunBuffers(smallRuns ? FEW_SPARES : undefined);
     this.#changes = new ChangeLog({
       ...options,
+      smallRuns,
       buffers,
       keys: this.#keys,
       timers: this.#timers,

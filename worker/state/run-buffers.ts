@@ -10,7 +10,7 @@ const PIECE_BYTES = 128 * 1024;
 /** What two runs of a checkpoint take: one to write into while another is stored. */
 const SPARES_MAX = 64;
 /** Where memory is what counts. */
-export const FEW_SPARES = 16;
+export const FEW_SPARES = 8;
 
 export class RunBuffers {
   readonly #spares: Uint8Array[] = [];

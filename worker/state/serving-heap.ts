@@ -5,8 +5,8 @@
  */
 import type { ResourceLimits } from 'node:worker_threads';
 
-/** V8 makes 2 MB of a third of it. */
-const YOUNG_GENERATION_MB = 6;
+/** V8 makes 1 MB of a third of it. */
+const YOUNG_GENERATION_MB = 3;
 
 export const SERVING_HEAP_LIMITS: ResourceLimits = {
   maxYoungGenerationSizeMb: YOUNG_GENERATION_MB,
