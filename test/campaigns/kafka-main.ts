@@ -1,5 +1,5 @@
 /**
- * `npm run campaign:kafka -- --kills N --seed S [--brokers 3] [--json]`: kills what runs a job from Kafka to
+ * `npm run campaign:kafka -- --kills N --seed S [--brokers 3] [--outage SECONDS] [--json]`: kills what runs a job from Kafka to
  * Kafka. The last line with --json is the report; the exit code is 1 when a record was lost or duplicated, or the
  * control run has seen no duplicates.
  */
@@ -11,6 +11,7 @@ const { values } = parseArgs({
     kills: { type: 'string', default: '25' },
     seed: { type: 'string', default: '1' },
     brokers: { type: 'string', default: '1' },
+    outage: { type: 'string', default: '7' },
     json: { type: 'boolean', default: false },
   },
 });
@@ -20,6 +21,7 @@ const report = await runKafkaCampaign({
   kills,
   seed,
   brokers: values.brokers === '3' ? 3 : 1,
+  outageMs: Number(values.outage) * 1_000,
   tell: (line) => console.log(line),
 });
 const { lost, duplicated, records, control, recoveryMsP50, recoveryMsMax } = report;

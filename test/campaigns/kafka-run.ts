@@ -31,9 +31,7 @@ const LEDGER_JOB = fileURLToPath(
 );
 const CLIENT_MODULE = new URL('../../connectors/kafka/kafka-client.js', import.meta.url).href;
 
-export const TRANSACTION_TIMEOUT_MS = 5_000;
-/** Longer than the job's sinks have patience, too. */
-const OUTAGE_MS = 7_000;
+const TRANSACTION_TIMEOUT_MS = 5_000;
 const OUTPUT_PARTITIONS = 2;
 /** Deposits between two faults, at most. */
 const PROGRESS_MAX = 250;
@@ -41,6 +39,7 @@ const PROGRESS_MAX = 250;
 export interface KafkaRunOptions {
   readonly kafka: KafkaService;
   readonly brokers: number;
+  readonly outageMs: number;
   readonly cluster: TestCluster;
   /** Of the job and its topics. */
   readonly name: string;
@@ -203,8 +202,8 @@ class KafkaRun {
       return this.#withoutBrokers([random.whole(0, brokers - 1)], 0, held);
     },
     outage: (held) => {
-      const { brokers } = this.options;
-      return this.#withoutBrokers([...Array(brokers).keys()], OUTAGE_MS, held);
+      const { brokers, outageMs } = this.options;
+      return this.#withoutBrokers([...Array(brokers).keys()], outageMs, held);
     },
     zombie: async (held) => {
       const { client } = this.options.cluster;

@@ -17,6 +17,8 @@ const CONTROL_FAULTS: readonly Fault[] = [
 ];
 /** Brokers look that often for transactions that are open for too long, ms. */
 const ABORT_INTERVAL_MS = 1_000;
+/** Longer than a transaction of the job may last, and than its sinks have patience. */
+const OUTAGE_MS = 7_000;
 const HEARTBEAT_FLAGS = ['--heartbeat-interval', '100', '--heartbeat-timeout', '1500'];
 
 export interface KafkaCampaignOptions {
@@ -24,6 +26,8 @@ export interface KafkaCampaignOptions {
   readonly kills: number;
   readonly seed: number;
   readonly brokers?: 1 | 3;
+  /** How long all brokers are away in an outage; 7,000 unless told. */
+  readonly outageMs?: number;
   /** Is told of every fault. */
   readonly tell?: (line: string) => void;
 }
@@ -48,6 +52,7 @@ export async function runKafkaCampaign({
   kills,
   seed,
   brokers = 1,
+  outageMs = OUTAGE_MS,
   tell = () => undefined,
 }: KafkaCampaignOptions): Promise<KafkaCampaignReport> {
   const random = new SeededRandom(seed);
@@ -64,7 +69,7 @@ export async function runKafkaCampaign({
       coordinatorFlags: HEARTBEAT_FLAGS,
     });
     try {
-      const run = { kafka, brokers, cluster, random, tell };
+      const run = { kafka, brokers, outageMs, cluster, random, tell };
       const control = await runUnderFaults({
         ...run,
         name: 'control',
