@@ -5,7 +5,6 @@
  */
 import kafkajs, { type Message, type Producer } from 'kafkajs';
 import { systemClock } from '../../process/system-clock.js';
-import type { TopicRecord } from '../services/kafka-topic-reader.js';
 
 export const INPUT_PARTITIONS = 4;
 const ACCOUNTS = 52;
@@ -134,13 +133,16 @@ export class KafkaLedger {
     return { entries, totals };
   }
 
-  /** @throws Error unless the topic holds what was acknowledged and nothing else */
-  checkInput(records: readonly TopicRecord[]): void {
-    const values = new Set(records.map(({ value }) => String(value)));
-    if (values.size === this.records && records.length === this.records) return;
+  /**
+   * @param values of the topic's records
+   * @throws Error unless they are what was acknowledged and nothing else
+   */
+  checkInput(values: readonly string[]): void {
+    const different = new Set(values).size;
+    if (different === this.records && values.length === this.records) return;
     throw new Error(
       `the input is not the ledger: ${this.records} deposits were acknowledged, ` +
-        `${records.length} are in the topic, ${values.size} of them different`,
+        `${values.length} are in the topic, ${different} of them different`,
     );
   }
 
@@ -156,4 +158,21 @@ export class KafkaLedger {
       await new Promise<void>((resolve) => systemClock.setTimer(BATCH_INTERVAL_MS, resolve));
     }
   }
+}
+
+/** Compares an output, as the values of its records, with what it has to be. A wrong row counts as both. */
+export function judge(
+  expected: Multiset,
+  values: readonly string[],
+): { readonly lost: number; readonly duplicated: number } {
+  const left = new Map(expected);
+  let duplicated = 0;
+  for (const value of values) {
+    const row = rowOf(JSON.parse(value) as LedgerRow);
+    const count = left.get(row) ?? 0;
+    if (count === 0) duplicated += 1;
+    else left.set(row, count - 1);
+  }
+  const lost = [...left.values()].reduce((sum, count) => sum + count, 0);
+  return { lost, duplicated };
 }

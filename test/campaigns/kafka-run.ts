@@ -16,13 +16,7 @@ import { readTopics, type TopicRecord } from '../services/kafka-topic-reader.js'
 import type { KafkaService } from '../services/kafka.js';
 import type { SeededRandom } from '../simulation/event-loop.js';
 import { FENCE_EDGES, type Edge, type Fault, type FaultKind } from './kafka-faults.js';
-import {
-  INPUT_PARTITIONS,
-  KafkaLedger,
-  rowOf,
-  type LedgerRow,
-  type Multiset,
-} from './kafka-ledger.js';
+import { INPUT_PARTITIONS, judge, KafkaLedger } from './kafka-ledger.js';
 import { KafkaOutputWatch } from './kafka-output-watch.js';
 
 /** Sources are beside the compiled output: dist/test/campaigns -> test/fixtures. */
@@ -166,9 +160,9 @@ class KafkaRun {
     const records = await readTopics(kafka, [topics.input, topics.entries, topics.totals]);
     const of = (topic: string): readonly TopicRecord[] =>
       records.filter((record) => record.topic === topic);
-    ledger.checkInput(of(topics.input));
-    const entries = compare(expected.entries, of(topics.entries));
-    const totals = compare(expected.totals, of(topics.totals));
+    ledger.checkInput(of(topics.input).map(valueOf));
+    const entries = judge(expected.entries, of(topics.entries).map(valueOf));
+    const totals = judge(expected.totals, of(topics.totals).map(valueOf));
     return {
       kills: Object.values(this.#faultsByKind).reduce((sum, count) => sum + count, 0),
       faultsByKind: this.#faultsByKind,
@@ -318,18 +312,6 @@ class KafkaRun {
   }
 }
 
-function compare(
-  expected: Multiset,
-  records: readonly TopicRecord[],
-): { readonly lost: number; readonly duplicated: number } {
-  const left = new Map(expected);
-  let duplicated = 0;
-  for (const { value } of records) {
-    const row = rowOf(JSON.parse(String(value)) as LedgerRow);
-    const count = left.get(row) ?? 0;
-    if (count === 0) duplicated += 1;
-    else left.set(row, count - 1);
-  }
-  const lost = [...left.values()].reduce((sum, count) => sum + count, 0);
-  return { lost, duplicated };
+function valueOf({ value }: TopicRecord): string {
+  return String(value);
 }

@@ -3,6 +3,7 @@ import { SeededRandom } from '../simulation/event-loop.js';
 import { SEED } from '../integration/seed.js';
 import { kafkaAvailability } from '../services/kafka-installation.js';
 import { FAULT_KINDS, killsOf, planFaults } from './kafka-faults.js';
+import { judge, rowOf } from './kafka-ledger.js';
 import { runKafkaCampaign } from './kafka.js';
 
 /** A hundred seconds of a busy machine. */
@@ -36,4 +37,15 @@ test('a plan has the kills that were asked for, of every kind, and depends on it
   t.deepEqual([...new Set(planned.map(({ kind }) => kind))].sort(), [...FAULT_KINDS].sort());
   t.deepEqual(planned, planFaults(200, new SeededRandom(7)));
   t.notDeepEqual(planned, planFaults(200, new SeededRandom(8)));
+});
+
+test('the judge counts what is missing, what is there twice, and what is wrong as both', (t) => {
+  const rows = [1, 2, 3].map((n) => ({ account: 'a', at: 10 * n, n }));
+  const expected = new Map(rows.map((row) => [rowOf(row), 1]));
+  const [first, second, third] = rows.map((row) => JSON.stringify(row)) as [string, string, string];
+  t.deepEqual(judge(expected, [third, first, second]), { lost: 0, duplicated: 0 });
+  t.deepEqual(judge(expected, [first, second]), { lost: 1, duplicated: 0 });
+  t.deepEqual(judge(expected, [first, second, third, first]), { lost: 0, duplicated: 1 });
+  const wrong = JSON.stringify({ account: 'a', at: 30, n: 4 });
+  t.deepEqual(judge(expected, [first, second, wrong]), { lost: 1, duplicated: 1 });
 });
