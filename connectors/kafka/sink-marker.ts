@@ -25,7 +25,7 @@ export interface SinkIdentity {
   readonly subtask: number;
 }
 
-/** `millrace/4c1f9a02d7e3b856/to Kafka/0` */
+/** `millrace/4c1f9a02d7e3b856/to-kafka/0` */
 export function transactionalIdOf({ prefix, jobId, operator, subtask }: SinkIdentity): string {
   return `${prefix}/${jobId}/${operator}/${subtask}`;
 }
