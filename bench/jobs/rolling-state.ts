@@ -81,7 +81,7 @@ export const FLINK_SLOT_MEMORY = {
 /** Of each of two slots. */
 export const QUARTER_IN_MEMORY = {
   backend: 'rocksdb',
-  memoryBytesMax: 166 * 1024 * 1024,
+  memoryBytesMax: 170 * 1024 * 1024,
 } as const;
 
 /** What is left out is the engine's own default. */

@@ -17,7 +17,7 @@ import type { RunWriter, WrittenRun } from './run-writer.js';
 /** A run is closed at this size: large enough for a blob store, small enough to be rewritten by itself. */
 const RUN_BYTES_MAX = 16 * 1024 * 1024;
 /** Estimated memory of the rows that are held at a time. */
-const HELD_BYTES_MAX = 16 * 1024 * 1024;
+const HELD_BYTES_MAX = 8 * 1024 * 1024;
 /** Rows of a merge in one turn of the thread. */
 const TURN_CHANGES_MAX = 2048;
 

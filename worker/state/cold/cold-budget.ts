@@ -14,6 +14,8 @@ const WRITE_BUFFERS = 2;
 const WRITE_BUFFER_BYTES_MAX = 64 * MIB;
 /** What V8 keeps of old objects for what lives of them, until it collects: as measured. */
 const HEAP_FACTOR = 1.5;
+/** Of a checkpoint, the run that is written and the one that is stored. */
+const RUN_BYTES = 4 * MIB;
 /** Requests and answers on their way between the threads. */
 const IN_TRANSIT_BYTES = 2 * MIB;
 
@@ -38,6 +40,6 @@ export function splitBudget(memoryBytesMax: number): ColdBudget {
   const writeBufferBytes = Math.min(Math.floor(memoryBytesMax / 16), WRITE_BUFFER_BYTES_MAX);
   const filterBytes = Math.floor(memoryBytesMax / 16);
   const heapBytes =
-    memoryBytesMax - WRITE_BUFFERS * writeBufferBytes - filterBytes - IN_TRANSIT_BYTES;
+    memoryBytesMax - WRITE_BUFFERS * writeBufferBytes - filterBytes - RUN_BYTES - IN_TRANSIT_BYTES;
   return { liveBytes: Math.floor(heapBytes / HEAP_FACTOR), writeBufferBytes, filterBytes };
 }
