@@ -4,7 +4,8 @@
  * until it grows. Reading runs ahead in the background; `poll` only decodes what is there.
  */
 import type { PollResult, SourceContext, SourceOutput, SourceReader } from '../../api/source.js';
-import { MillraceError, toMillraceError } from '../../core/errors.js';
+import { MillraceError } from '../../core/errors.js';
+import { Availability } from '../availability.js';
 import type { LineDecoder, ReadableFormat } from './file-format.js';
 import { compareSplits, type FileSplit } from './file-split.js';
 import { GrowthWatcher } from './growth-watcher.js';
@@ -39,8 +40,7 @@ export class FileReader<T> implements SourceReader<T, FileSplit> {
   #unfinished = 0;
   #noMoreSplits = false;
   #closed = false;
-  #failure: Error | undefined;
-  #wake: (() => void) | undefined;
+  readonly #availability = new Availability(() => this.#hasMore());
   #decoder: { readonly header: string | undefined; readonly decoder: LineDecoder<T> } | undefined;
 
   constructor(options: FileReaderOptions<T>) {
@@ -53,7 +53,7 @@ export class FileReader<T> implements SourceReader<T, FileSplit> {
       lineBytesMax,
       hasHeader: format.hasHeader,
       decoderFor: (header) => this.#decoderFor(header),
-      onProgress: () => this.#wake?.(),
+      onProgress: () => this.#availability.changed(),
     };
     this.#starts = new SplitStarts(this.#splitOptions, (start) => this.#close(start.split, start));
   }
@@ -74,16 +74,16 @@ export class FileReader<T> implements SourceReader<T, FileSplit> {
       }
     }
     this.#pending.sort((left, right) => compareSplits(right, left));
-    this.#wake?.();
+    this.#availability.changed();
   }
 
   noMoreSplits(): void {
     this.#noMoreSplits = true;
-    this.#wake?.();
+    this.#availability.changed();
   }
 
   poll(output: SourceOutput<T>, recordsMax: number): PollResult {
-    if (this.#failure !== undefined) throw this.#failure;
+    this.#availability.check();
     for (const { id } of this.#finishedBefore.splice(0)) {
       output.selectSplit(id);
       output.finishSplit();
@@ -108,17 +108,7 @@ export class FileReader<T> implements SourceReader<T, FileSplit> {
   }
 
   available(): Promise<void> {
-    if (this.#isWorthPolling()) return Promise.resolve();
-    return new Promise((resolve, reject) => {
-      const previous = this.#wake;
-      this.#wake = () => {
-        if (!this.#isWorthPolling()) return;
-        this.#wake = undefined;
-        previous?.();
-        if (this.#failure === undefined) resolve();
-        else reject(this.#failure);
-      };
-    });
+    return this.#availability.wait();
   }
 
   snapshot(): readonly FileSplit[] {
@@ -134,12 +124,12 @@ export class FileReader<T> implements SourceReader<T, FileSplit> {
     this.#starts.close();
     if (this.#active !== undefined) this.#close(this.#active.split, this.#active);
     this.#active = undefined;
-    this.#wake?.();
+    this.#availability.changed();
     await Promise.all(this.#closing);
   }
 
-  #isWorthPolling(): boolean {
-    if (this.#failure !== undefined || this.#closed || this.#finishedBefore.length > 0) return true;
+  #hasMore(): boolean {
+    if (this.#closed || this.#finishedBefore.length > 0) return true;
     if (!this.#starts.isDone) return this.#starts.isReady;
     if (this.#active !== undefined) return this.#active.isReady;
     return this.#pending.length > 0 || this.#isAtEnd();
@@ -164,7 +154,7 @@ export class FileReader<T> implements SourceReader<T, FileSplit> {
       const split = this.#splits.get(id);
       if (split !== undefined) this.#pending.push(split);
       this.#pending.sort((left, right) => compareSplits(right, left));
-      this.#wake?.();
+      this.#availability.changed();
     });
   }
 
@@ -180,8 +170,7 @@ export class FileReader<T> implements SourceReader<T, FileSplit> {
     const closing = reader
       .close()
       .catch((error: unknown) => {
-        this.#failure ??= toMillraceError(error, 'INPUT_INVALID');
-        this.#wake?.();
+        this.#availability.fail(error, 'INPUT_INVALID');
       })
       .finally(() => this.#closing.delete(closing));
     this.#closing.add(closing);

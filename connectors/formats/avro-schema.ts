@@ -7,6 +7,7 @@ import { MillraceError } from '../../core/errors.js';
 import type { UnionNode } from '../../core/schema.js';
 import { describeSchema, joinPath } from '../../core/schema-text.js';
 import { describeAvroType, type AvroRecord, type AvroType } from './avro-type.js';
+import { SCALAR_SCHEMAS } from './scalar-schemas.js';
 
 /** The kinds of schema that a type without parts may have, the usual one first. */
 const KINDS: Readonly<Partial<Record<AvroType['kind'], readonly Schema['kind'][]>>> = {
@@ -20,16 +21,6 @@ const KINDS: Readonly<Partial<Record<AvroType['kind'], readonly Schema['kind'][]
   bytes: ['bytes'],
   fixed: ['bytes'],
   string: ['string'],
-};
-
-const SCALARS: Readonly<Partial<Record<Schema['kind'], Schema>>> = {
-  boolean: t.boolean,
-  int32: t.int32,
-  int64: t.int64,
-  float64: t.float64,
-  timestamp: t.timestamp,
-  bytes: t.bytes,
-  string: t.string,
 };
 
 /** The branches of a union that hold a value; another type is its own only branch. */
@@ -87,7 +78,7 @@ export function schemaOfAvro(type: AvroType, path = '', within: readonly AvroTyp
     }
     default: {
       const [usual] = KINDS[type.kind] ?? [];
-      const schema = usual === undefined ? undefined : SCALARS[usual];
+      const schema = usual === undefined ? undefined : SCALAR_SCHEMAS[usual];
       if (schema !== undefined) return schema;
       throw invalid(path, `it has ${type.kind}`, 'leave the field out of the schema');
     }

@@ -12,6 +12,7 @@ import {
   type ProtoMessage,
   type ProtoType,
 } from './protobuf-type.js';
+import { SCALAR_SCHEMAS } from './scalar-schemas.js';
 
 const INT64 = ['int64', 'float64', 'timestamp'] as const;
 /** The kinds of schema that a type without parts may have, the usual one first. */
@@ -34,16 +35,6 @@ const KINDS: Readonly<
   string: ['string'],
   bytes: ['bytes'],
   timestamp: ['timestamp'],
-};
-
-const SCALARS: Readonly<Partial<Record<Schema['kind'], Schema>>> = {
-  boolean: t.boolean,
-  int32: t.int32,
-  int64: t.int64,
-  float64: t.float64,
-  timestamp: t.timestamp,
-  bytes: t.bytes,
-  string: t.string,
 };
 
 /** @throws MillraceError SCHEMA_INVALID naming the field that no schema stands for */
@@ -81,7 +72,7 @@ function schemaOfType(type: ProtoType, path: string, within: readonly ProtoMessa
     case 'enum':
       return t.literal(...([...type.numbers.keys()] as [string, ...string[]]));
     default:
-      return SCALARS[KINDS[type.kind][0] ?? 'string'] ?? t.string;
+      return SCALAR_SCHEMAS[KINDS[type.kind][0] ?? 'string'] ?? t.string;
   }
 }
 

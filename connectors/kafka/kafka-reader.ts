@@ -4,7 +4,7 @@
  * is known to have more holds the watermark back until it has given it.
  */
 import type { PollResult, SourceContext, SourceOutput, SourceReader } from '../../api/source.js';
-import { toMillraceError, type MillraceError } from '../../core/errors.js';
+import { Availability } from '../availability.js';
 import { GroupCommitter } from './group-committer.js';
 import type { KafkaClient } from './kafka-client.js';
 import type { KafkaSplit } from './kafka-split.js';
@@ -47,8 +47,7 @@ export class KafkaReader<T> implements SourceReader<T, KafkaSplit> {
   #turn = 0;
   #noMoreSplits = false;
   #closed = false;
-  #failure: MillraceError | undefined;
-  #wake: (() => void) | undefined;
+  readonly #availability = new Availability(() => this.#hasMore());
 
   constructor(options: KafkaReaderOptions<T>) {
     const { client, clock, isolation, onOutOfRange, bufferedBytesMax, groupId } = options;
@@ -59,8 +58,8 @@ export class KafkaReader<T> implements SourceReader<T, KafkaSplit> {
       isolation,
       onOutOfRange,
       bufferedBytesMax,
-      onProgress: () => this.#wake?.(),
-      onFailure: (error) => this.#fail(error),
+      onProgress: () => this.#availability.changed(),
+      onFailure: (error) => this.#availability.fail(error),
     });
     if (groupId !== undefined) this.#committer = new GroupCommitter(client, groupId);
   }
@@ -72,23 +71,23 @@ export class KafkaReader<T> implements SourceReader<T, KafkaSplit> {
         decoder: decoderFor(split),
         isolation,
         poison,
-        onProgress: () => this.#wake?.(),
-        onFailure: (error) => this.#fail(error),
+        onProgress: () => this.#availability.changed(),
+        onFailure: (error) => this.#availability.fail(error),
       });
       return { id: split.id, reader, isNew: true, paused: false };
     });
     this.#partitions.push(...added);
     this.#fetcher.add(added.map(({ reader }) => reader));
-    this.#wake?.();
+    this.#availability.changed();
   }
 
   noMoreSplits(): void {
     this.#noMoreSplits = true;
-    this.#wake?.();
+    this.#availability.changed();
   }
 
   poll(output: SourceOutput<T>, recordsMax: number): PollResult {
-    if (this.#failure !== undefined) throw this.#failure;
+    this.#availability.check();
     this.#tell(output);
     let left = recordsMax;
     while (left > 0) {
@@ -104,17 +103,7 @@ export class KafkaReader<T> implements SourceReader<T, KafkaSplit> {
   }
 
   available(): Promise<void> {
-    if (this.#isWorthPolling()) return Promise.resolve();
-    return new Promise((resolve, reject) => {
-      const previous = this.#wake;
-      this.#wake = () => {
-        if (!this.#isWorthPolling()) return;
-        this.#wake = undefined;
-        previous?.();
-        if (this.#failure === undefined) resolve();
-        else reject(this.#failure);
-      };
-    });
+    return this.#availability.wait();
   }
 
   snapshot(checkpointId?: number): readonly KafkaSplit[] {
@@ -131,7 +120,7 @@ export class KafkaReader<T> implements SourceReader<T, KafkaSplit> {
     this.#closed = true;
     this.#fetcher.close();
     this.#options.client.close();
-    this.#wake?.();
+    this.#availability.changed();
     return Promise.resolve();
   }
 
@@ -169,18 +158,13 @@ export class KafkaReader<T> implements SourceReader<T, KafkaSplit> {
     return undefined;
   }
 
-  #isWorthPolling(): boolean {
-    if (this.#failure !== undefined || this.#closed || this.#isAtEnd()) return true;
+  #hasMore(): boolean {
+    if (this.#closed || this.#isAtEnd()) return true;
     return this.#partitions.some((one) => one.reader.isReady || isToBeTold(one));
   }
 
   #isAtEnd(): boolean {
     return this.#noMoreSplits && this.#partitions.length === 0;
-  }
-
-  #fail(error: unknown): void {
-    this.#failure ??= toMillraceError(error);
-    this.#wake?.();
   }
 }
 

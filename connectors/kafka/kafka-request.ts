@@ -33,6 +33,21 @@ export function byTopic<T extends { readonly topic: string }>(
   return [...groups].map(([topic, partitions]) => ({ topic, partitions }));
 }
 
+/** What an answer says of each partition it was asked about: most answers to writes look like this. */
+export function readPartitionErrors(
+  reader: WireReader,
+): readonly (TopicPartition & { readonly errorCode: number })[] {
+  const topics = reader.array(() => {
+    const topic = reader.string();
+    return reader.array(() => ({
+      topic,
+      partition: reader.int32(),
+      errorCode: reader.int16(),
+    }));
+  });
+  return topics.flat();
+}
+
 /** Entries by a key of theirs, in the order of their first entry. */
 export function groupBy<T, K>(entries: readonly T[], key: (entry: T) => K): Map<K, T[]> {
   const groups = new Map<K, T[]>();

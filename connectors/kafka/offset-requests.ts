@@ -2,7 +2,12 @@
  * Requests about offsets: where logs begin and end, and what a group has told of its positions. Groups
  * are only written to for people who watch them: no job takes its positions from there while it runs.
  */
-import { byTopic, type KafkaRequest, type TopicPartition } from './kafka-request.js';
+import {
+  byTopic,
+  readPartitionErrors,
+  type KafkaRequest,
+  type TopicPartition,
+} from './kafka-request.js';
 import type { IsolationLevel } from './record-set-reader.js';
 
 /** Instead of a time in ms: the log's first offset, and the one behind its last. */
@@ -86,15 +91,7 @@ export function offsetCommitRequest(
     },
     read: (reader, throttle) => {
       throttle(reader.int32());
-      const topics = reader.array(() => {
-        const topic = reader.string();
-        return reader.array(() => ({
-          topic,
-          partition: reader.int32(),
-          errorCode: reader.int16(),
-        }));
-      });
-      return topics.flat();
+      return readPartitionErrors(reader);
     },
   };
 }

@@ -2,7 +2,12 @@
  * Requests of a transactional producer: identity, the partitions of a transaction, its end, and who
  * coordinates it (and groups).
  */
-import { byTopic, type KafkaRequest, type TopicPartition } from './kafka-request.js';
+import {
+  byTopic,
+  readPartitionErrors,
+  type KafkaRequest,
+  type TopicPartition,
+} from './kafka-request.js';
 
 /** Who a producer is towards the brokers. */
 export interface ProducerIdentity {
@@ -86,15 +91,7 @@ export function addPartitionsToTxnRequest(
     },
     read: (reader, throttle) => {
       throttle(reader.int32());
-      const topics = reader.array(() => {
-        const topic = reader.string();
-        return reader.array(() => ({
-          topic,
-          partition: reader.int32(),
-          errorCode: reader.int16(),
-        }));
-      });
-      return topics.flat();
+      return readPartitionErrors(reader);
     },
   };
 }
