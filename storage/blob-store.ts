@@ -50,12 +50,6 @@ export interface BlobStore {
    *   `expected`
    */
   get(key: string, expected?: BlobExpectation): Promise<Uint8Array>;
-  /**
-   * The blob in pieces of bounded size. A difference from `expected` is thrown after the last piece:
-   * only who has read to the end may believe what was read.
-   * @throws as `get`
-   */
-  read(key: string, expected?: BlobExpectation): AsyncIterable<Uint8Array>;
   /** Every blob whose key begins with `prefix`, ordered by key. */
   list(prefix: string): AsyncIterable<BlobListing>;
   /** Deleting a blob that isn't there is no error. */

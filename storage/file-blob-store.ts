@@ -30,7 +30,6 @@ import {
 
 /** Holds files being written; no key begins with a dot, so it is never listed. */
 const TEMPORARY_FOLDER = '.tmp';
-const READ_PIECE_BYTES = 256 * 1024;
 /** A folder may vanish, emptied by a delete, between its making and its use; this often at most. */
 const PLACE_ATTEMPTS_MAX = 5;
 
@@ -86,36 +85,14 @@ export class FileBlobStore implements BlobStore {
   }
 
   async get(key: string, expected?: BlobExpectation): Promise<Uint8Array> {
-    const pieces: Uint8Array[] = [];
-    for await (const piece of this.read(key, expected)) pieces.push(piece);
-    return Buffer.concat(pieces);
-  }
-
-  async *read(
-    key: string,
-    expected?: BlobExpectation,
-  ): AsyncGenerator<Uint8Array, void, undefined> {
     const path = this.#pathOf(key);
     const digest = new BlobDigest();
-    try {
-      const file = await open(path, 'r');
-      try {
-        for (;;) {
-          const piece = Buffer.allocUnsafe(READ_PIECE_BYTES);
-          const { bytesRead } = await file.read(piece, 0, piece.length);
-          if (bytesRead === 0) break;
-          const present = piece.subarray(0, bytesRead);
-          digest.update(present);
-          yield present;
-        }
-      } finally {
-        await file.close();
-      }
-    } catch (error) {
-      if (isErrorCode(error, 'ENOENT', 'EISDIR', 'ENOTDIR')) throw notFound(path);
-      throw describeIoError(error, path);
-    }
+    const blob = await readWhole(path, digest).catch((error: unknown) => {
+      throw isErrorCode(error, 'ENOENT', 'ENOTDIR') ? notFound(path) : describeIoError(error, path);
+    });
+    if (blob === undefined) throw notFound(path);
     if (expected !== undefined) checkBlob(path, digest.finish(), expected);
+    return blob;
   }
 
   async *list(prefix: string): AsyncGenerator<BlobListing, void, undefined> {
@@ -198,6 +175,28 @@ export class FileBlobStore implements BlobStore {
         return;
       }
     }
+  }
+}
+
+/** As long as it is now; undefined: it is a folder. */
+async function readWhole(path: string, digest: BlobDigest): Promise<Uint8Array | undefined> {
+  const file = await open(path, 'r');
+  try {
+    const stats = await file.stat();
+    if (!stats.isFile()) return undefined;
+    const { size } = stats;
+    // Not from the pool of small buffers: who keeps this keeps nothing else.
+    const bytes = Buffer.allocUnsafeSlow(size);
+    let length = 0;
+    while (length < size) {
+      const { bytesRead } = await file.read(bytes, length, size - length);
+      if (bytesRead === 0) break;
+      digest.update(bytes.subarray(length, length + bytesRead));
+      length += bytesRead;
+    }
+    return bytes.subarray(0, length);
+  } finally {
+    await file.close();
   }
 }
 

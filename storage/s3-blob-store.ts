@@ -80,6 +80,11 @@ export class S3BlobStore implements BlobStore {
     }
   }
 
+  /**
+   * The blob in pieces as they arrive. A difference from `expected` is thrown after the last piece: only
+   * who has read to the end may believe what was read.
+   * @throws as `get`
+   */
   async *read(
     key: string,
     expected?: BlobExpectation,

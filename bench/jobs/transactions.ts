@@ -100,10 +100,13 @@ export interface TransactionsOptions {
 export function transactionsOf(options: TransactionsOptions): (index: number) => Transaction {
   const { users, recordsPerMs, draw = 'cycle' } = options;
   const userOf = drawOf(draw, users);
-  const userIds = table(users, (i) => `user-${String(i).padStart(7, '0')}`);
+  // Made when they first come: a million at once would be a quarter of a second before the first record.
+  const userIds = new Array<string | undefined>(users).fill(undefined);
+  const userId = (user: number): string =>
+    (userIds[user] ??= `user-${String(user).padStart(7, '0')}`);
   return (index) => ({
     transaction_id: transactionId(index),
-    user_id: userIds[userOf(index)] ?? '',
+    user_id: userId(userOf(index)),
     product_id: products[((index % products.length) * 31) % products.length] ?? '',
     price: (((index % 9973) * 13) % 9973) / 4,
     timestamp: EPOCH_MS + Math.floor(index / recordsPerMs),

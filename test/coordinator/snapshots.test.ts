@@ -301,7 +301,6 @@ test('a checkpoint storage that hangs costs checkpoints, not the job', async (t)
         return blobs.put(key, data, options);
       },
       get: (key, expected) => blobs.get(key, expected),
-      read: (key, expected) => blobs.read(key, expected),
       list: (prefix) => blobs.list(prefix),
       delete: (key) => blobs.delete(key),
       deleteAll: (keys) => blobs.deleteAll(keys),

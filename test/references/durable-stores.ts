@@ -169,9 +169,6 @@ export class DurableStores {
         });
       },
       get,
-      read: async function* (key, expected) {
-        yield await get(key, expected);
-      },
       list: async function* (prefix) {
         yield* await list(prefix);
       },

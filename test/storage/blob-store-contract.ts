@@ -27,12 +27,6 @@ export function testBlobStoreContract(
     const handle = await store.put('large', large);
     t.is((await store.get('empty', empty)).length, 0);
     t.true(large.equals(await store.get('large', handle)));
-    let lengthBytes = 0;
-    for await (const piece of store.read('large', handle)) {
-      t.true(piece.length <= 1024 * 1024);
-      lengthBytes += piece.length;
-    }
-    t.is(lengthBytes, large.length);
   });
 
   test('a blob may be put in pieces', async (t) => {
@@ -107,7 +101,6 @@ export function testBlobStoreContract(
       code: 'STORAGE_CORRUPT',
     });
     t.regex(shorter.message, /job\/state is damaged: it has 4 bytes, not 5/);
-    await t.throwsAsync(drain(store.read('job/state', handle)), { code: 'STORAGE_CORRUPT' });
   });
 
   test('a blob that is not there is missed by name', async (t) => {
@@ -206,10 +199,4 @@ async function keysOf(store: BlobStore, prefix: string): Promise<readonly string
 
 async function* listed(store: BlobStore, prefix: string): AsyncGenerator<string> {
   for await (const { key } of store.list(prefix)) yield key;
-}
-
-async function drain(pieces: AsyncIterable<Uint8Array>): Promise<number> {
-  let lengthBytes = 0;
-  for await (const piece of pieces) lengthBytes += piece.length;
-  return lengthBytes;
 }

@@ -348,7 +348,7 @@ export class HeapKeyedStateBackend implements KeyedStateBackend {
       maxParallelism,
       allowNonRestoredState,
       states: this.#states,
-      setCurrentKey: (key) => this.#keys.setCurrentKey(key),
+      setCurrentKey: (key, hash) => this.#keys.setCurrentKey(key, hash),
       restoreTimer: (domain, timestamp, sequence) => timers.restore(domain, timestamp, sequence),
       restoreRemovedTimer: (domain, timestamp) => timers.restoreRemoved(domain, timestamp),
     };

@@ -65,7 +65,7 @@ export class KeyIndex {
     entry.position = this.#entries.length;
     this.#entries.push(entry);
     this.#size++;
-    this.#insert(entry);
+    this.#insert(entry.hash, entry.position);
   }
 
   delete(entry: KeyEntry): void {
@@ -117,7 +117,7 @@ export class KeyIndex {
     return (Math.imul(hash, SPREAD) >>> this.#shift) << 1;
   }
 
-  #insert({ hash, position }: KeyEntry): void {
+  #insert(hash: number, position: number): void {
     const table = this.#table;
     const mask = table.length - 1;
     let at = this.#placeOf(hash);
@@ -128,11 +128,21 @@ export class KeyIndex {
 
   /** Positions without gaps, in a table with room for half as many entries again. */
   #rebuild(): void {
-    const before = this.#entries;
-    const entries: KeyEntry[] = [];
+    const table = this.#table;
     const capacity = Math.max(CAPACITY_MIN, 1 << (32 - Math.clz32(this.#size * 2)));
     this.#table = emptyTable(capacity);
     this.#shift = shiftOf(capacity);
+    if (this.#size < this.#entries.length) return this.#closeGaps();
+    // All stay where they are: none has to be read.
+    for (let at = 0; at < table.length; at += 2) {
+      const position = table[at + 1] ?? NONE;
+      if (position !== NONE) this.#insert(table[at] ?? 0, position);
+    }
+  }
+
+  #closeGaps(): void {
+    const before = this.#entries;
+    const entries: KeyEntry[] = [];
     this.#entries = entries;
     const walks = [...this.#walks].sort((a, b) => a.position - b.position);
     let moved = 0;
@@ -142,7 +152,7 @@ export class KeyIndex {
       if (entry === undefined) continue;
       entry.position = entries.length;
       entries.push(entry);
-      this.#insert(entry);
+      this.#insert(entry.hash, entry.position);
     }
   }
 }

@@ -41,6 +41,8 @@ export class KeyTable {
   /** Entry of the current key; undefined while nothing holds one. */
   current: KeyEntry | undefined;
   #key: Key | undefined;
+  /** Of the current key. */
+  #hash = 0;
   readonly #index = new KeyIndex();
   readonly #batch = new KeyBatch(this.#index);
   #ordinal = 0;
@@ -106,10 +108,12 @@ export class KeyTable {
     return this.#batch.lookUp(keys);
   }
 
-  setCurrentKey(key: Key): void {
-    const entry = this.#batch.next(key) ?? this.find(key);
+  /** @param hash as `keyHash` has it, if it is known */
+  setCurrentKey(key: Key, hash?: number): void {
+    const entry = this.#batch.next(key) ?? this.#search(key, hash);
     const left = this.current;
     this.#key = key;
+    if (entry !== undefined) this.#hash = entry.hash;
     // Before it is touched: saving may find out that nothing holds it, and it is current no more.
     this.current = entry;
     if (entry !== undefined) this.touch(entry);
@@ -128,6 +132,7 @@ export class KeyTable {
   setCurrentEntry(entry: KeyEntry): void {
     this.current = entry;
     this.#key = entry.key;
+    this.#hash = entry.hash;
     this.touch(entry);
   }
 
@@ -139,7 +144,7 @@ export class KeyTable {
   /** Entry of the current key, made where there is none; the caller must hold it. */
   demand(): KeyEntry {
     if (this.current !== undefined) return this.current;
-    this.current = this.adopt(this.currentKey());
+    this.current = this.#adopt(this.currentKey(), this.#hash);
     this.#cold?.created(this.current);
     return this.current;
   }
@@ -281,10 +286,20 @@ export class KeyTable {
 
   /** A new entry of a key that has none. */
   adopt(key: Key): KeyEntry {
+    return this.#adopt(key, hashOf(key));
+  }
+
+  /** Finds the entry of a key that is about to be the current one. */
+  #search(key: Key, hash: number | undefined): KeyEntry | undefined {
+    this.#hash = hash === undefined ? hashOf(key) : hash | 0;
+    return this.#index.find(identityOf(key), this.#hash);
+  }
+
+  #adopt(key: Key, hash: number): KeyEntry {
     const owned = ownKey(key);
     this.#onlyText &&= typeof owned === 'string';
     const slots = new Array<unknown>(this.#slotCount).fill(undefined);
-    const entry = new KeyEntry(owned, identityOf(owned), hashOf(owned), this.#ordinal++, slots);
+    const entry = new KeyEntry(owned, identityOf(owned), hash, this.#ordinal++, slots);
     this.#index.add(entry);
     return entry;
   }

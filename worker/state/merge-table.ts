@@ -2,7 +2,7 @@
  * What several runs together say of the keys of one bucket: filled by a replay, written as one run,
  * then emptied for the next pass or bucket, so that a merge holds no more than a span at a time.
  */
-import { keyHash, type Key } from '../../core/key-codec.js';
+import type { Key } from '../../core/key-codec.js';
 import { keyGroupOf, type KeyGroupRange } from '../../core/key-group.js';
 import { schemaFromJson } from '../../core/schema-json.js';
 import { DeclaredState } from './declared-state.js';
@@ -36,7 +36,7 @@ export class MergeTable implements ReplayTarget {
   readonly #keys = new Map<KeyIdentity, MergedKey>();
   readonly writer: RunWriter;
   readonly #toBase: boolean;
-  #current = new MergedKey('');
+  #current = new MergedKey('', 0);
 
   constructor(options: MergeTableOptions) {
     const { operator, keyGroups, maxParallelism, states, toBase } = options;
@@ -60,11 +60,11 @@ export class MergeTable implements ReplayTarget {
     this.writer = new RunWriter({ ...options, states: [...this.states.values()] });
   }
 
-  setCurrentKey(key: Key): void {
+  setCurrentKey(key: Key, hash: number): void {
     const identity = identityOf(key);
     let known = this.#keys.get(identity);
     if (known === undefined) {
-      known = new MergedKey(key);
+      known = new MergedKey(key, hash);
       // What comes later takes nothing away from a key that nothing is held of.
       if (!this.span.isLater) this.#keys.set(identity, known);
     }
@@ -85,7 +85,7 @@ export class MergeTable implements ReplayTarget {
     const { writer } = this;
     const states = [...this.states.values()].map(({ state }) => state);
     for (const merged of this.#keys.values()) {
-      writer.setKey(merged.key, keyGroupOf(keyHash(merged.key), this.maxParallelism));
+      writer.setKey(merged.key, keyGroupOf(merged.hash, this.maxParallelism));
       states.forEach((state, index) => {
         const changes = writer.changesOf(index);
         if (changes !== undefined) state.write(merged, changes);

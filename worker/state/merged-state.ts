@@ -17,7 +17,11 @@ export class MergedKey {
   /** Sequence by timestamp. */
   timers: Readonly<Record<TimeDomain, Map<number, number>>> | undefined;
 
-  constructor(readonly key: Key) {}
+  constructor(
+    readonly key: Key,
+    /** As `keyHash` has it. */
+    readonly hash: number,
+  ) {}
 }
 
 /** What goes into the merged run. */

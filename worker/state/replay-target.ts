@@ -17,8 +17,8 @@ export interface ReplayTarget {
   readonly allowNonRestoredState: boolean;
   /** Which part it holds at a time, a replay for each; undefined: all in one. */
   readonly span?: ReplaySpan;
-  /** What follows is of this key. */
-  setCurrentKey(key: Key): void;
+  /** What follows is of this key. @param hash as `keyHash` has it */
+  setCurrentKey(key: Key, hash: number): void;
   restoreTimer(domain: TimeDomain, timestamp: number, sequence: number): void;
   restoreRemovedTimer(domain: TimeDomain, timestamp: number): void;
 }

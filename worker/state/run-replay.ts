@@ -137,13 +137,14 @@ export class RunReplay {
       decoding(() => codec.decode(run.file.chunk(chunk), into));
       for (const row of into.values) {
         const key = typeof row.key === 'string' ? row.key : decodedKey(row.key);
-        const keyGroup = keyGroupOf(checkedHash(key), maxParallelism);
+        const hash = checkedHash(key);
+        const keyGroup = keyGroupOf(hash, maxParallelism);
         // A key that belongs elsewhere would never be found again.
         if (bucketOf(keyGroup, maxParallelism) !== chunk[0]) {
           throw corruptRun('a key outside of its key group');
         }
         if (!contains(run.keyGroups, keyGroup)) continue;
-        this.#target.setCurrentKey(key);
+        this.#target.setCurrentKey(key, hash);
         visit(row, keyGroup);
       }
       span?.hold(into.values.length, chunk[2]);
