@@ -38,7 +38,7 @@ class LiveElement<C> {
   /** Whether its row in the cold store, if there is one, is another. */
   stale = true;
   /** Used since a trim came by. */
-  referenced = true;
+  referenced = false;
   bytes = 0;
 
   constructor(public cell: C) {}
@@ -57,6 +57,8 @@ export class BigMap<C> implements ElementSet<C>, BigCollection {
   readonly #collection: number;
   /** In memory, and in the log as they are. */
   readonly #saved = new Map<string, LiveElement<C>>();
+  /** Where the search for elements to give up stands. */
+  #hand: IterableIterator<[string, LiveElement<C>]> | undefined;
   #unsaved = new Map<string, UnsavedElement<C>>();
   #unsavedBytes = 0;
   /** Whether the log has to forget all that it has, for all elements are unsaved. */
@@ -128,18 +130,29 @@ export class BigMap<C> implements ElementSet<C>, BigCollection {
   }
 
   put(name: string, cell: C): void {
-    let element = this.#find(name);
-    if (element === undefined) {
-      element = new LiveElement(cell);
-      this.#size++;
-      const unsaved = this.#unsaved.get(name);
-      if (unsaved === undefined) this.#saved.set(flatString(name), element);
-      else unsaved.element = element;
-    }
+    const element = this.#find(name) ?? this.#create(name, cell);
+    element.referenced = true;
+    this.#update(name, element, cell);
+  }
+
+  /** Puts an element that it does not have, without looking for it; the first to leave memory. */
+  restore(name: string, cell: C): void {
+    this.#update(name, this.#create(name, cell), cell);
+  }
+
+  #create(name: string, cell: C): LiveElement<C> {
+    const element = new LiveElement(cell);
+    this.#size++;
+    const unsaved = this.#unsaved.get(name);
+    if (unsaved === undefined) this.#saved.set(flatString(name), element);
+    else unsaved.element = element;
+    return element;
+  }
+
+  #update(name: string, element: LiveElement<C>, cell: C): void {
     element.cell = cell;
     element.stale = true;
     this.#hasStale = true;
-    element.referenced = true;
     this.#expiresAt = Math.max(this.#expiresAt, this.#form.expiresAt(cell));
     this.#measure(name, element);
   }
@@ -214,16 +227,24 @@ export class BigMap<C> implements ElementSet<C>, BigCollection {
 
   trim(): boolean {
     let visits = 0;
-    for (const [name, element] of this.#saved) {
-      if (visits++ >= TRIM_MAX) break;
-      this.#saved.delete(name);
+    while (visits < TRIM_MAX) {
+      // An iterator that began anew would pass by all that has left since the Map last grew.
+      this.#hand ??= this.#saved.entries();
+      const next = this.#hand.next();
+      if (next.done === true) {
+        this.#hand = undefined;
+        if (visits > 0 || this.#saved.size === 0) break;
+        continue;
+      }
+      visits++;
+      const [name, element] = next.value;
       if (element.referenced) {
         element.referenced = false;
-        this.#saved.set(name, element);
-      } else {
-        this.#store(name, element);
-        this.#owner.count(-element.bytes);
+        continue;
       }
+      this.#saved.delete(name);
+      this.#store(name, element);
+      this.#owner.count(-element.bytes);
     }
     return visits > 0;
   }
@@ -249,6 +270,7 @@ export class BigMap<C> implements ElementSet<C>, BigCollection {
     if (contents === undefined) return undefined;
     const element = new LiveElement(this.#form.read(new ByteReader(contents)));
     element.stale = false;
+    element.referenced = true;
     this.#saved.set(flatString(name), element);
     this.#measure(name, element);
     return element;

@@ -38,6 +38,8 @@ export abstract class ElementState<C> implements HeapState, RowState {
   /** undefined: all elements are in memory. */
   readonly #big: BigCollections | undefined;
   readonly #form: CellForm<C>;
+  /** Whether each element that is restored is one more: a run names none twice. */
+  #restoresNew = false;
 
   constructor({ keys, schema, big }: HeapStateOptions) {
     this.#keys = keys;
@@ -79,6 +81,10 @@ export abstract class ElementState<C> implements HeapState, RowState {
   /** ms; Infinity: never. */
   protected abstract expiresAt(cell: C): number;
   protected abstract readCell(from: ByteReader): C;
+
+  beginRows(first: boolean): void {
+    this.#restoresNew = first;
+  }
 
   restoreCleared(): void {
     const entry = this.#keys.current;
@@ -183,7 +189,8 @@ export abstract class ElementState<C> implements HeapState, RowState {
     const entry = this.#keys.demand();
     const elements = this.elementsOf(entry) ?? this.#create(entry);
     this.#keys.restored(entry, this.#bit);
-    elements.put(name, cell, last);
+    if (this.#restoresNew && isBig(elements)) elements.restore(name, cell);
+    else elements.put(name, cell, last);
     if (this.#big !== undefined) this.#grow(entry, name, cell, this.#big);
   }
 

@@ -28,6 +28,8 @@ export interface StateChanges {
 export interface ReplayedState {
   /** Whether rows after the span of a replay take nothing away; unless given, those of the same run do not. */
   ignoresLater?(inSameRun: boolean): boolean;
+  /** Rows of one bucket of one run follow. @param first whether no earlier run had any in that bucket */
+  beginRows?(first: boolean): void;
   restoreRow(row: StateRow): void;
   restoreCleared(): void;
   /** The element `row.name`. */

@@ -60,8 +60,15 @@ export class RunReplay {
 
   /** All of a bucket, or what the target's span has of it. */
   replay(bucket: number): void {
+    const met = new Set<string>();
     for (const run of this.#runs) {
-      for (const section of run.sections) this.#replayState(run, section, bucket);
+      for (const section of run.sections) {
+        if (section.rows.has(bucket)) {
+          section.state.beginRows?.(!met.has(section.name));
+          met.add(section.name);
+        }
+        this.#replayState(run, section, bucket);
+      }
       this.#replayTimers(run, bucket);
     }
   }
