@@ -116,8 +116,7 @@ const LOOPS: Readonly<Record<string, RawLoop>> = {
         return tally.cut()[0] ?? [start, 0, 0];
       },
     ),
-  state: rollingLoop('cycle'),
-  'state-uniform': rollingLoop('uniform'),
+  state: rollingLoop('uniform'),
   'state-zipf': rollingLoop('zipf'),
 };
 

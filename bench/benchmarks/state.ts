@@ -42,7 +42,8 @@ export const stateBenchmarks: readonly Benchmark[] = [
     benchmark: 'state',
     jobFile: 'state.ts',
     rawLoop: 'state',
-    description: '1 M keys, a 100-byte value read and written per record, memory backend',
+    description:
+      '1 M keys, each as often as any other, a 100-byte value read and written per record, memory backend',
   }),
   rolling({
     benchmark: 'state-rocksdb',
@@ -58,9 +59,9 @@ export const stateBenchmarks: readonly Benchmark[] = [
   }),
   rolling({
     benchmark: 'state-quarter',
-    jobFile: 'state-cold-uniform.ts',
-    rawLoop: 'state-uniform',
-    description: 'the same with memory for a quarter of the keys, which come equally often',
+    jobFile: 'state-cold.ts',
+    rawLoop: 'state',
+    description: 'the same with memory for a quarter of the keys',
     targetPerSecond: 60_000,
   }),
   rolling({

@@ -1,4 +1,4 @@
 /** State in RocksDB, with the memory that Flink's slots have by default: enough to keep all of it live. */
 import { FLINK_SLOT_MEMORY, rollingJob } from './rolling-state.js';
 
-export default rollingJob('bench-state-rocksdb', 'cycle', FLINK_SLOT_MEMORY);
+export default rollingJob('bench-state-rocksdb', 'uniform', FLINK_SLOT_MEMORY);

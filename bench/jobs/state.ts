@@ -1,4 +1,4 @@
 /** All state on the heap. */
 import { rollingJob } from './rolling-state.js';
 
-export default rollingJob('bench-state', 'cycle');
+export default rollingJob('bench-state', 'uniform');

@@ -46,7 +46,10 @@ function transactionId(index: number): string {
   return idHead + (idTails[index % ID_BLOCK] ?? '');
 }
 
-/** How records choose their users. */
+/**
+ * How records choose their users: in a round; at random, after a round in which each comes once; some
+ * much more often than others.
+ */
 export const DRAWS = ['cycle', 'uniform', 'zipf'] as const;
 export type Draw = (typeof DRAWS)[number];
 
@@ -74,7 +77,7 @@ function drawOf(draw: Draw, users: number): (index: number) => number {
     case 'cycle':
       return (index) => ((index % users) * STRIDE) % users;
     case 'uniform':
-      return (index) => scattered(index) % users;
+      return (index) => (index < users ? (index * STRIDE) % users : scattered(index) % users);
     case 'zipf': {
       // The integral of the density in the place of its sum: near enough from the second rank on.
       const width = Math.round((users ** (1 / ZIPF_POWER) - 1) * 1e9) / 1e9;

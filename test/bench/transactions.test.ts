@@ -43,3 +43,12 @@ test('users that are favoured are those that the peer, too, was seen to favour',
     ),
   );
 });
+
+test('users at random come once each before any comes again', (t) => {
+  const uniform = transactionsOf({ users: 1000, draw: 'uniform', recordsPerMs: 1 });
+  const users = (from: number): Set<string> =>
+    new Set(Array.from({ length: 1000 }, (_, i) => uniform(from + i).user_id));
+  t.is(users(0).size, 1000);
+  const later = users(1000).size;
+  t.true(later > 500 && later < 800, `${later} of a thousand`);
+});

@@ -28,7 +28,9 @@ public final class PeerJob {
               transactions(env, new Transactions(Transactions.USERS, 1), none), folder);
       case "state" ->
           RollingJob.build(
-              transactions(env, new Transactions(RollingJob.USERS, 1), none), folder);
+              transactions(
+                  env, new Transactions(RollingJob.USERS, 1, Transactions.Draw.UNIFORM), none),
+              folder);
       case "state-zipf" ->
           RollingJob.build(
               transactions(

@@ -38,6 +38,7 @@ public final class Transactions implements IndexSource.Generator<Transaction> {
   /** How records choose their users. */
   public enum Draw {
     CYCLE,
+    UNIFORM,
     ZIPF
   }
 
@@ -54,13 +55,13 @@ public final class Transactions implements IndexSource.Generator<Transaction> {
   @Override
   public Transaction make(long index) {
     if (userIds == null) {
-      userIds = table(users, i -> String.format("user-%07d", i));
+      userIds = new String[users];
       idBlock = -1;
       zipfWidth = Math.round((Math.pow(users, 1.0 / ZIPF_POWER) - 1) * 1e9) / 1e9;
     }
     Transaction made = new Transaction();
     made.transactionId = transactionId(index);
-    made.userId = userIds[userOf(index)];
+    made.userId = userId(userOf(index));
     made.productId = PRODUCTS[(int) ((index % PRODUCTS.length) * 31 % PRODUCTS.length)];
     made.price = (index % 9973) * 13 % 9973 / 4.0;
     made.timestamp = EPOCH_MS + index / recordsPerMs;
@@ -71,12 +72,17 @@ public final class Transactions implements IndexSource.Generator<Transaction> {
 
   /** @param user below `users`; a record must have been made before */
   String userId(int user) {
-    return userIds[user];
+    String known = userIds[user];
+    return known != null ? known : (userIds[user] = String.format("user-%07d", user));
   }
 
   private int userOf(long index) {
     return switch (draw) {
       case CYCLE -> (int) ((index % users) * STRIDE % users);
+      case UNIFORM ->
+          index < users
+              ? (int) (index * STRIDE % users)
+              : Integer.remainderUnsigned(scattered((int) index), users);
       case ZIPF -> {
         double share = Integer.toUnsignedLong(scattered((int) index)) / 4294967296.0;
         long rank = (long) hundredthPower(1 + share * zipfWidth);
