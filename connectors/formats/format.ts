@@ -36,11 +36,11 @@ export interface FormatContext {
   readonly part?: 'key' | 'value';
 }
 
-export interface Format<T> {
+/** The half of a format that writing needs. */
+export interface EncodingFormat<T> {
   /** For people: `json`, `avro`. */
   readonly name: string;
   readonly schema: Schema<T>;
-  createDecoder(context: FormatContext): Decoder<T>;
   /** Resolves when `encode` has what it needs, such as the id of its schema. */
   createEncoder(context: FormatContext): Promise<Encoder<T>>;
   /**
@@ -50,6 +50,10 @@ export interface Format<T> {
    * REGISTRY_UNREACHABLE
    */
   check?(context: FormatContext, use: 'read' | 'write'): Promise<void>;
+}
+
+export interface Format<T> extends EncodingFormat<T> {
+  createDecoder(context: FormatContext): Decoder<T>;
 }
 
 /** Bytes that hold no record; `message` is the reason in words. It becomes a dead letter. */

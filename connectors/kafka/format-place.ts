@@ -1,12 +1,12 @@
 /** Tells formats in which topic and part of a record they are, and asks them whether that can be right. */
 import { isMillraceError } from '../../core/errors.js';
-import type { Format, FormatContext } from '../formats/format.js';
+import type { EncodingFormat, FormatContext } from '../formats/format.js';
 
 type Part = NonNullable<FormatContext['part']>;
 
 export interface RecordFormats {
-  readonly key: Format<unknown> | undefined;
-  readonly value: Format<unknown>;
+  readonly key: EncodingFormat<unknown> | undefined;
+  readonly value: EncodingFormat<unknown>;
 }
 
 export function formatContext(topic: string, part: Part): FormatContext {
@@ -29,7 +29,7 @@ export async function checkFormats(
 }
 
 async function check(
-  format: Format<unknown> | undefined,
+  format: EncodingFormat<unknown> | undefined,
   context: FormatContext,
   use: 'read' | 'write',
 ): Promise<void> {

@@ -23,3 +23,6 @@ export {
 } from './kafka-sink.js';
 export type { KafkaCommittable } from './kafka-committable.js';
 export type { Compression } from './compression.js';
+export { changeSchema, type Change } from './change.js';
+export { upsertKafkaSource, type UpsertKafkaSourceOptions } from './upsert-kafka-source.js';
+export { upsertKafkaSink, type UpsertKafkaSinkOptions } from './upsert-kafka-sink.js';

@@ -5,7 +5,7 @@
  */
 import type { Committer, Sink, SinkContext } from '../../api/sink.js';
 import { MillraceError } from '../../core/errors.js';
-import type { Encoder, Format } from '../formats/format.js';
+import type { Encoder, EncodingFormat } from '../formats/format.js';
 import type { OutgoingBatch } from './batch-sender.js';
 import { COMPRESSIONS, type Compression } from './compression.js';
 import { EpochWriter } from './epoch-writer.js';
@@ -38,14 +38,14 @@ export interface TopicPerRecord<T> {
 export interface KafkaKey<T, K> {
   /** null: none; such records go wherever a batch is being filled. */
   readonly of: (record: T) => K | null;
-  readonly format: Format<K>;
+  readonly format: EncodingFormat<K>;
 }
 
 export interface KafkaSinkOptions<T, K = never> {
   readonly connection: KafkaConnectionOptions;
   /** It has to exist. */
   readonly topic: string | TopicPerRecord<T>;
-  readonly value: Format<T>;
+  readonly value: EncodingFormat<T>;
   readonly key?: KafkaKey<T, K>;
   /** Records of which only the key is written, which deletes it in a compacted topic; none by default. */
   readonly tombstone?: (record: T) => boolean;

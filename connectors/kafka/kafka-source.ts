@@ -83,35 +83,47 @@ export function kafkaSource<V>(options: KafkaValueOptions<V>): Source<V, KafkaSp
 export function kafkaSource<K, V>(
   options: KafkaValueOptions<V> | KafkaEnvelopeOptions<K, V>,
 ): Source<V, KafkaSplit> | Source<KafkaRecord<K, V>, KafkaSplit> {
-  checkOptions(options);
   if (options.envelope !== true) {
     const { value, tombstones = 'skip' } = options;
     const formats = { key: undefined, value };
-    return createSource(options, formats, value.schema, ({ topic }) => {
-      const decoder = value.createDecoder(formatContext(topic, 'value'));
-      return new ValueDecoder(decoder, tombstones);
+    return createKafkaSource(options, {
+      formats,
+      schema: value.schema,
+      decoderFor: ({ topic }) =>
+        new ValueDecoder(value.createDecoder(formatContext(topic, 'value')), tombstones),
     });
   }
   const { value } = options;
   // Without a key format the type parameter is what raw() gives.
   const key = options.key ?? (raw() as Format<unknown> as Format<K>);
   const schema = kafkaRecordSchema(key.schema, value.schema);
-  return createSource(options, { key, value }, schema, (split) => {
-    const { topic } = split;
-    return new EnvelopeDecoder(
-      split,
-      key.createDecoder(formatContext(topic, 'key')),
-      value.createDecoder(formatContext(topic, 'value')),
-    );
+  return createKafkaSource(options, {
+    formats: { key, value },
+    schema,
+    decoderFor: (split) =>
+      new EnvelopeDecoder(
+        split,
+        key.createDecoder(formatContext(split.topic, 'key')),
+        value.createDecoder(formatContext(split.topic, 'value')),
+      ),
   });
 }
 
-function createSource<V, T>(
+/** What a job gets of the topics' records. */
+export interface RecordView<T> {
+  readonly formats: RecordFormats;
+  readonly schema: Schema<T>;
+  readonly decoderFor: (split: KafkaSplit) => RecordDecoder<T>;
+  /** Whether topics can be seen so; asked where the job is submitted, and whenever topics are found. */
+  readonly checkTopics?: (client: KafkaClient, topics: readonly string[]) => Promise<void>;
+}
+
+/** @throws MillraceError PARAM_INVALID naming the option that is wrong */
+export function createKafkaSource<V, T>(
   options: KafkaSourceOptions<V>,
-  formats: RecordFormats,
-  schema: Schema<T>,
-  decoderFor: (split: KafkaSplit) => RecordDecoder<T>,
+  { formats, schema, decoderFor, checkTopics }: RecordView<T>,
 ): Source<T, KafkaSplit> {
+  checkOptions(options);
   const { connection, startFrom = 'earliest', boundedAt, groupId } = options;
   const { isolation = 'read_committed', onOutOfRange = 'fail', poison = 'deadLetter' } = options;
   const { discoveryIntervalMs = DISCOVERY_INTERVAL_MS_DEFAULT } = options;
@@ -127,15 +139,20 @@ function createSource<V, T>(
     bounded,
     ...(bounded || discoveryIntervalMs === 0 ? {} : { discoveryIntervalMs }),
     async check(context) {
-      const found = await checkCluster(connection, context, (client) => findTopics(client, topics));
-      const named = topics instanceof RegExp ? [] : topics;
-      await checkFormats(formats, found?.map(({ topic }) => topic) ?? named, 'read');
+      const found = await checkCluster(connection, context, async (client) => {
+        const names = (await findTopics(client, topics)).map(({ topic }) => topic);
+        await checkTopics?.(client, names);
+        return names;
+      });
+      await checkFormats(formats, found ?? (topics instanceof RegExp ? [] : topics), 'read');
     },
     async discoverSplits(context, known) {
       const client = connect(context);
       try {
         const discovery = { topics, isolation, startFrom, boundedAt, groupId };
-        return await discoverKafkaSplits(client, discovery, known);
+        const splits = await discoverKafkaSplits(client, discovery, known);
+        await checkTopics?.(client, [...new Set(splits.map(({ topic }) => topic))]);
+        return splits;
       } finally {
         client.close();
       }

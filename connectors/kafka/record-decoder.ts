@@ -22,7 +22,8 @@ export interface RecordDecoder<T> {
 /** What becomes of a record without a value, where a job asks for values only. */
 export type TombstonePolicy = 'skip' | 'deadLetter';
 
-const NO_COLUMNS: RecordColumns = {
+/** Before the first batch. */
+export const NO_COLUMNS: RecordColumns = {
   bytes: Buffer.alloc(0),
   count: 0,
   offsets: new Float64Array(0),
@@ -90,19 +91,20 @@ export class EnvelopeDecoder<K, V> implements RecordDecoder<KafkaRecord<K, V>> {
       ...this.#place,
       offset: offsets[index] ?? -1,
       timestamp: timestamps[index] ?? -1,
-      ...(keyStart < 0 ? {} : { key: this.#decodeKey(keyStart, keyEnds[index] ?? 0) }),
+      ...(keyStart < 0 ? {} : { key: decodeKey(this.#key, keyStart, keyEnds[index] ?? 0) }),
       ...(valueStart < 0 ? {} : { value: this.#value.decode(valueStart, valueEnds[index] ?? 0) }),
       headers: readHeaders(this.#columns, index).map(ownHeader),
     };
   }
+}
 
-  #decodeKey(start: number, end: number): K {
-    try {
-      return this.#key.decode(start, end);
-    } catch (error) {
-      if (error instanceof FormatError) throw new FormatError(`key: ${error.message}`);
-      throw error;
-    }
+/** @throws FormatError that says that it is the key's */
+export function decodeKey<K>(key: Decoder<K>, start: number, end: number): K {
+  try {
+    return key.decode(start, end);
+  } catch (error) {
+    if (error instanceof FormatError) throw new FormatError(`key: ${error.message}`);
+    throw error;
   }
 }
 

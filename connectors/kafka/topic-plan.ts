@@ -3,6 +3,7 @@
  * batch may be, and whether records need a key. Asked once, where a subtask starts: partitions that are
  * added later are used after the next start.
  */
+import type { TopicConfig } from './admin-requests.js';
 import type { KafkaClient } from './kafka-client.js';
 import { hasKafkaCode } from './kafka-error.js';
 
@@ -25,7 +26,7 @@ export async function planTopics(
   names: readonly string[],
 ): Promise<readonly TopicPlan[]> {
   const topics = await client.topics(names);
-  const settings = await settingsOf(client, names);
+  const settings = await topicSettings(client, names, SETTINGS);
   return topics.map(({ topic, partitions }) => {
     const known = settings.get(topic);
     return {
@@ -37,15 +38,17 @@ export async function planTopics(
   });
 }
 
-async function settingsOf(
+/** Settings by topic; none of a topic whose settings may not be seen. */
+export async function topicSettings(
   client: KafkaClient,
   names: readonly string[],
-): Promise<ReadonlyMap<string, Readonly<Record<string, string | null>>>> {
+  settings: readonly string[],
+): Promise<ReadonlyMap<string, TopicConfig['config']>> {
   try {
-    const answers = await client.describeConfigs(names, SETTINGS);
+    const answers = await client.describeConfigs(names, settings);
     return new Map(answers.map(({ topic, config }) => [topic, config]));
   } catch (error) {
-    // Who may write need not be allowed to ask.
+    // Who may read or write need not be allowed to ask.
     if (hasKafkaCode(error, 'TOPIC_AUTHORIZATION_FAILED')) return new Map();
     throw error;
   }
