@@ -62,6 +62,13 @@ export type {
   SourceReader,
   SourceSplit,
 } from './source.js';
+export {
+  unregisteredMetrics,
+  type Counter,
+  type Gauge,
+  type Histogram,
+  type MetricGroup,
+} from './metrics.js';
 export type { Key } from '../core/key-codec.js';
 export type { Committer, Sink, SinkContext, SinkWriter } from './sink.js';
 export { deadLetterSchema } from './dead-letter.js';

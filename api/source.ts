@@ -4,6 +4,7 @@
  * when to come back.
  */
 import type { Schema } from '../core/schema.js';
+import type { MetricGroup } from './metrics.js';
 
 /**
  * A part of the input with a position of its own. `id` is stable for the life of the job; the
@@ -88,6 +89,8 @@ export interface SourceContext {
     monotonic(): number;
     setTimer(delayMs: number, callback: () => void): () => void;
   };
+  /** Of this operator and subtask: what the connector wants to be seen. */
+  readonly metrics: MetricGroup;
 }
 
 /** Where a job is submitted: not always the machine that it runs on. */

@@ -152,14 +152,15 @@ function describeVertex(
     id: vertex.id,
     parallelism: vertex.parallelism,
     operators: vertex.operators.map(({ name, kind, connectorInfo = null }) => {
-      const { sideOutputs, ...records } = metrics.operator(name);
+      const figures = metrics.operator(name);
       return {
         name,
         kind,
         connectorInfo,
-        recordsIn: records.recordsIn,
-        recordsOut: records.recordsOut,
-        sideOutputs: Object.fromEntries(sideOutputs),
+        recordsIn: figures.recordsIn,
+        recordsOut: figures.recordsOut,
+        sideOutputs: Object.fromEntries(figures.sideOutputs),
+        metrics: Object.fromEntries(figures.metrics),
       };
     }),
     subtasks,

@@ -10,6 +10,8 @@ export interface OperatorFigures {
   recordsIn: number;
   recordsOut: number;
   readonly sideOutputs: Map<string, number>;
+  /** Counters and gauges that the connector has named. */
+  readonly metrics: Map<string, number>;
 }
 
 export interface TaskFigures {
@@ -20,6 +22,7 @@ export interface TaskFigures {
 }
 
 const SIDE_OUTPUTS_MAX = 100;
+const METRICS_MAX = 32;
 
 export class TaskMetricsStore {
   #parallelismOf: ReadonlyMap<string, number> = new Map();
@@ -49,12 +52,13 @@ export class TaskMetricsStore {
       this.#operators.clear();
       this.#tasks.clear();
     }
-    for (const { operator, subtask, recordsIn, recordsOut, sideOutputs } of metrics.operators) {
+    for (const { operator, subtask, recordsIn, recordsOut, ...named } of metrics.operators) {
       if (!this.#has(this.#vertexOf.get(operator), subtask)) continue;
       this.#operators.set(`${operator}/${subtask}`, {
         recordsIn,
         recordsOut,
-        sideOutputs: new Map(Object.entries(sideOutputs).slice(0, SIDE_OUTPUTS_MAX)),
+        sideOutputs: new Map(Object.entries(named.sideOutputs).slice(0, SIDE_OUTPUTS_MAX)),
+        metrics: new Map(Object.entries(named.metrics).slice(0, METRICS_MAX)),
       });
     }
     for (const { task, currentWatermark, ...times } of metrics.tasks) {
@@ -68,9 +72,14 @@ export class TaskMetricsStore {
     }
   }
 
-  /** Sums over the operator's subtasks. */
+  /** Sums over the operator's subtasks; of a metric that ends in `_max` the largest. */
   operator(name: string): OperatorFigures {
-    const sum: OperatorFigures = { recordsIn: 0, recordsOut: 0, sideOutputs: new Map() };
+    const sum: OperatorFigures = {
+      recordsIn: 0,
+      recordsOut: 0,
+      sideOutputs: new Map(),
+      metrics: new Map(),
+    };
     const parallelism = this.#parallelismOf.get(this.#vertexOf.get(name) ?? '') ?? 0;
     for (let subtask = 0; subtask < parallelism; subtask++) {
       const figures = this.#operators.get(`${name}/${subtask}`);
@@ -79,6 +88,10 @@ export class TaskMetricsStore {
       sum.recordsOut += figures.recordsOut;
       for (const [output, count] of figures.sideOutputs) {
         sum.sideOutputs.set(output, (sum.sideOutputs.get(output) ?? 0) + count);
+      }
+      for (const [metric, value] of figures.metrics) {
+        const before = sum.metrics.get(metric) ?? 0;
+        sum.metrics.set(metric, metric.endsWith('_max') ? Math.max(before, value) : before + value);
       }
     }
     return sum;

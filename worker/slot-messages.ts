@@ -8,7 +8,7 @@ import type { Buffer as ChannelBuffer, CheckpointBarrier } from './network/buffe
 import type { MergeReply } from './merge-task.js';
 import type { DatabaseConnection } from './state/cold/database-messages.js';
 import type { MergeRequest } from './state/run-services.js';
-import type { OperatorCounts } from './task/operator-chain.js';
+import type { OperatorReport } from './task/operator-chain.js';
 import type { RestoredBytes } from './task/task-slot.js';
 import type { TaskId } from './task/task-environment.js';
 
@@ -51,7 +51,7 @@ export type ToSlot =
 
 export interface TaskMetricsReport {
   readonly task: TaskId;
-  readonly operators: readonly OperatorCounts[];
+  readonly operators: readonly OperatorReport[];
   readonly busyMs: number;
   readonly backPressuredMs: number;
   /** -Infinity before the first. */

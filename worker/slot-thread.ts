@@ -157,7 +157,7 @@ function stateReport(
 function metricsOf(slot: TaskSlot): TaskMetricsReport[] {
   return slot.tasks.map((task) => ({
     task: task.id,
-    operators: task.chain.counts(),
+    operators: task.chain.report(),
     ...task.times(),
     watermark: task.watermark,
   }));

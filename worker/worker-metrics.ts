@@ -5,8 +5,10 @@
 import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client';
 import { MAX_WATERMARK } from '../core/watermark.js';
 import type { Attempt, TaskMetrics } from '../proto/gen/millrace/v1/control.js';
+import type { MetricReport } from './operators/operator-metric-group.js';
 import type { RestoredBytes } from './task/task-slot.js';
 import type { FromSlot, TaskMetricsReport } from './slot-messages.js';
+import { OperatorMetrics } from './operator-metrics.js';
 import { StateMetrics } from './state-metrics.js';
 
 type Metrics = Extract<FromSlot, { kind: 'metrics' }>;
@@ -50,6 +52,7 @@ export class WorkerMetrics {
     registers: [this.registry],
   });
   readonly #state = new StateMetrics(this.registry);
+  readonly #operators = new OperatorMetrics(this.registry);
   readonly #now: () => number;
   readonly #last = new Map<string, TaskMetricsReport>();
 
@@ -70,6 +73,7 @@ export class WorkerMetrics {
           recordsIn: counts.recordsIn,
           recordsOut: counts.recordsOut,
           sideOutputs: { ...counts.sideOutputs },
+          metrics: valuesOf(counts.metrics),
         })),
       ),
       tasks: tasks.map((report) => this.#recordTask(attempt, report, intervalMs)),
@@ -86,6 +90,7 @@ export class WorkerMetrics {
   removeAttempt(attempt: Attempt): void {
     const { jobId } = attempt;
     this.#state.removeAttempt(jobId, keyOf(attempt));
+    this.#operators.removeAttempt(keyOf(attempt));
     const prefix = `${keyOf(attempt)}#`;
     for (const [key, { task }] of this.#last) {
       if (!key.startsWith(prefix)) continue;
@@ -121,6 +126,7 @@ export class WorkerMetrics {
       };
       this.#recordsIn.inc(labels, Math.max(0, counts.recordsIn - (before?.recordsIn ?? 0)));
       this.#recordsOut.inc(labels, Math.max(0, counts.recordsOut - (before?.recordsOut ?? 0)));
+      this.#operators.record(keyOf(attempt), labels, counts.metrics);
     }
     const share = (nowMs: number, beforeMs: number): number =>
       intervalMs <= 0 ? 0 : Math.min(1000, ((nowMs - beforeMs) / intervalMs) * 1000);
@@ -153,6 +159,15 @@ export class WorkerMetrics {
       registers: [this.registry],
     });
   }
+}
+
+/** Of counters and gauges; a distribution is for Prometheus only. */
+function valuesOf(metrics: readonly MetricReport[]): Record<string, number> {
+  return Object.fromEntries(
+    metrics.flatMap((metric) =>
+      metric.kind === 'histogram' ? [] : [[metric.name, metric.value] as const],
+    ),
+  );
 }
 
 function keyOf({ jobId, attempt }: Attempt): string {

@@ -98,6 +98,8 @@ export const OperatorDetails = Type.Object({
   recordsOut: Type.Number(),
   /** Records by side output. */
   sideOutputs: Type.Record(Type.String(), Type.Number()),
+  /** Counters and gauges that its connector has named: sums over the subtasks, or the largest of `*_max`. */
+  metrics: Type.Record(Type.String(), Type.Number()),
 });
 export type OperatorDetails = Static<typeof OperatorDetails>;
 

@@ -69,6 +69,12 @@ function renderJob(job: JobDetails, context: CliContext): string {
     ],
     context,
   );
+  const metrics = operators.flatMap(({ operator: { name, metrics: named } }) => {
+    const values = Object.entries(named).map(
+      ([metric, value]) => `${metric} ${formatCount(value)}`,
+    );
+    return values.length === 0 ? [] : [`${name}: ${values.join(', ')}`];
+  });
   const failures = job.failures.flatMap((failure) => [
     `${formatMoment(failure.atMs)}  attempt ${failure.attempt}` +
       (failure.operator === null
@@ -79,6 +85,7 @@ function renderJob(job: JobDetails, context: CliContext): string {
     ...userFrames(failure.stack ?? ''),
   ]);
   const parts = [`${head.join('\n')}\n`, table];
+  if (metrics.length > 0) parts.push(`connectors\n${metrics.join('\n')}\n`);
   if (failures.length > 0) parts.push(`failures\n${failures.join('\n')}\n`);
   return parts.join('\n');
 }

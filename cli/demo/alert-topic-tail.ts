@@ -2,6 +2,7 @@
  * Reads alerts as they are committed to a topic. It shows what it can and must never fail the demo:
  * the comparison at the end reads everything anew, and with another reader.
  */
+import { unregisteredMetrics } from '../../api/metrics.js';
 import type { SourceContext, SourceOutput, SourceReader } from '../../api/source.js';
 import { raw } from '../../connectors/formats/raw.js';
 import { kafkaSource } from '../../connectors/kafka/kafka-source.js';
@@ -23,7 +24,13 @@ export class AlertTopicTail implements AlertFeed {
   constructor(broker: string, topic: string, clock: Clock) {
     this.#broker = broker;
     this.#topic = topic;
-    this.#context = { operator: 'alert-tail', subtask: 0, parallelism: 1, clock };
+    this.#context = {
+      operator: 'alert-tail',
+      subtask: 0,
+      parallelism: 1,
+      clock,
+      metrics: unregisteredMetrics,
+    };
   }
 
   get count(): number {

@@ -4,6 +4,7 @@
  * fenced again and the marker read, which alone says what is committed; an epoch must never be written
  * again because an answer is missing.
  */
+import type { Counter } from '../../api/metrics.js';
 import type { Committer, SinkContext } from '../../api/sink.js';
 import { invariant, MillraceError } from '../../core/errors.js';
 import type { KafkaClient } from './kafka-client.js';
@@ -12,6 +13,7 @@ import { hasKafkaCode, isRetriable, KafkaError } from './kafka-error.js';
 import { groupBy } from './kafka-request.js';
 import { MarkerTopic } from './marker-topic.js';
 import { withPatience } from './patience.js';
+import { SentMetrics } from './sent-metrics.js';
 import { markerPartitionOf, transactionalIdOf, type SinkMarker } from './sink-marker.js';
 import { partitionsOf, TransactionSession } from './transaction-session.js';
 
@@ -61,6 +63,8 @@ const HEALED_BY_A_NEW_PRODUCER = [
 
 export class KafkaCommitter implements Committer<KafkaCommittable> {
   readonly #options: KafkaCommitterOptions;
+  readonly #sent: SentMetrics;
+  readonly #transactions: Counter;
   #client: KafkaClient | undefined;
   #cluster: Promise<Cluster> | undefined;
   /** What this committer has written, or may have, by id: whatever else stands there is somebody else's. */
@@ -71,6 +75,9 @@ export class KafkaCommitter implements Committer<KafkaCommittable> {
 
   private constructor(options: KafkaCommitterOptions) {
     this.#options = options;
+    const { metrics } = options.context;
+    this.#sent = new SentMetrics(metrics);
+    this.#transactions = metrics.counter('transactions_committed');
   }
 
   /**
@@ -136,6 +143,8 @@ export class KafkaCommitter implements Committer<KafkaCommittable> {
     if (due.length === 0) return;
     const checkpointId = Math.max(...due.map((epoch) => epoch.checkpointId));
     await this.#write(id, session, due, checkpointId);
+    this.#sent.add(due);
+    this.#transactions.inc();
   }
 
   #check(epochs: readonly KafkaCommittable[]): void {

@@ -3,6 +3,7 @@
  * there, the partitions in turn (record fetcher -> partition reader -> source output). A partition that
  * is known to have more holds the watermark back until it has given it.
  */
+import type { MetricGroup } from '../../api/metrics.js';
 import type { PollResult, SourceContext, SourceOutput, SourceReader } from '../../api/source.js';
 import { Availability } from '../availability.js';
 import { GroupCommitter } from './group-committer.js';
@@ -18,6 +19,7 @@ export interface KafkaReaderOptions<T> {
   /** The reader's own, closed with it. */
   readonly client: KafkaClient;
   readonly clock: SourceContext['clock'];
+  readonly metrics: MetricGroup;
   readonly decoderFor: (split: KafkaSplit) => RecordDecoder<T>;
   readonly isolation: IsolationLevel;
   readonly poison: PoisonPolicy;
@@ -50,14 +52,17 @@ export class KafkaReader<T> implements SourceReader<T, KafkaSplit> {
   readonly #availability = new Availability(() => this.#hasMore());
 
   constructor(options: KafkaReaderOptions<T>) {
-    const { client, clock, isolation, onOutOfRange, bufferedBytesMax, groupId } = options;
+    const { client, clock, isolation, onOutOfRange, bufferedBytesMax, groupId, metrics } = options;
     this.#options = options;
+    metrics.gauge('pending_records', () => this.#lags().reduce((sum, lag) => sum + lag, 0));
+    metrics.gauge('records_lag_max', () => Math.max(0, ...this.#lags()));
     this.#fetcher = new RecordFetcher({
       client,
       clock,
       isolation,
       onOutOfRange,
       bufferedBytesMax,
+      bytesIn: metrics.counter('bytes_in'),
       onProgress: () => this.#availability.changed(),
       onFailure: (error) => this.#availability.fail(error),
     });
@@ -144,6 +149,11 @@ export class KafkaReader<T> implements SourceReader<T, KafkaSplit> {
       output.pauseSplit();
       partition.paused = true;
     }
+  }
+
+  /** Of its partitions, as far as brokers have told of their ends. */
+  #lags(): readonly number[] {
+    return this.#partitions.map(({ reader }) => reader.lag);
   }
 
   #nextReady(): Partition<T> | undefined {

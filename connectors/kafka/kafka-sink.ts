@@ -22,6 +22,7 @@ import { checkConnection, type KafkaConnectionOptions } from './kafka-connection
 import type { KafkaHeader } from './kafka-record.js';
 import { MarkerTopic } from './marker-topic.js';
 import { RecordBatcher, type RecordMapping, type TopicTarget } from './record-batcher.js';
+import { SentMetrics } from './sent-metrics.js';
 import { markerPartitionOf, transactionalIdOf } from './sink-marker.js';
 import { StreamingWriter } from './streaming-writer.js';
 import { planTopics, type TopicPlan } from './topic-plan.js';
@@ -148,6 +149,7 @@ export function kafkaSink<T, K = never>(
           connect: () => connect(context),
           topics: names,
           clock: context.clock,
+          sent: new SentMetrics(context.metrics),
         });
       } finally {
         client.close();

@@ -161,6 +161,7 @@ export function createKafkaSource<V, T>(
       new KafkaReader({
         client: connect(context),
         clock: context.clock,
+        metrics: context.metrics,
         decoderFor,
         isolation,
         poison,

@@ -87,6 +87,11 @@ export class PartitionReader<T> {
     return !this.#finished && (this.#available === undefined || this.#position < this.#available);
   }
 
+  /** Offsets from the next record to the end, as the last answer told of it; 0 before the first. */
+  get lag(): number {
+    return Math.max(0, (this.#available ?? 0) - this.#position);
+  }
+
   get wantsFetch(): boolean {
     const { end } = this.#split;
     const isAll = end !== UNBOUNDED && this.#nextFetchOffset >= end;

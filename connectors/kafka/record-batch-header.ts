@@ -144,8 +144,8 @@ export function writeLengthAndChecksum(batch: Buffer): void {
 }
 
 /** How many records a batch of ours has: its sequence numbers are as many. */
-export function recordCountOf(batch: Buffer): number {
-  return batch.readInt32BE(FIELD.recordCount);
+export function recordCountOf({ buffer, byteOffset }: Uint8Array): number {
+  return new DataView(buffer, byteOffset).getInt32(FIELD.recordCount);
 }
 
 function writeChecksum(batch: Buffer): void {

@@ -3,6 +3,7 @@
  * those that have room (cluster -> record fetcher -> partition reader). A leader that moved or a broker
  * that restarts is waited for; a position that is lost is a failure, or follows the policy that was named.
  */
+import type { Counter } from '../../api/metrics.js';
 import type { SourceContext } from '../../api/source.js';
 import type { FetchedPartition } from './fetch-request.js';
 import type { KafkaClient } from './kafka-client.js';
@@ -25,6 +26,8 @@ export interface RecordFetcherOptions {
   readonly onOutOfRange: OutOfRangePolicy;
   /** Of all partitions together: fetched and not yet handed out, or on their way. */
   readonly bufferedBytesMax: number;
+  /** Of record sets, as they come. */
+  readonly bytesIn: Counter;
   /** Partitions may have become ready. */
   readonly onProgress: () => void;
   readonly onFailure: (error: unknown) => void;
@@ -217,6 +220,7 @@ export class RecordFetcher {
     const { errorCode } = fetched;
     if (errorCode === 0) {
       assignment.lostSinceMs = undefined;
+      this.#options.bytesIn.inc(fetched.recordSet.length);
       assignment.reader.offer(fetched);
     } else if (errorCode === OFFSET_OUT_OF_RANGE) {
       assignment.leader = undefined;

@@ -13,6 +13,7 @@ import type { KafkaCommittable } from './kafka-committable.js';
 import { hasKafkaCode, isRetriable } from './kafka-error.js';
 import type { RecordBatcher } from './record-batcher.js';
 import { SendBacklog } from './send-backlog.js';
+import type { SentMetrics } from './sent-metrics.js';
 
 export interface StreamingWriterOptions<T> {
   readonly createBatcher: (emit: (batch: OutgoingBatch) => void) => RecordBatcher<T>;
@@ -27,6 +28,7 @@ export interface StreamingWriterOptions<T> {
   readonly unsentBytesMax: number;
   /** How long to go on after a failure that may pass, ms. */
   readonly patienceMs: number;
+  readonly sent: SentMetrics;
 }
 
 /** A batch until the brokers have it. */
@@ -158,6 +160,7 @@ export class StreamingWriter<T> implements SinkWriter<T, KafkaCommittable> {
         this.#failingSinceMs = undefined;
         this.#retryDelayMs = RETRY_DELAY_MS;
         this.#unsent.delete(unsent);
+        this.#options.sent.add([unsent]);
         unsent.settle();
       },
       (error: unknown) => {

@@ -6,6 +6,7 @@
  */
 import type { SerialFn, TestFn } from 'ava';
 import * as fc from 'fast-check';
+import { unregisteredMetrics } from '../../api/metrics.js';
 import type { Committer, Sink, SinkContext, SinkWriter } from '../../api/sink.js';
 import { validate } from '../../core/schema-validate.js';
 import { ManualClock } from '../manual-clock.js';
@@ -44,7 +45,8 @@ export const sinkStepsArbitrary: fc.Arbitrary<readonly Step[]> = fc.array(
 
 export function sinkContext(attempt: number, jobId = 'job-1', subtask = 0): SinkContext {
   const clock = new ManualClock();
-  return { operator: 'out', subtask, parallelism: 1, clock, jobId, attempt };
+  const metrics = unregisteredMetrics;
+  return { operator: 'out', subtask, parallelism: 1, clock, jobId, attempt, metrics };
 }
 
 interface Checkpoint<C> {

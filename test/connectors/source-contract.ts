@@ -5,6 +5,7 @@
  */
 import type { TestFn } from 'ava';
 import * as fc from 'fast-check';
+import { unregisteredMetrics } from '../../api/metrics.js';
 import type {
   DeadLetter,
   Source,
@@ -43,7 +44,7 @@ export function contextFor(
   subtask = 0,
   parallelism = 1,
 ): SourceContext & { readonly clock: ManualClock } {
-  return { operator: 'source', subtask, parallelism, clock };
+  return { operator: 'source', subtask, parallelism, clock, metrics: unregisteredMetrics };
 }
 
 interface Running<T, S extends SourceSplit> {

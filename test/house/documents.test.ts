@@ -110,6 +110,15 @@ test('docs/metrics.md lists every metric that the code registers', (t) => {
       registered.add(match[1] ?? '');
     }
   }
+  for (const path of sourceFiles().filter((file) =>
+    /^(connectors|worker\/operators)\//.test(file),
+  )) {
+    for (const [, kind, name] of read(path).matchAll(
+      /\.(counter|gauge|histogram)\(\s*'([a-z_]+)'/g,
+    )) {
+      registered.add(`millrace_operator_${name}${kind === 'counter' ? '_total' : ''}`);
+    }
+  }
   const times = ['busy', 'idle', 'back_pressured'];
   const names = [...registered].flatMap((name) =>
     name.includes('$') ? times.map((time) => name.replace('${name}', time)) : [name],

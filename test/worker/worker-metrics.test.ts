@@ -2,6 +2,7 @@
 import test from 'ava';
 import { MAX_WATERMARK } from '../../core/watermark.js';
 import type { TaskMetricsReport } from '../../worker/slot-messages.js';
+import type { MetricReport } from '../../worker/operators/operator-metric-group.js';
 import { WorkerMetrics } from '../../worker/worker-metrics.js';
 
 interface Given {
@@ -10,6 +11,7 @@ interface Given {
   readonly busyMs?: number;
   readonly backPressuredMs?: number;
   readonly watermark?: number;
+  readonly metrics?: readonly MetricReport[];
 }
 
 function report(given: Given): TaskMetricsReport {
@@ -21,6 +23,7 @@ function report(given: Given): TaskMetricsReport {
         recordsIn: given.recordsIn ?? 0,
         recordsOut: given.recordsOut ?? 0,
         sideOutputs: { late: 2 },
+        metrics: given.metrics ?? [],
       },
     ],
     busyMs: given.busyMs ?? 0,
@@ -65,10 +68,25 @@ test('record totals grow by what is new and go on over a restart of the job', as
 test('the coordinator is told the counts of the attempt, side outputs among them', (t) => {
   const { record } = open();
   record(1, { recordsIn: 10 });
-  const message = record(2, { recordsIn: 3, recordsOut: 4 });
+  const message = record(2, {
+    recordsIn: 3,
+    recordsOut: 4,
+    metrics: [
+      { kind: 'counter', name: 'bytes_in', value: 5 },
+      { kind: 'gauge', name: 'pending_records', value: 6 },
+      { kind: 'histogram', name: 'commit_seconds', values: [7] },
+    ],
+  });
   t.deepEqual(message.attempt, attemptOf(2));
   t.deepEqual(message.operators, [
-    { operator: 'count', subtask: 1, recordsIn: 3, recordsOut: 4, sideOutputs: { late: 2 } },
+    {
+      operator: 'count',
+      subtask: 1,
+      recordsIn: 3,
+      recordsOut: 4,
+      sideOutputs: { late: 2 },
+      metrics: { bytes_in: 5, pending_records: 6 },
+    },
   ]);
 });
 

@@ -3,6 +3,7 @@
  * barrier it cuts the epoch and keeps its committables in the checkpoint; it commits only when the
  * checkpoint is complete, and once more after a restore.
  */
+import type { Histogram } from '../../api/metrics.js';
 import type { Committer, Sink, SinkContext, SinkWriter } from '../../api/sink.js';
 import { isMillraceError, MillraceError } from '../../core/errors.js';
 import { AbstractStreamOperator } from './abstract-stream-operator.js';
@@ -31,11 +32,14 @@ export class SinkOperator extends AbstractStreamOperator {
   readonly #mayComplete: Set<number>;
   /** Commits run one after another, in the order of their checkpoints. */
   #commits: Promise<void> = Promise.resolve();
+  /** From the word that a checkpoint is complete until what it held is visible. */
+  readonly #commitSeconds: Histogram;
 
   constructor(options: SinkOperatorOptions) {
     super(options.name);
     this.#options = options;
     this.#pending = [...(options.restored ?? [])];
+    this.#commitSeconds = options.context.metrics.histogram('commit_seconds');
     this.#mayComplete = new Set(this.#pending.map(({ checkpointId }) => checkpointId));
   }
 
@@ -89,6 +93,8 @@ export class SinkOperator extends AbstractStreamOperator {
     for (const earlier of this.#mayComplete) {
       if (earlier < checkpointId) this.#mayComplete.delete(earlier);
     }
+    const { clock } = this.#options.context;
+    const completedMs = clock.monotonic();
     this.#commits = this.#commits.then(async () => {
       const due = this.#pending.filter((pending) => pending.checkpointId <= checkpointId);
       if (due.length === 0) return;
@@ -97,6 +103,7 @@ export class SinkOperator extends AbstractStreamOperator {
       } catch (error) {
         throw this.#failed(error);
       }
+      this.#commitSeconds.update((clock.monotonic() - completedMs) / 1_000);
       const done = new Set(due);
       const kept = this.#pending.filter((pending) => !done.has(pending));
       this.#pending.splice(0, this.#pending.length, ...kept);

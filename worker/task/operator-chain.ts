@@ -9,6 +9,7 @@ import type { JobVertex } from '../../core/job-graph.js';
 import { MAIN_OUTPUT, type StreamNode } from '../../core/stream-graph.js';
 import type { StreamEvent } from '../network/buffer.js';
 import type { RecordWriter } from '../network/record-writer.js';
+import type { MetricReport, OperatorMetricGroup } from '../operators/operator-metric-group.js';
 import type { OperatorOutput, StreamOperator } from '../operators/operator.js';
 import {
   compileCollect,
@@ -29,6 +30,8 @@ export interface OperatorChainOptions {
     transformation: Transformation,
     output: OperatorOutput,
   ) => StreamOperator | undefined;
+  /** Of an operator with a connector, once it was created. */
+  readonly metricsOf: (operator: string) => OperatorMetricGroup | undefined;
 }
 
 export interface OperatorCounts {
@@ -36,6 +39,11 @@ export interface OperatorCounts {
   readonly recordsIn: number;
   readonly recordsOut: number;
   readonly sideOutputs: Readonly<Record<string, number>>;
+}
+
+/** What an operator has done since the task started. */
+export interface OperatorReport extends OperatorCounts {
+  readonly metrics: readonly MetricReport[];
 }
 
 export class OperatorChain implements ChainLayout {
@@ -49,6 +57,7 @@ export class OperatorChain implements ChainLayout {
   /** Takes those that every subtask is given; absent without such an input. */
   readonly collectBroadcastBatch: CollectBatch | undefined;
   readonly #nodes: readonly StreamNode[];
+  readonly #metricsOf: OperatorChainOptions['metricsOf'];
   readonly #consumers = new Map<string, readonly Consumer[]>();
   readonly #transformations: ReadonlyMap<string, Transformation>;
   readonly #built = new Map<string, StreamOperator>();
@@ -58,6 +67,7 @@ export class OperatorChain implements ChainLayout {
   constructor(options: OperatorChainOptions) {
     const { vertex, transformations } = options;
     this.#nodes = vertex.operators;
+    this.#metricsOf = options.metricsOf;
     this.#transformations = transformations;
     this.recordsIn = new Float64Array(vertex.operators.length);
     this.recordsOut = new Float64Array(vertex.operators.length);
@@ -172,6 +182,14 @@ export class OperatorChain implements ChainLayout {
       recordsIn: this.recordsIn[index] ?? 0,
       recordsOut: this.recordsOut[index] ?? 0,
       sideOutputs: Object.fromEntries(this.#outputs.get(node.name)?.sideCounts ?? []),
+    }));
+  }
+
+  /** Counts and metrics, to be told: histograms give up what they hold. */
+  report(): OperatorReport[] {
+    return this.counts().map((counts) => ({
+      ...counts,
+      metrics: this.#metricsOf(counts.operator)?.report() ?? [],
     }));
   }
 

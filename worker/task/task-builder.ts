@@ -32,6 +32,7 @@ import {
   splitStateSchema,
   watermarkStateSchema,
 } from '../operators/operator-state.js';
+import { OperatorMetricGroup } from '../operators/operator-metric-group.js';
 import type { OperatorOutput, StreamOperator } from '../operators/operator.js';
 import { ProcessOperator } from '../operators/process-operator.js';
 import { RestoredWatermarks } from '../operators/restored-watermarks.js';
@@ -107,6 +108,7 @@ export function buildTask(
         .filter((edge) => edge.fromOperator === operator && edge.fromOutput === output)
         .map((edge) => createWriter(options, edge, subtask, subpartitions)),
     createOperator: (transformation, output) => factory.create(transformation, output),
+    metricsOf: (operator) => factory.metrics.get(operator),
   });
   const checkpoints = new SubtaskCheckpointCoordinator({
     task: id,
@@ -246,6 +248,8 @@ function createWriter(
 /** Makes the operator objects of one chain. */
 class OperatorFactory {
   source: SourceOperator | undefined;
+  /** Of operators with a connector, by name. */
+  readonly metrics = new Map<string, OperatorMetricGroup>();
   readonly #options: TaskBuilderOptions;
   readonly #vertex: JobVertex;
   readonly #subtask: number;
@@ -271,12 +275,6 @@ class OperatorFactory {
     const { environment, graph, jobId, attempt, restoredJobId } = this.#options;
     const { clock } = environment;
     const { name } = node;
-    const context: SourceContext = {
-      operator: name,
-      subtask: this.#subtask,
-      parallelism: this.#vertex.parallelism,
-      clock,
-    };
     switch (functions.kind) {
       case 'map':
       case 'filter':
@@ -288,7 +286,7 @@ class OperatorFactory {
           source: functions.source,
           watermarks: functions.watermarks,
           watermarkIntervalMs: graph.streamGraph.watermarkIntervalMs,
-          context,
+          context: this.#context(name),
           output,
           restored: this.#restored?.get(name)?.splits,
           wake: environment.wake,
@@ -379,7 +377,7 @@ class OperatorFactory {
           name,
           sink: functions.sink,
           context: {
-            ...context,
+            ...this.#context(name),
             jobId,
             attempt,
             ...(restoredJobId === undefined ? {} : { restoredJobId }),
@@ -387,6 +385,19 @@ class OperatorFactory {
           restored: this.#restored?.get(name)?.committables,
         });
     }
+  }
+
+  /** What a connector is told of where it runs. */
+  #context(operator: string): SourceContext {
+    const metrics = new OperatorMetricGroup(operator);
+    this.metrics.set(operator, metrics);
+    return {
+      operator,
+      subtask: this.#subtask,
+      parallelism: this.#vertex.parallelism,
+      clock: this.#options.environment.clock,
+      metrics,
+    };
   }
 
   #backend(transformation: Transformation): KeyedStateBackend {

@@ -30,6 +30,7 @@ export function progressOf(
               recordsIn: 0,
               recordsOut: 1234,
               sideOutputs: {},
+              metrics: {},
             },
           ],
           subtasks: [

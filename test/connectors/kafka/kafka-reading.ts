@@ -1,4 +1,5 @@
 /** What tests of the Kafka source share: a reader that is driven as the source operator drives it. */
+import { unregisteredMetrics } from '../../../api/metrics.js';
 import type { Source, SourceContext, SourceReader } from '../../../api/source.js';
 import type { KafkaSplit } from '../../../connectors/kafka/index.js';
 import { systemClock } from '../../../process/system-clock.js';
@@ -28,7 +29,13 @@ export class Reading<T> {
     source: Source<T, KafkaSplit>,
     { restored, subtask = 0, parallelism = 1 }: ReadingOptions = {},
   ): Promise<Reading<T>> {
-    const context = { operator: 'source', subtask, parallelism, clock: systemClock };
+    const context = {
+      operator: 'source',
+      subtask,
+      parallelism,
+      clock: systemClock,
+      metrics: unregisteredMetrics,
+    };
     const reader = source.createReader(context);
     const reading = new Reading(source, context, reader, new Set());
     try {

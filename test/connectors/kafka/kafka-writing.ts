@@ -1,4 +1,5 @@
 /** What tests of the Kafka sink share: subtasks that are driven as the sink operator drives them, and killed. */
+import { unregisteredMetrics } from '../../../api/metrics.js';
 import type { Committer, SinkContext, SinkWriter } from '../../../api/sink.js';
 import { raw } from '../../../connectors/formats/raw.js';
 import { kafkaSink, type KafkaCommittable } from '../../../connectors/kafka/index.js';
@@ -105,6 +106,7 @@ export class Subtask {
       subtask: options.subtask ?? 0,
       parallelism: options.parallelism ?? 1,
       clock: systemClock,
+      metrics: unregisteredMetrics,
       jobId,
       attempt,
       ...(restoredJobId === undefined ? {} : { restoredJobId }),

@@ -2,6 +2,7 @@ import test from 'ava';
 import {
   MillraceError,
   t as types,
+  unregisteredMetrics,
   type Committer,
   type Sink,
   type SinkContext,
@@ -73,7 +74,8 @@ async function open(
 
 function contextOf(attempt: number): SinkContext {
   const clock = new ManualClock();
-  return { operator: 'out', subtask: 0, parallelism: 1, clock, jobId: 'job', attempt };
+  const metrics = unregisteredMetrics;
+  return { operator: 'out', subtask: 0, parallelism: 1, clock, jobId: 'job', attempt, metrics };
 }
 
 async function entriesOf(

@@ -1,7 +1,13 @@
 /** Sources, scoring and sinks through snapshots, restores and failures at any point. */
 import test from 'ava';
 import fc from 'fast-check';
-import { t as types, type Committer, type Sink, type SinkWriter } from '../../../api/index.js';
+import {
+  t as types,
+  unregisteredMetrics,
+  type Committer,
+  type Sink,
+  type SinkWriter,
+} from '../../../api/index.js';
 import { compileRecordCodec } from '../../../core/record-codec.js';
 import type { ScoringService } from '../../../worker/compute/scoring-service.js';
 import {
@@ -136,6 +142,7 @@ test('property: a sink has committed every record once, in order, whatever faile
               subtask: 0,
               parallelism: 1,
               clock,
+              metrics: unregisteredMetrics,
               jobId: 'job',
               attempt,
             },
@@ -187,7 +194,13 @@ test('property: a source gives every record once, in order, and ends with the la
             source: new GatedSource(splits),
             watermarks: { timestamp: (one) => (one as Click).at, maxOutOfOrdernessMs: 3 },
             watermarkIntervalMs: 0,
-            context: { operator: 'clicks', subtask: 0, parallelism: 1, clock },
+            context: {
+              operator: 'clicks',
+              subtask: 0,
+              parallelism: 1,
+              clock,
+              metrics: unregisteredMetrics,
+            },
             output,
             restored: restored as readonly SplitState[] | undefined,
             wake: () => undefined,

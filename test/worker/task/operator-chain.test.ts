@@ -8,6 +8,7 @@ import type { Buffer } from '../../../worker/network/buffer.js';
 import { RecordWriter } from '../../../worker/network/record-writer.js';
 import { ResultSubpartition } from '../../../worker/network/result-subpartition.js';
 import type { OperatorOutput, StreamOperator } from '../../../worker/operators/operator.js';
+import { OperatorMetricGroup } from '../../../worker/operators/operator-metric-group.js';
 import { OperatorChain } from '../../../worker/task/operator-chain.js';
 
 /** An operator object that hands every number on and puts odd ones out at its side too. */
@@ -131,6 +132,7 @@ function build(
   const vertex: JobVertex = { id: 'v', parallelism: 1, operators: nodes, inputs, outputs: [] };
   const sent = new Map<string, Buffer[]>(written.map((output) => [output, []]));
   const tees = new Map<string, Tee>();
+  const metrics = new Map<string, OperatorMetricGroup>();
   const chain = new OperatorChain({
     vertex,
     transformations,
@@ -159,6 +161,7 @@ function build(
       tees.set(node.name, tee);
       return tee;
     },
+    metricsOf: (operator) => metrics.get(operator),
   });
   const valuesOf = (output: string): unknown[] => {
     for (const writer of chain.writers) writer.flush(true);
@@ -172,7 +175,7 @@ function build(
       values.map((_, index) => index),
       values.length,
     );
-  return { chain, tees, valuesOf, feed, sent };
+  return { chain, tees, valuesOf, feed, sent, metrics };
 }
 
 test('map, filter and flatMap run inline, one behind the other', (t) => {
@@ -261,6 +264,30 @@ test('side outputs lead on in the chain and to edges, and are counted apart', (t
   t.deepEqual(chain.counts(), [
     { operator: 'tee', recordsIn: 3, recordsOut: 3, sideOutputs: { odd: 2 } },
     { operator: 'text', recordsIn: 2, recordsOut: 2, sideOutputs: {} },
+  ]);
+});
+
+test('what the connector of an operator has named is reported with its counts', (t) => {
+  const { feed, chain, metrics } = build(
+    [
+      { name: 'even', functions: filter((n) => n % 2 === 0) },
+      { name: 'all', from: 'even', functions: map((n) => n) },
+    ],
+    ['all/main'],
+  );
+  const group = new OperatorMetricGroup('all');
+  metrics.set('all', group);
+  group.counter('bytes_in').inc(3);
+  feed(1, 2);
+  t.deepEqual(chain.report(), [
+    { operator: 'even', recordsIn: 2, recordsOut: 1, sideOutputs: {}, metrics: [] },
+    {
+      operator: 'all',
+      recordsIn: 1,
+      recordsOut: 1,
+      sideOutputs: {},
+      metrics: [{ kind: 'counter', name: 'bytes_in', value: 3 }],
+    },
   ]);
 });
 
