@@ -14,7 +14,7 @@ import { eventually } from '../../integration/eventually.js';
 import { kafkaAvailability } from '../../services/kafka-installation.js';
 import { readTopics } from '../../services/kafka-topic-reader.js';
 import { KafkaService } from '../../services/kafka.js';
-import { sinkContext } from '../sink-contract.js';
+import { sinkContext, sinkContract } from '../sink-contract.js';
 import { readAll, Reading } from './kafka-reading.js';
 import { TopicWriter } from './kafka-topic.js';
 
@@ -89,6 +89,28 @@ function testTables(kafka: KafkaService): void {
     await committer.commit(await into.prepareCommit(1));
   };
 
+  let contracts = 0;
+  sinkContract(
+    test.serial,
+    'a table in Kafka',
+    async () => {
+      const topic = `contract-${++contracts}`;
+      await kafka.createTopic(topic, 2, { 'cleanup.policy': 'compact' });
+      return {
+        // Jobs of one id are one job to the markers.
+        sink: upsertKafkaSink({ connection, topic, key, value, transactionalIdPrefix: topic }),
+        record: (index: number) => upsert(String(index), index),
+        read: async () => {
+          const all = { connection, topics: topic, value, envelope: true as const };
+          const records = await readAll(kafkaSource({ ...all, boundedAt: 'latest' }));
+          return records.map((record) => record.value?.n ?? -1);
+        },
+        dispose: () => Promise.resolve(),
+      };
+    },
+    4,
+  );
+
   test('what compaction left gives the same table, from the beginning and from a checkpoint', async (t) => {
     await kafka.createTopic('compacted', 1, {
       'cleanup.policy': 'compact',
@@ -148,7 +170,9 @@ function testTables(kafka: KafkaService): void {
   });
 
   test('changes arrive as keys, values and tombstones where Kafka puts such keys', async (t) => {
-    await kafka.createTopic('table', 3, { 'cleanup.policy': 'compact' });
+    // Compacted one day, not while the test counts.
+    const lazily = { 'cleanup.policy': 'compact', 'min.cleanable.dirty.ratio': '1' };
+    await kafka.createTopic('table', 3, lazily);
     const keys = ['a', 'b', 'c', 'd', 'e', 'f'];
     // By kafkajs' own murmur2.
     await write(
@@ -163,6 +187,7 @@ function testTables(kafka: KafkaService): void {
     );
     await commit(t, [remove('c')], { topic: 'table', delivery: 'atLeastOnce' });
     const records = await readTopics(kafka, ['table']);
+    t.is(records.length, 13, 'of each epoch the last change of a key');
     const partitionsOf = (of: string): number => {
       const own = records.filter((record) => String(record.key) === JSON.stringify(of));
       return new Set(own.map(({ partition }) => partition)).size;
@@ -206,6 +231,9 @@ function testTables(kafka: KafkaService): void {
   test('options that are wrong are told before anything runs', (t) => {
     t.throws(() => upsertKafkaSink({ connection, topic: '', key, value }), {
       message: /^PARAM_INVALID/,
+    });
+    t.throws(() => upsertKafkaSink({ connection, topic: 'x', key, value, reduceBytes: -1 }), {
+      message: /^PARAM_INVALID: .*reduceBytes is -1/,
     });
     t.throws(() => upsertKafkaSource({ connection, topics: [], key, value }), {
       message: /^PARAM_INVALID/,
