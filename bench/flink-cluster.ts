@@ -38,7 +38,7 @@ export interface FlinkSubmitOptions {
   /** Where the tallies go; the cluster's own folder unless told. */
   readonly folder?: string;
   /** What the job asks for behind its folder and interval. */
-  readonly numbers?: readonly number[];
+  readonly more?: readonly (string | number)[];
 }
 
 /** Flags of the Java process and arguments of its main class. */
@@ -198,9 +198,9 @@ export class FlinkCluster implements MeasuredCluster {
 
   #arguments(
     { job, checkpointIntervalMs }: FlinkJobOptions,
-    { folder = this.tallyFolder, numbers = [] }: FlinkSubmitOptions,
+    { folder = this.tallyFolder, more = [] }: FlinkSubmitOptions,
   ): readonly string[] {
-    return [job, folder, String(checkpointIntervalMs), ...numbers.map(String)];
+    return [job, folder, String(checkpointIntervalMs), ...more.map(String)];
   }
 
   async #start(): Promise<void> {

@@ -27,6 +27,7 @@ export const FLINK_JOBS: ReadonlyMap<string, FlinkJobOptions> = new Map([
   ['state-rocksdb', inRocksDb('state', 1.5)],
   ['state-rocksdb-zipf', inRocksDb('state-zipf', 1.5)],
   ['json', inMemory('json', 1.5)],
+  ['kafka-job', inMemory('kafka', 1, 2000)],
   ['nexmark-q1', inMemory('nexmark-q1', 1)],
   ['nexmark-q5', inMemory('nexmark-q5', 1)],
   ['nexmark-q8', inMemory('nexmark-q8', 1)],

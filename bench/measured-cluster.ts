@@ -7,6 +7,8 @@ import type { LoadWindow } from './load-watch.js';
 export interface MeasuredCluster {
   /** Where the job's tallies and traces go. */
   readonly tallyFolder: string;
+  /** Process ids by name. */
+  readonly processes: ReadonlyMap<string, number>;
   /** @throws Error when the job no longer runs, or was restarted */
   checkRunning(jobId: string): Promise<void>;
   /** @param until for how many seconds, or until it resolves */

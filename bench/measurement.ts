@@ -20,8 +20,8 @@ export interface RunOptions {
   readonly note: (text: string) => void;
 }
 
-/** `raw` is a loop of the same work in one thread, without a runtime. */
-export type Engine = 'millrace' | 'flink' | 'raw';
+/** `raw` is a loop of the same work in one thread, without a runtime; `kafkajs` a client without one. */
+export type Engine = 'millrace' | 'flink' | 'kafkajs' | 'raw';
 
 export interface Measurement {
   readonly benchmark: string;
@@ -50,6 +50,10 @@ export interface Measurement {
   readonly ratioToFlink?: number;
   /** recordsPerCpuSecond / Flink's. */
   readonly ratioToFlinkPerCpu?: number;
+  /** recordsPerSecond / that of kafkajs, on the same topic in the same run. */
+  readonly ratioToKafkajs?: number;
+  /** recordsPerCpuSecond / that of kafkajs. */
+  readonly ratioToKafkajsPerCpu?: number;
   /** Cores that others used during the measured part: other processes, and the host for other machines. */
   readonly foreignCores: number;
   /** The host's part of it. */

@@ -22,16 +22,10 @@ import {
 } from './jobs/transactions.js';
 import { RECORDS_PER_MS, WINDOW_MS } from './jobs/window-pipeline.js';
 import { UserTotal, WindowTally, type WindowTotals } from './jobs/window-tally.js';
-import { otherLoad, readLoad } from './machine-load.js';
-import { FOREIGN_CORES_MAX } from './measurement.js';
+import { TotalSums } from './jobs/total-sums.js';
+import { Stretch, type StretchResult } from './stretch.js';
 
-export interface RawResult {
-  readonly recordsPerSecond: number;
-  readonly recordsPerCpuSecond: number;
-  /** Load of others meanwhile, as in a measurement. */
-  readonly foreignCores: number;
-  readonly stealCores: number;
-  readonly noisy: boolean;
+export interface RawResult extends StretchResult {
   /** Of the benchmark's own form; equal to what the cluster's tallies add up to. */
   readonly sums: unknown;
 }
@@ -116,9 +110,29 @@ const LOOPS: Readonly<Record<string, RawLoop>> = {
         return tally.cut()[0] ?? [start, 0, 0];
       },
     ),
+  'kafka-job': (counts) => {
+    const { count, checksum } = writtenTotals(counts);
+    return { count, checksum };
+  },
   state: rollingLoop('uniform'),
   'state-zipf': rollingLoop('zipf'),
 };
+
+/** Totals as JSON text that is read again, each counted by itself. */
+function writtenTotals(counts: readonly number[]): TotalSums {
+  const sums = new TotalSums();
+  windowTotals(
+    counts,
+    (record) => transactionIn(lineOf(record)),
+    (start, users) => {
+      for (const [user_id, { count, sum }] of users) {
+        sums.add(totalText.parse(totalText.stringify({ user_id, start, count, sum })));
+      }
+      return totalsOf(start, users);
+    },
+  );
+  return sums;
+}
 
 function rollingLoop(draw: Draw): RawLoop {
   return (counts) => {
@@ -151,18 +165,10 @@ function main(): void {
   if (loop === undefined) throw new Error(`there is no raw loop of ${name}`);
   const counts = JSON.parse(countsText) as number[];
   loop(counts.map(() => WARM_UP_ROUNDS));
-  const before = readLoad([]);
+  const stretch = new Stretch();
   const sums = loop(counts);
-  const after = readLoad([]);
-  const load = otherLoad(before, after);
   const records = counts.reduce((sum, count) => sum + count, 0);
-  const result: RawResult = {
-    recordsPerSecond: (records * 1000) / (after.monotonicMs - before.monotonicMs),
-    recordsPerCpuSecond: records / (after.ownCpuSeconds - before.ownCpuSeconds),
-    ...load,
-    noisy: load.foreignCores > FOREIGN_CORES_MAX,
-    sums,
-  };
+  const result: RawResult = { ...stretch.end(records), sums };
   process.stdout.write(`${JSON.stringify(result)}\n`);
 }
 

@@ -5,6 +5,10 @@ import { checkpoint } from './checkpoint.js';
 import { coldStart } from './cold-start.js';
 import { idle } from './idle.js';
 import { json } from './json.js';
+import { kafkaJob } from './kafka-job.js';
+import { kafkaLatency } from './kafka-latency.js';
+import { kafkaRead } from './kafka-read.js';
+import { kafkaWrite } from './kafka-write.js';
 import { latency } from './latency.js';
 import { nexmark } from './nexmark.js';
 import { passthrough } from './passthrough.js';
@@ -30,4 +34,8 @@ export const BENCHMARKS: readonly Benchmark[] = [
   backpressure,
   unaligned,
   checkpoint,
+  kafkaRead,
+  kafkaWrite,
+  kafkaJob,
+  kafkaLatency,
 ];

@@ -34,7 +34,7 @@ export async function measureFlinkCheckpoints(
   const { hotKeys, ratePerSecond, intervalSeconds, changedCheckpoints, prove } = course;
   const { stateBackend } = FLINK_CHECKPOINT;
   return FlinkCluster.with({ build, workers: 1, slots: 2, stateBackend }, async (cluster) => {
-    const jobId = await cluster.submit(FLINK_CHECKPOINT, { numbers: [hotKeys, ratePerSecond] });
+    const jobId = await cluster.submit(FLINK_CHECKPOINT, { more: [hotKeys, ratePerSecond] });
     await until('all keys have come', async () => {
       return (await takenAt(cluster.tallyFolder, machineMs())) >= STATE_USERS;
     });

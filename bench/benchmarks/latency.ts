@@ -57,7 +57,7 @@ function measureFlink(row: Row, build: FlinkBuild, options: RunOptions): Promise
     engine: 'flink',
     engineVersion: build.version,
     ...(await runPaced(`latency ${title} flink`, cluster, options, () =>
-      cluster.submit(FLINK_LATENCY, { numbers: [RATE_PER_SECOND, options.warmUpSeconds] }),
+      cluster.submit(FLINK_LATENCY, { more: [RATE_PER_SECOND, options.warmUpSeconds] }),
     )),
   }));
 }

@@ -98,7 +98,7 @@ async function measureFlink(of: Query, { flink }: RunOptions): Promise<Course | 
     (cluster) =>
       runBounded({ engine: 'flink', engineVersion: flink.version }, of, {
         cluster,
-        start: () => cluster.submit(peer, { numbers: [of.events] }),
+        start: () => cluster.submit(peer, { more: [of.events] }),
       }),
   );
 }

@@ -2,21 +2,12 @@
  * Records paced by due time through two keyed exchanges. A record carries when it was due, not when
  * the source came to make it, so a source that falls behind shows.
  */
-import { job, param, t, type Infer } from 'millrace';
+import { job, param } from 'millrace';
 import { generatorSource } from 'millrace/generator';
 import { LatencyTally } from './latency-tally.js';
 import { machineMs, tallySink } from './tally-sink.js';
-import { SPLITS, transactionsOf, USERS } from './transactions.js';
-
-const TimedTransaction = t.record({
-  transaction_id: t.string,
-  user_id: t.string,
-  product_id: t.string,
-  price: t.float64,
-  geolocation: t.string,
-  due_ms: t.float64,
-  index: t.float64,
-});
+import { TimedTransaction, timedTransactionsOf } from './timed-transaction.js';
+import { SPLITS } from './transactions.js';
 
 export default job(
   'bench-latency',
@@ -28,7 +19,7 @@ export default job(
     },
   },
   (env, { folder, rate, warmUpSeconds }) => {
-    const transactionOf = transactionsOf({ users: USERS, recordsPerMs: 1 });
+    const timedTransaction = timedTransactionsOf();
     let originMs = Infinity;
     env
       .source(
@@ -40,17 +31,7 @@ export default job(
           generate: (index) => {
             // No record is made before it is due: the earliest of all tells when record 0 was.
             originMs = Math.min(originMs, machineMs() - (index * 1000) / rate);
-            const { transaction_id, user_id, product_id, price, geolocation } =
-              transactionOf(index);
-            return {
-              transaction_id,
-              user_id,
-              product_id,
-              price,
-              geolocation,
-              due_ms: originMs + (index * 1000) / rate,
-              index,
-            };
+            return timedTransaction(index, originMs + (index * 1000) / rate);
           },
         }),
       )
@@ -66,7 +47,7 @@ export default job(
       })
       .sinkTo(
         'tally',
-        tallySink<Infer<typeof TimedTransaction>>({
+        tallySink<TimedTransaction>({
           folder,
           schema: TimedTransaction,
           createTally: () => new LatencyTally(rate * warmUpSeconds),

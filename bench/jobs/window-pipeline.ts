@@ -22,16 +22,25 @@ export function userTotals(
   read = (transaction: Transaction) => transaction,
 ): Stream<UserTotal> {
   const transactionOf = transactionsOf({ users: USERS, recordsPerMs: RECORDS_PER_MS });
-  return env
-    .source(
+  return totalsOf(
+    env.source(
       source,
       generatorSource({
         schema: Transaction,
         generate: (index) => read(transactionOf(index)),
         splits: SPLITS,
       }),
-      { watermarks: boundedOutOfOrderness((record) => record.timestamp, 0) },
-    )
+      { watermarks: ascending },
+    ),
+  );
+}
+
+/** Each split of a source of transactions has them in the order of their times. */
+export const ascending = boundedOutOfOrderness<Transaction>((record) => record.timestamp, 0);
+
+/** One-minute sum and count of each user. */
+export function totalsOf(transactions: Stream<Transaction>): Stream<UserTotal> {
+  return transactions
     .keyBy((record) => record.user_id)
     .window(tumblingWindows(WINDOW_MS))
     .aggregate('totals', {

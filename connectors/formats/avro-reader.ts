@@ -222,8 +222,7 @@ class ReaderSource extends GeneratedSource {
     const wire = new WireReader();
     this.tables.defaults.push(() => {
       wire.begin(bytes);
-      wire.at = 0;
-      wire.end = bytes.length;
+      wire.open(0, bytes.length);
       return read(wire);
     });
     return this.result(`defaults[${String(this.tables.defaults.length - 1)}]()`);

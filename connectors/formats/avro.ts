@@ -88,8 +88,7 @@ function framedDecoder(registry: SchemaRegistry, type: AvroType, schema: Schema)
 
 function readBody(reader: WireReader, read: ReadAvro): ReadBody<unknown> {
   return (start, end) => {
-    reader.at = start;
-    reader.end = end;
+    reader.open(start, end);
     const record = read(reader);
     reader.finish();
     return record;

@@ -95,8 +95,7 @@ function plainDecoder(reader: WireReader, read: ReadProtobuf): Decoder<unknown> 
   return {
     begin: (bytes) => reader.begin(bytes),
     decode: (start, end) => {
-      reader.at = start;
-      reader.end = end;
+      reader.open(start, end);
       return read(reader);
     },
   };
@@ -140,8 +139,7 @@ function bodyReader(
     }),
   );
   return (start, end) => {
-    reader.at = start;
-    reader.end = end;
+    reader.open(start, end);
     const indexes = readIndexes(reader);
     if (!problems.has(indexes)) throw new FormatError(`its schema has no message ${indexes}`);
     const problem = problems.get(indexes);

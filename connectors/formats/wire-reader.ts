@@ -8,8 +8,8 @@ import { FormatError } from './format.js';
 
 const EMPTY = Buffer.alloc(0);
 const TWO_32 = 2 ** 32;
-/** Text up to this many bytes is read by a loop, which beats a call into the runtime. */
-const SHORT_TEXT_MAX = 12;
+/** The bits of four bytes that no ASCII has. */
+const BEYOND_ASCII = 0x80808080 | 0;
 const REPLACEMENT = '\ufffd';
 
 export class WireReader {
@@ -19,6 +19,10 @@ export class WireReader {
   end = 0;
   #bytes: Buffer = EMPTY;
   #view: DataView = new DataView(EMPTY.buffer, EMPTY.byteOffset, 0);
+  /** Of the record, a character for each byte; undefined: no text of it was read yet. */
+  #characters: string | undefined;
+  #recordStart = 0;
+  #recordEnd = 0;
   /** Of the last varint, as signed integers of 32 bits. */
   #low = 0;
   #high = 0;
@@ -27,6 +31,15 @@ export class WireReader {
   begin(bytes: Buffer): void {
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  }
+
+  /** The next record is in bytes [start, end). */
+  open(start: number, end: number): void {
+    this.at = start;
+    this.end = end;
+    this.#recordStart = start;
+    this.#recordEnd = end;
+    this.#characters = undefined;
   }
 
   /** @throws FormatError when bytes are left over */
@@ -75,19 +88,13 @@ export class WireReader {
 
   text(length: number): string {
     const from = this.#claim(length);
-    const bytes = this.#bytes;
-    if (length <= SHORT_TEXT_MAX) {
-      let text = '';
-      let at = from;
-      for (; at < this.at; at++) {
-        const byte = bytes[at] ?? 0;
-        if (byte > 127) break;
-        text += String.fromCharCode(byte);
-      }
-      if (at === this.at) return text;
+    if (this.#isAscii(from, this.at)) {
+      // One call into the runtime for all of the record's texts. They keep its bytes alive, not the batch's.
+      this.#characters ??= this.#bytes.toString('latin1', this.#recordStart, this.#recordEnd);
+      return this.#characters.substring(from - this.#recordStart, this.at - this.#recordStart);
     }
-    const text = bytes.toString('utf8', from, this.at);
-    if (text.includes(REPLACEMENT) && !isUtf8(bytes.subarray(from, this.at))) {
+    const text = this.#bytes.toString('utf8', from, this.at);
+    if (text.includes(REPLACEMENT) && !isUtf8(this.#bytes.subarray(from, this.at))) {
       throw new FormatError('text that is no UTF-8');
     }
     return text;
@@ -199,6 +206,17 @@ export class WireReader {
       shift += 7;
     }
     throw limit === this.end ? truncated() : new FormatError('an integer of more than 64 bits');
+  }
+
+  #isAscii(from: number, to: number): boolean {
+    let at = from;
+    for (; at + 4 <= to; at += 4) {
+      if ((this.#view.getInt32(at, true) & BEYOND_ASCII) !== 0) return false;
+    }
+    for (; at < to; at++) {
+      if ((this.#bytes[at] ?? 0) > 127) return false;
+    }
+    return true;
   }
 
   #claim(length: number): number {

@@ -105,6 +105,11 @@ export class KafkaService {
     return this.certificates;
   }
 
+  /** Of a broker's process. */
+  pid(index = 0): number {
+    return this.process(index).pid ?? 0;
+  }
+
   /** Where a broker keeps the folders of its partitions. */
   dataFolder(index = 0): string {
     return this.path(index, 'data');

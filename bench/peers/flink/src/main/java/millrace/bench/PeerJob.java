@@ -6,7 +6,7 @@ import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 
 /**
- * The door of the jar: `PeerJob JOB FOLDER CHECKPOINT_INTERVAL_MS [NUMBER...]`, with the numbers that the job
+ * The door of the jar: `PeerJob JOB FOLDER CHECKPOINT_INTERVAL_MS [MORE...]`, with what more the job
  * asks for. Everything that a user of Flink would leave alone is left alone; what is set comes from the cluster's
  * configuration.
  */
@@ -61,6 +61,7 @@ public final class PeerJob {
                       new Transactions(Transactions.USERS, WindowJob.RECORDS_PER_MS)),
                   ascending),
               folder);
+      case "kafka" -> KafkaJob.build(env, ascending, folder, args[3], args[4], args[5]);
       case "nexmark-q1" -> NexmarkJobs.q1(events(env, folder, args[3]), folder);
       case "nexmark-q5" -> NexmarkJobs.q5(events(env, folder, args[3]), folder);
       case "nexmark-q8" -> NexmarkJobs.q8(events(env, folder, args[3]), folder);
