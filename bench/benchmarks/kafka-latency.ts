@@ -3,7 +3,7 @@
  * another, at a steady rate.
  */
 import { BenchBroker } from '../bench-broker.js';
-import { BenchCluster } from '../bench-cluster.js';
+import { BenchCluster, bundleOf } from '../bench-cluster.js';
 import { atMost } from '../figures.js';
 import { EXACTLY_ONCE_INTERVAL_MS } from '../jobs/kafka-latency.js';
 import { quantileMs } from '../jobs/latency-tally.js';
@@ -46,7 +46,8 @@ function measure(
     await broker.createTopic(output, PARTITIONS);
     note(`kafka-latency, ${title}: ${RATE_PER_SECOND} records/s for ${seconds} s`);
     const brokers = broker.address;
-    const jobId = await cluster.submit('kafka-latency.ts', { brokers, input, output, delivery });
+    const bundle = await bundleOf('kafka-latency.ts', { brokers, input, output, delivery });
+    const jobId = await cluster.submitBundle(bundle, shapeOf(TOPOLOGY).slots);
     await cluster.running(jobId);
     const allSeconds = warmUpSeconds + seconds;
     const records = RATE_PER_SECOND * allSeconds;

@@ -7,7 +7,10 @@ import type { Schema } from '../../api/schema.js';
 
 /** Turns the bytes of one batch into records. One per reader: it may hold caches. */
 export interface Decoder<T> {
-  /** The bytes that the positions of `decode` point into, until the next call. */
+  /**
+   * The bytes that the positions of `decode` point into, until the next call. They are written again then: a record must
+   * share no memory with them.
+   */
   begin(bytes: Buffer): void;
   /**
    * The record in bytes [start, end).

@@ -5,6 +5,9 @@
  */
 import Connection from 'kafkajs/src/network/connection.js';
 import socketFactory from 'kafkajs/src/network/socketFactory.js';
+import { connect, type Socket } from 'node:net';
+import { AnswerAssembler } from './answer-assembler.js';
+import { AnswerMemory } from './answer-memory.js';
 import type { BrokerAddress, ResolvedConnection } from './kafka-connection.js';
 import { answerError, connectionError, versionError, type ConnectionState } from './kafka-error.js';
 import type { KafkaRequest } from './kafka-request.js';
@@ -13,6 +16,9 @@ import { WireWriter } from './wire-writer.js';
 
 /** Requests that a broker has not answered yet; more wait here. */
 const IN_FLIGHT_MAX = 16;
+/** What a socket reads at once. */
+const READ_BYTES = 64 * 1024;
+const KEEP_ALIVE_DELAY_MS = 60_000;
 
 /** kafkajs tells of everything twice; what fails comes to us as an error. */
 const SILENT: Connection.Logger = {
@@ -28,6 +34,8 @@ export interface BrokerConnectionOptions extends ResolvedConnection {
   readonly connectTimeoutMs: number;
   readonly requestTimeoutMs: number;
 }
+
+type SocketPlace = Parameters<Connection.Options['socketFactory']>[0];
 
 /** Which versions the broker knows; this request has had one form for ever. */
 const apiVersionsRequest: KafkaRequest<{ code: number; versions: Connection.Versions }> = {
@@ -51,6 +59,7 @@ export class BrokerConnection {
   /** `host:port`, for messages. */
   readonly broker: string;
   readonly #connection: Connection;
+  readonly #memory = new AnswerMemory();
   #versions: Connection.Versions = {};
   #state: ConnectionState;
 
@@ -67,7 +76,7 @@ export class BrokerConnection {
       port,
       clientId: options.clientId,
       logger: SILENT,
-      socketFactory: socketFactory(),
+      socketFactory: (at) => (at.ssl === null ? this.#connectPlain(at) : socketFactory()(at)),
       ssl: options.tls,
       sasl: options.sasl,
       connectionTimeout: options.connectTimeoutMs,
@@ -127,6 +136,26 @@ export class BrokerConnection {
     this.#connection.socket?.destroy();
   }
 
+  /** Puts answers together itself: kafkajs would copy them once more, and all of it into fresh memory. */
+  #connectPlain({ host, port, onConnect }: SocketPlace): Socket {
+    const assembler = new AnswerAssembler(this.#memory, (answer) => {
+      // Even with nothing before it, it would be joined to that by a copy.
+      const { chunks } = this.#connection;
+      if (chunks.every(({ length }) => length === 0)) this.#connection.chunks = [];
+      socket.emit('data', answer);
+    });
+    const onread = {
+      buffer: Buffer.allocUnsafeSlow(READ_BYTES),
+      callback: (count: number, bytes: Uint8Array): boolean => {
+        assembler.take(Buffer.from(bytes.buffer, bytes.byteOffset, count));
+        return true;
+      },
+    };
+    const socket = connect({ host, port, onread }, onConnect);
+    socket.setKeepAlive(true, KEEP_ALIVE_DELAY_MS);
+    return socket;
+  }
+
   async #open(): Promise<void> {
     await this.#connection.connect();
     const { code, versions } = await this.#exchange(apiVersionsRequest);
@@ -159,9 +188,13 @@ export class BrokerConnection {
           let clientSideThrottleTime = 0;
           const reader = new WireReader(payload, flexible);
           reader.tags();
-          const value = request.read(reader, (throttleMs) => {
-            clientSideThrottleTime = throttleMs;
-          });
+          const value = request.read(
+            reader,
+            (throttleMs) => {
+              clientSideThrottleTime = throttleMs;
+            },
+            () => this.#memory.giveBack(payload.buffer),
+          );
           return Promise.resolve({ value, clientSideThrottleTime });
         },
         parse: ({ value }) => Promise.resolve(value),

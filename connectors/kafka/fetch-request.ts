@@ -39,6 +39,8 @@ export interface FetchAnswer {
   /** Of the whole; 0: none. */
   readonly errorCode: number;
   readonly partitions: readonly FetchedPartition[];
+  /** To be called once when all record sets have been read: their memory is written again. */
+  readonly giveBack: () => void;
 }
 
 /** Of an answer that is under way when the broker's wait ends. */
@@ -72,7 +74,7 @@ export function fetchRequest(
       writer.array([], () => undefined);
       writer.string('').tags();
     },
-    read: (reader, throttle) => {
+    read: (reader, throttle, giveBack) => {
       throttle(reader.int32());
       const errorCode = reader.int16();
       reader.int32();
@@ -106,7 +108,7 @@ export function fetchRequest(
         reader.tags();
         return entries;
       });
-      return { errorCode, partitions: fetched.flat() };
+      return { errorCode, partitions: fetched.flat(), giveBack };
     },
   };
 }

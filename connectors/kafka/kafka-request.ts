@@ -15,8 +15,12 @@ export interface KafkaRequest<T> {
   /** Longest wait for the answer in ms, if above the connection's own. */
   readonly timeoutMs?: number;
   write(writer: WireWriter): void;
-  /** Reads the body of the answer; `throttle` hands on how long the broker asks us to be silent, in ms. */
-  read(reader: WireReader, throttle: (throttleMs: number) => void): T;
+  /**
+   * Reads the body of the answer.
+   * @param throttle hands on how long the broker asks us to be silent, in ms
+   * @param giveBack to be called, or not, when nobody reads the answer's bytes any more: they are written again
+   */
+  read(reader: WireReader, throttle: (throttleMs: number) => void, giveBack: () => void): T;
 }
 
 /** A partition of a topic. */

@@ -78,6 +78,8 @@ declare module 'kafkajs/src/network/connection.js' {
   class Connection {
     constructor(options: Connection.Options);
     readonly socket: Socket | undefined;
+    /** What was read of answers that are not whole. */
+    chunks: Buffer[];
     isConnected(): boolean;
     connect(): Promise<boolean>;
     disconnect(): Promise<boolean>;

@@ -30,6 +30,8 @@ export interface PartitionReaderOptions<T> {
 /** What was fetched at once; without bytes: reading goes on at another offset. */
 interface RecordSet extends Pick<FetchedPartition, 'recordSet' | 'abortedTransactions'> {
   readonly fetchOffset: number;
+  /** Nobody reads its bytes any more. */
+  readonly left: () => void;
 }
 
 /** The one that is decoded, and the next. */
@@ -37,7 +39,7 @@ const RECORD_SETS_MAX = 2;
 /** Of one fetch, unless one batch is larger. */
 const FETCH_BYTES = 1024 * 1024;
 const RAW_LENGTH_MAX = 4_096;
-const NO_BYTES = Buffer.alloc(0);
+const NOTHING = { recordSet: Buffer.alloc(0), abortedTransactions: [], left: () => undefined };
 
 export class PartitionReader<T> {
   readonly #split: KafkaSplit;
@@ -107,20 +109,24 @@ export class PartitionReader<T> {
     return { fetchOffset: this.#nextFetchOffset, bytesMax: this.#fetchBytes };
   }
 
-  /** Takes what the broker gave for `fetch`. */
-  offer(fetched: FetchedPartition): void {
+  /**
+   * Takes what the broker gave for `fetch`.
+   * @param left is called once the record set was read to its end
+   */
+  offer(fetched: FetchedPartition, left: () => void): void {
     const { recordSet, abortedTransactions, highWatermark, lastStableOffset } = fetched;
     this.#available =
       this.#options.isolation === 'read_committed' ? lastStableOffset : highWatermark;
     if (recordSet.length === 0 || this.#finished) return;
-    this.#recordSets.push({ fetchOffset: this.#nextFetchOffset, recordSet, abortedTransactions });
+    const fetchOffset = this.#nextFetchOffset;
+    this.#recordSets.push({ fetchOffset, recordSet, abortedTransactions, left });
     this.#bufferedBytes += recordSet.length;
     this.#nextFetchOffset = recordSetEnd(recordSet, this.#nextFetchOffset);
   }
 
   /** Goes on elsewhere once all that was fetched is read. */
   continueAt(offset: number): void {
-    this.#recordSets.push({ fetchOffset: offset, recordSet: NO_BYTES, abortedTransactions: [] });
+    this.#recordSets.push({ ...NOTHING, fetchOffset: offset });
     this.#nextFetchOffset = offset;
   }
 
@@ -185,12 +191,13 @@ export class PartitionReader<T> {
     }
   }
 
-  #leave({ recordSet }: RecordSet): void {
+  #leave({ recordSet, left }: RecordSet): void {
     // A batch larger than what was asked for comes whole only if it is asked for whole.
     this.#fetchBytes = Math.max(FETCH_BYTES, this.#reader.cutBatchBytes ?? 0);
     this.#begun = false;
     this.#recordSets.shift();
     this.#bufferedBytes -= recordSet.length;
+    left();
     this.#moveTo(this.#reader.nextOffset);
   }
 

@@ -5,7 +5,7 @@
  */
 import type { Counter } from '../../api/metrics.js';
 import type { SourceContext } from '../../api/source.js';
-import type { FetchedPartition } from './fetch-request.js';
+import type { FetchAnswer, FetchedPartition } from './fetch-request.js';
 import type { KafkaClient } from './kafka-client.js';
 import { answerError, isRetriable } from './kafka-error.js';
 import {
@@ -201,7 +201,8 @@ export class RecordFetcher {
       if (answer.errorCode !== 0) {
         throw answerError('Fetch', answer.errorCode, { broker: client.brokerName(node) });
       }
-      for (const fetched of answer.partitions) this.#take(node, fetched);
+      const left = afterAll(answer);
+      for (const fetched of answer.partitions) this.#take(node, fetched, left);
       onProgress();
     } catch (error) {
       if (this.#closed) return;
@@ -213,7 +214,7 @@ export class RecordFetcher {
     }
   }
 
-  #take(node: number, fetched: FetchedPartition): void {
+  #take(node: number, fetched: FetchedPartition, left: () => void): void {
     const assignment = this.#assignments.get(keyOf(fetched.topicId, fetched.partition));
     // One that moved while the answer was on its way is asked for elsewhere.
     if (assignment === undefined || assignment.leader !== node) return;
@@ -221,7 +222,7 @@ export class RecordFetcher {
     if (errorCode === 0) {
       assignment.lostSinceMs = undefined;
       this.#options.bytesIn.inc(fetched.recordSet.length);
-      assignment.reader.offer(fetched);
+      assignment.reader.offer(fetched, left);
     } else if (errorCode === OFFSET_OUT_OF_RANGE) {
       assignment.leader = undefined;
       assignment.moving = true;
@@ -288,6 +289,14 @@ export class RecordFetcher {
 
 function keyOf(topicId: string, partition: number): string {
   return `${topicId}-${partition}`;
+}
+
+/** Gives an answer's memory back when each of its record sets was left; until then, or else, it is collected. */
+function afterAll({ partitions, giveBack }: FetchAnswer): () => void {
+  let read = partitions.filter(({ recordSet }) => recordSet.length > 0).length;
+  return () => {
+    if (--read === 0) giveBack();
+  };
 }
 
 /** Whoever is asked for first is served first, and large answers leave the others without. */

@@ -272,7 +272,7 @@ test('what a writer of an older or newer schema wrote is resolved as avsc does',
       const run = (from: Buffer, how: typeof read): unknown => {
         const wire = new WireReader();
         wire.begin(from);
-        wire.end = from.length;
+        wire.open(0, from.length);
         const result = how(wire);
         wire.finish();
         return result;
