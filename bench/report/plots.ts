@@ -7,8 +7,8 @@ import { compile, type TopLevelSpec } from 'vega-lite';
 import type { Engine, Measurement } from '../measurement.js';
 import type { ResultRow } from './result-rows.js';
 
-const ENGINES: readonly Engine[] = ['millrace', 'flink', 'raw'];
-const COLORS = ['#1f6f8b', '#e07a3f', '#b9b9b9'];
+const ENGINES: readonly Engine[] = ['millrace', 'flink', 'kafkajs', 'raw'];
+const COLORS = ['#1f6f8b', '#e07a3f', '#7a5195', '#b9b9b9'];
 
 /** What is to be reached is a black tick. */
 const BOUND_COLOR = '#000000';

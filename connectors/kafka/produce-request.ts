@@ -25,6 +25,8 @@ export interface ProducedPartition extends TopicPartition {
 
 /** Beyond what the broker waits for replicas. */
 const ANSWER_MS = 5_000;
+/** Names and numbers around the record sets, mostly. */
+const FRAME_BYTES = 1_024;
 
 export function produceRequest(
   partitions: readonly ProducePartition[],
@@ -38,6 +40,7 @@ export function produceRequest(
     timeoutMs: options.timeoutMs + ANSWER_MS,
     write: (writer) => {
       writer
+        .room(partitions.reduce((sum, { recordSet }) => sum + recordSet.length, FRAME_BYTES))
         .string(options.transactionalId ?? null)
         .int16(options.acks)
         .int32(options.timeoutMs);

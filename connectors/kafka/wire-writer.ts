@@ -18,6 +18,14 @@ export class WireWriter {
     return this.#bytes.subarray(0, this.#end);
   }
 
+  /** Makes room for so many bytes more at once. */
+  room(bytes: number): this {
+    const end = this.#end;
+    this.#reserve(bytes);
+    this.#end = end;
+    return this;
+  }
+
   int8(value: number): this {
     const at = this.#reserve(1);
     this.#bytes.writeInt8(value, at);

@@ -81,6 +81,19 @@ test('the tables show both engines, figures and whether a target was met', (t) =
           target: { text: "at least 1.2 of Flink's rate", met: true, ratioToFlinkMin: 1.2 },
         }),
         measured({ engine: 'flink', recordsPerSecond: 1_333_333, foreignCores: 0.04 }),
+        measured({
+          benchmark: 'kafka-read',
+          topology: 'JSON',
+          ratioToKafkajs: 4,
+          ratioToKafkajsPerCpu: 3,
+        }),
+        measured({
+          benchmark: 'kafka-read',
+          topology: 'JSON',
+          engine: 'kafkajs',
+          recordsPerSecond: 500_000,
+          recordsPerCpuSecond: 333_333,
+        }),
         {
           benchmark: 'latency',
           topology: '1x2',
@@ -106,9 +119,10 @@ test('the tables show both engines, figures and whether a target was met', (t) =
   t.is(
     tablesOf(rows),
     [
-      "| benchmark | topology | records/s (per CPU second) | Flink | of Flink (per CPU) | must reach | of raw (per CPU) | memory, Flink’s | others' cores | commit |",
+      "| benchmark | topology | records/s (per CPU second) | Flink, or kafkajs | of it (per CPU) | must reach | of raw (per CPU) | memory, Flink’s | others' cores | commit |",
       '| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |',
       "| window | 2x1 | 2.00 M (1.00 M) | 1.33 M (1.00 M) | 1.50 (1.25) | at least 1.2 of Flink's rate: met | 0.50 | 400 MB, 400 MB | 0.04 | commit1, 2030-01-01 |",
+      '| kafka-read | JSON | 2.00 M (1.00 M) | 0.50 M (0.33 M) | 4.00 (3.00) |  |  | 400 MB | 0.01 | commit1, 2030-01-01 |',
       '',
       "| benchmark | topology | figures | Flink | of Flink | others' cores | must reach | commit |",
       '| --- | --- | --- | --- | --- | --- | --- | --- |',

@@ -208,7 +208,7 @@ function testSource(kafka: KafkaService): void {
         boundedAt: 'latest',
       }),
     );
-    const bytes = (value: string): Uint8Array => Buffer.from(value);
+    const bytes = (value: string): Uint8Array => new Uint8Array(Buffer.from(value));
     t.deepEqual(records, [
       {
         ...place,
@@ -217,9 +217,9 @@ function testSource(kafka: KafkaService): void {
         key: 'k',
         value: bytes('v'),
         headers: [
-          { key: 'h', value: new Uint8Array(bytes('é')) },
-          { key: 'list', value: new Uint8Array(bytes('1')) },
-          { key: 'list', value: new Uint8Array(bytes('2')) },
+          { key: 'h', value: bytes('é') },
+          { key: 'list', value: bytes('1') },
+          { key: 'list', value: bytes('2') },
         ],
       },
       { ...place, offset: 1, timestamp: 6_000, key: 'k', headers: [] },
