@@ -31,7 +31,7 @@ import {
 const BENCHMARK = 'kafka-job';
 const RATE_MIN_PER_SECOND = 300_000;
 /** So many for each second that the measurement is to last. */
-const RECORDS_PER_SECOND = 400_000;
+const RECORDS_PER_SECOND = 600_000;
 const PARTITIONS = 4;
 const INPUT = 'transactions';
 /** Of the records, before anything counts: compilers get to know the job. */
