@@ -5,6 +5,7 @@
 import { execFile } from 'node:child_process';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { unregisteredMetrics } from '../api/metrics.js';
 import type { Format } from '../connectors/formats/format.js';
 import { kafkaSink } from '../connectors/kafka/index.js';
 import { systemClock } from '../process/system-clock.js';
@@ -149,5 +150,6 @@ export function subtask(operator: string) {
     clock: systemClock,
     jobId: 'bench',
     attempt: 1,
+    metrics: unregisteredMetrics,
   };
 }
