@@ -55,6 +55,7 @@ export type {
 export type {
   CheckContext,
   DeadLetter,
+  JobSettings,
   PollResult,
   Source,
   SourceContext,

@@ -5,7 +5,7 @@
  * never make anything visible by itself.
  */
 import type { Schema } from '../core/schema.js';
-import type { CheckContext, SourceContext } from './source.js';
+import type { CheckContext, JobSettings, SourceContext } from './source.js';
 
 export interface SinkContext extends SourceContext {
   readonly jobId: string;
@@ -13,6 +13,7 @@ export interface SinkContext extends SourceContext {
   readonly attempt: number;
   /** The job whose checkpoint or savepoint this attempt restored, which may be this one; absent: none. */
   readonly restoredJobId?: string;
+  readonly settings: JobSettings;
 }
 
 export interface SinkWriter<T, C> {
@@ -25,6 +26,8 @@ export interface SinkWriter<T, C> {
    * one. Resolves, once the epoch's data is durable, with what has to be committed.
    */
   prepareCommit(checkpointId: number): Promise<readonly C[]>;
+  /** Of what it prepared, these are committed: what the writer kept for them is free. */
+  notifyCommitted?(committables: readonly C[]): void;
   close(): Promise<void>;
 }
 

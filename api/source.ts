@@ -4,6 +4,7 @@
  * when to come back.
  */
 import type { Schema } from '../core/schema.js';
+import type { CheckpointConfig, RestartStrategyConfig } from '../core/stream-graph.js';
 import type { MetricGroup } from './metrics.js';
 
 /**
@@ -93,8 +94,16 @@ export interface SourceContext {
   readonly metrics: MetricGroup;
 }
 
+/** How the job is set, as far as it matters to what a connector keeps open from one checkpoint to the next. */
+export interface JobSettings {
+  readonly checkpoint: CheckpointConfig;
+  readonly restart: RestartStrategyConfig;
+}
+
 /** Where a job is submitted: not always the machine that it runs on. */
-export type CheckContext = Pick<SourceContext, 'clock'>;
+export interface CheckContext extends Pick<SourceContext, 'clock'> {
+  readonly settings: JobSettings;
+}
 
 export interface Source<T, S extends SourceSplit = SourceSplit> {
   /** For people: `files transactions.ndjson`. */

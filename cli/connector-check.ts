@@ -2,6 +2,7 @@
  * Has sources and sinks look for what they read and write before a job is submitted, all at once. A
  * mistake is told with the operator's name and place; what takes too long is one, too.
  */
+import type { BuiltJob } from '../api/job.js';
 import type { Sink } from '../api/sink.js';
 import type { Source } from '../api/source.js';
 import type { Transformation } from '../api/transformation.js';
@@ -11,12 +12,12 @@ import { systemClock } from '../process/system-clock.js';
 const TIMEOUT_MS = 10_000;
 
 /** @throws MillraceError of the first operator whose connector found something wrong */
-export async function checkConnectors(transformations: readonly Transformation[]): Promise<void> {
-  const checks = transformations.map(async ({ node, functions }) => {
+export async function checkConnectors({ graph, transformations }: BuiltJob): Promise<void> {
+  const checks = [...transformations.values()].map(async ({ node, functions }) => {
     const connector = connectorOf(functions);
     if (connector?.check === undefined) return;
     try {
-      await inTime(connector.check({ clock: systemClock }));
+      await inTime(connector.check({ clock: systemClock, settings: graph }));
     } catch (error) {
       throw located(error, `operator "${node.name}" (${node.declaredAt})`);
     }

@@ -67,7 +67,7 @@ async function answer(request: GeneratorRequest): Promise<GeneratorReply> {
   }
   const params = resolvePaths(job.params, request.params, request.workingFolder);
   const built = job.build(params);
-  if (request.check) await checkConnectors([...built.transformations.values()]);
+  if (request.check) await checkConnectors(built);
   return { kind: 'built', graph: built.graph, params };
 }
 

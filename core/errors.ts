@@ -46,6 +46,7 @@ export const ERROR_CODES = {
   BLOB_NOT_FOUND: ['external', 'never'],
   OUTPUT_FAILED: ['external', 'restart'],
   OUTPUT_CONFLICT: ['user', 'never'],
+  OUTPUT_LOST: ['external', 'never'],
   // Message brokers.
   BROKER_UNREACHABLE: ['external', 'restart'],
   BROKER_REFUSED: ['external', 'restart'],

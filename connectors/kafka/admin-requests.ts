@@ -1,4 +1,4 @@
-/** Requests of an administrator, as far as a sink needs them: making its own topic, and asking how topics are set. */
+/** Requests of an administrator, as far as a sink needs them: making its own topic, and asking how topics and brokers are set. */
 import type { KafkaRequest } from './kafka-request.js';
 
 export interface NewTopic {
@@ -11,23 +11,34 @@ export interface NewTopic {
   readonly config: Readonly<Record<string, string>>;
 }
 
-interface Named {
-  readonly topic: string;
+interface Answered {
   readonly errorCode: number;
   readonly errorMessage: string | null;
 }
 
-export interface TopicConfig extends Named {
-  readonly config: Readonly<Record<string, string | null>>;
+/** Settings by their names. */
+export type Config = Readonly<Record<string, string | null>>;
+
+/** Of a topic. */
+export interface TopicConfig {
+  readonly topic: string;
+  readonly config: Config;
+}
+
+export interface DescribedConfig extends Answered {
+  /** Of the topic, or the node's id. */
+  readonly name: string;
+  readonly config: Config;
 }
 
 const TOPIC_RESOURCE = 2;
+const BROKER_RESOURCE = 4;
 
 /** To the controller. */
 export function createTopicsRequest(
   topics: readonly NewTopic[],
   timeoutMs: number,
-): KafkaRequest<readonly Named[]> {
+): KafkaRequest<readonly (Answered & { readonly topic: string })[]> {
   return {
     apiKey: 19,
     apiName: 'CreateTopics',
@@ -54,29 +65,45 @@ export function createTopicsRequest(
 }
 
 /** @param names of the settings */
-export function describeConfigsRequest(
+export function describeTopicsRequest(
   topics: readonly string[],
   names: readonly string[],
-): KafkaRequest<readonly TopicConfig[]> {
+): KafkaRequest<readonly DescribedConfig[]> {
+  return describeConfigsRequest(TOPIC_RESOURCE, topics, names);
+}
+
+/** To that broker itself. @param names of the settings */
+export function describeBrokerRequest(
+  nodeId: number,
+  names: readonly string[],
+): KafkaRequest<readonly DescribedConfig[]> {
+  return describeConfigsRequest(BROKER_RESOURCE, [String(nodeId)], names);
+}
+
+function describeConfigsRequest(
+  resource: number,
+  described: readonly string[],
+  names: readonly string[],
+): KafkaRequest<readonly DescribedConfig[]> {
   return {
     apiKey: 32,
     apiName: 'DescribeConfigs',
     apiVersion: 2,
     flexible: false,
     write: (writer) => {
-      writer.array(topics, (topic) => {
-        writer.int8(TOPIC_RESOURCE).string(topic);
-        writer.array(names, (name) => writer.string(name));
+      writer.array(described, (name) => {
+        writer.int8(resource).string(name);
+        writer.array(names, (setting) => writer.string(setting));
       });
       writer.boolean(false);
     },
     read: (reader, throttle) => {
       throttle(reader.int32());
-      return reader.array((): TopicConfig => {
+      return reader.array((): DescribedConfig => {
         const errorCode = reader.int16();
         const errorMessage = reader.nullableString();
         reader.int8();
-        const topic = reader.string();
+        const name = reader.string();
         const entries = reader.array(() => {
           const entry = [reader.string(), reader.nullableString()] as const;
           reader.boolean();
@@ -89,7 +116,7 @@ export function describeConfigsRequest(
           });
           return entry;
         });
-        return { topic, errorCode, errorMessage, config: Object.fromEntries(entries) };
+        return { name, errorCode, errorMessage, config: Object.fromEntries(entries) };
       });
     },
   };

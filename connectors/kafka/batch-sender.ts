@@ -1,12 +1,12 @@
 /**
  * Sends finished batches to the leaders of their partitions: in the order of each partition, several
  * requests under way at a time, under one producer's identity. After a failure it is of no more use:
- * nothing is sent again here, because only its owner knows what that would mean.
+ * nothing is sent again by itself, because only its owner knows what that would mean.
  */
 import type { KafkaClient } from './kafka-client.js';
 import { answerError, KafkaError } from './kafka-error.js';
 import type { TopicPartition } from './kafka-request.js';
-import { recordCountOf, stampBatch } from './record-batch-header.js';
+import { isStampedBy, recordCountOf, stampBatch } from './record-batch-header.js';
 import type { ProducerIdentity } from './transaction-requests.js';
 
 export interface OutgoingBatch extends TopicPartition {
@@ -19,6 +19,8 @@ export interface BatchSenderOptions {
   readonly identity?: ProducerIdentity;
   readonly transactionalId?: string;
   readonly acks: -1 | 1;
+  /** Where the sequences of this identity go on, by partition: another sender may go on after this one. */
+  readonly sequences?: Map<string, number>;
 }
 
 interface Sending extends OutgoingBatch {
@@ -30,7 +32,6 @@ interface Sending extends OutgoingBatch {
 interface Lane extends TopicPartition {
   readonly leader: number;
   readonly waiting: Sending[];
-  sequence: number;
 }
 
 /** Brokers remember five batches of a producer in a partition. */
@@ -42,6 +43,7 @@ const SEQUENCES = 2 ** 31;
 
 export class BatchSender {
   readonly #options: BatchSenderOptions;
+  readonly #sequences: Map<string, number>;
   readonly #topics = new Set<string>();
   readonly #leaders = new Map<string, number>();
   readonly #lanes = new Map<string, Lane>();
@@ -54,6 +56,7 @@ export class BatchSender {
 
   constructor(options: BatchSenderOptions) {
     this.#options = options;
+    this.#sequences = options.sequences ?? new Map<string, number>();
   }
 
   /**
@@ -98,7 +101,7 @@ export class BatchSender {
         { kafkaCode: 'LEADER_NOT_AVAILABLE', retriable: true },
       );
     }
-    const lane = { topic, partition, leader, waiting: [], sequence: 0 };
+    const lane = { topic, partition, leader, waiting: [] };
     this.#lanes.set(name, lane);
     return lane;
   }
@@ -137,17 +140,20 @@ export class BatchSender {
       lane.waiting.shift();
       // Behind the others: all get their turn.
       if (lane.waiting.length > 0) ready.push(lane);
-      this.#stamp(lane, sending.batch);
+      this.#stamp(sending);
     }
     return taken;
   }
 
-  #stamp(lane: Lane, batch: Buffer): void {
+  /** A batch that bears this identity is sent again, as which brokers have to know it. */
+  #stamp(sending: Sending): void {
     const { identity, transactionalId } = this.#options;
-    if (identity === undefined) return;
+    if (identity === undefined || isStampedBy(sending.batch, identity)) return;
+    const name = laneName(sending);
+    const baseSequence = this.#sequences.get(name) ?? 0;
     const transactional = transactionalId !== undefined;
-    stampBatch(batch, { ...identity, baseSequence: lane.sequence, transactional });
-    lane.sequence = (lane.sequence + recordCountOf(batch)) % SEQUENCES;
+    stampBatch(sending.batch, { ...identity, baseSequence, transactional });
+    this.#sequences.set(name, (baseSequence + recordCountOf(sending.batch)) % SEQUENCES);
   }
 
   async #request(leader: number, sendings: readonly Sending[]): Promise<void> {

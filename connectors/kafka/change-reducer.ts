@@ -70,6 +70,10 @@ export class ChangeReducer<K, V, C> implements SinkWriter<Change<K, V>, C> {
     return this.#options.writer.prepareCommit(checkpointId);
   }
 
+  notifyCommitted(committables: readonly C[]): void {
+    this.#options.writer.notifyCommitted?.(committables);
+  }
+
   close(): Promise<void> {
     return this.#options.writer.close();
   }

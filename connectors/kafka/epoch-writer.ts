@@ -6,7 +6,7 @@ import type { SinkWriter } from '../../api/sink.js';
 import { MillraceError } from '../../core/errors.js';
 import type { OutgoingBatch } from './batch-sender.js';
 import type { Compression } from './compression.js';
-import type { EpochIdentity, KafkaCommittable } from './kafka-committable.js';
+import type { BatchCommittable, EpochIdentity } from './kafka-committable.js';
 import { compressBatch } from './record-batch-builder.js';
 import type { RecordBatcher } from './record-batcher.js';
 import { SendBacklog } from './send-backlog.js';
@@ -22,7 +22,7 @@ export interface EpochWriterOptions<T> {
 /** Batches that wait to be compressed. */
 const COMPRESSING_BYTES_MAX = 16 * 1024 * 1024;
 
-export class EpochWriter<T> implements SinkWriter<T, KafkaCommittable> {
+export class EpochWriter<T> implements SinkWriter<T, BatchCommittable> {
   readonly #options: EpochWriterOptions<T>;
   readonly #batcher: RecordBatcher<T>;
   readonly #compressing = new SendBacklog(COMPRESSING_BYTES_MAX);
@@ -49,13 +49,13 @@ export class EpochWriter<T> implements SinkWriter<T, KafkaCommittable> {
     return this.#compressing.whenWritable();
   }
 
-  async prepareCommit(checkpointId: number): Promise<readonly KafkaCommittable[]> {
+  async prepareCommit(checkpointId: number): Promise<readonly BatchCommittable[]> {
     this.#batcher.flush();
     const { batches } = this.#epoch;
     this.#epoch = new Epoch();
     const finished = await Promise.all(batches);
     const { identity } = this.#options;
-    return finished.map((batch) => ({ checkpointId, ...identity, ...batch }));
+    return finished.map((batch) => ({ kind: 'batch', checkpointId, ...identity, ...batch }));
   }
 
   close(): Promise<void> {

@@ -19,9 +19,14 @@ export {
   type KafkaDelivery,
   type KafkaKey,
   type KafkaSinkOptions,
+  type KafkaTransaction,
   type TopicPerRecord,
 } from './kafka-sink.js';
-export type { KafkaCommittable } from './kafka-committable.js';
+export type {
+  BatchCommittable,
+  KafkaCommittable,
+  TransactionCommittable,
+} from './kafka-committable.js';
 export type { Compression } from './compression.js';
 export { changeSchema, type Change } from './change.js';
 export { upsertKafkaSource, type UpsertKafkaSourceOptions } from './upsert-kafka-source.js';

@@ -7,7 +7,8 @@
 import type { Clock } from '../../core/clock.js';
 import {
   createTopicsRequest,
-  describeConfigsRequest,
+  describeBrokerRequest,
+  describeTopicsRequest,
   type NewTopic,
   type TopicConfig,
 } from './admin-requests.js';
@@ -146,13 +147,15 @@ export class KafkaClient {
   /**
    * A producer's identity. With a transactional id it fences whoever used the id before, and what they
    * left open is aborted when it returns.
+   * @param current who has the id: nobody is fenced who took it since, but this producer is refused
    * @throws MillraceError ACCESS_DENIED, BROKER_REFUSED naming the transactional id
    */
   initProducerId(
     transactionalId: string | null,
     transactionTimeoutMs: number,
+    current?: ProducerIdentity,
   ): Promise<ProducerIdentity> {
-    const request = initProducerIdRequest(transactionalId, transactionTimeoutMs);
+    const request = initProducerIdRequest(transactionalId, transactionTimeoutMs, current);
     return this.#patiently(async () => {
       if (transactionalId !== null) {
         const answer = await this.#coordinate(
@@ -245,16 +248,32 @@ export class KafkaClient {
     topics: readonly string[],
     names: readonly string[],
   ): Promise<readonly TopicConfig[]> {
-    const request = describeConfigsRequest(topics, names);
+    const request = describeTopicsRequest(topics, names);
     return this.#patiently(async () => {
       const connection = await this.#pool.toAny();
       const answers = await connection.send(request);
-      for (const { topic, errorCode, errorMessage } of answers) {
-        if (errorCode === 0) continue;
+      return answers.map(({ name: topic, errorCode, errorMessage, config }) => {
+        if (errorCode === 0) return { topic, config };
         const place = { broker: connection.broker, topic };
         throw answerError(request.apiName, errorCode, place, errorMessage);
-      }
-      return answers;
+      });
+    });
+  }
+
+  /** One setting as each broker has it. @throws MillraceError ACCESS_DENIED naming the broker */
+  describeBrokers(name: string): Promise<readonly (string | null | undefined)[]> {
+    return this.#patiently(async () => {
+      const { brokers } = await this.#metadata([]);
+      return Promise.all(
+        brokers.map(async ({ id }) => {
+          const request = describeBrokerRequest(id, [name]);
+          const [answer] = await this.#send(id, request);
+          const { errorCode = 0, errorMessage, config } = answer ?? {};
+          if (errorCode === 0) return config?.[name];
+          const place = { broker: this.brokerName(id) };
+          throw answerError(request.apiName, errorCode, place, errorMessage);
+        }),
+      );
     });
   }
 

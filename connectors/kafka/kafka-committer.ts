@@ -8,8 +8,8 @@ import type { Counter } from '../../api/metrics.js';
 import type { Committer, SinkContext } from '../../api/sink.js';
 import { invariant, MillraceError } from '../../core/errors.js';
 import type { KafkaClient } from './kafka-client.js';
-import type { KafkaCommittable } from './kafka-committable.js';
-import { hasKafkaCode, isRetriable, KafkaError } from './kafka-error.js';
+import type { BatchCommittable } from './kafka-committable.js';
+import { hasKafkaCode, isRetriable, KafkaError, TRANSACTION_OVER } from './kafka-error.js';
 import { groupBy } from './kafka-request.js';
 import { MarkerTopic } from './marker-topic.js';
 import { withPatience } from './patience.js';
@@ -23,10 +23,21 @@ export interface KafkaCommitterOptions {
   readonly transactionalIdPrefix: string;
   readonly markerTopic: string;
   readonly transactionTimeoutMs: number;
-  /** How long a transaction of somebody else may hold back what says how far we are, ms. */
+  /** How long it may take until a transaction that has ended is over in each of its partitions, ms. */
   readonly hangingMs: number;
   /** How long to go on after a failure that may pass, ms. */
   readonly patienceMs: number;
+  /** Whether a first attempt takes its own id before there is anything to commit: it leaves more than that open. */
+  readonly claimsAtStart?: boolean;
+  /** Called before the id of a subtask is taken, with the attempt that had it. */
+  readonly onClaim?: (left: LeftBehind) => Promise<void>;
+}
+
+/** An attempt of a subtask, which is over. */
+export interface LeftBehind {
+  readonly jobId: string;
+  readonly subtask: number;
+  readonly attempt: number;
 }
 
 /** An id with the partition of its markers. */
@@ -35,6 +46,11 @@ interface MarkedId {
   readonly jobId: string;
   readonly transactionalId: string;
   readonly markerPartition: number;
+}
+
+/** That of a subtask. */
+interface SubtaskId extends MarkedId {
+  readonly subtask: number;
 }
 
 /** A connection to the cluster with all that is open over it. */
@@ -50,18 +66,13 @@ const FIRST_DELAY_MS = 20;
 const HEALED_BY_A_NEW_PRODUCER = [
   'CONNECTION_FAILED',
   'REQUEST_TIMEOUT',
-  'INVALID_PRODUCER_EPOCH',
-  'PRODUCER_FENCED',
-  'INVALID_PRODUCER_ID_MAPPING',
-  'UNKNOWN_PRODUCER_ID',
+  ...TRANSACTION_OVER,
   'OUT_OF_ORDER_SEQUENCE_NUMBER',
   'DUPLICATE_SEQUENCE_NUMBER',
-  'INVALID_TXN_STATE',
-  'TRANSACTION_ABORTABLE',
   'OPERATION_NOT_ATTEMPTED',
 ];
 
-export class KafkaCommitter implements Committer<KafkaCommittable> {
+export class KafkaCommitter implements Committer<BatchCommittable> {
   readonly #options: KafkaCommitterOptions;
   readonly #sent: SentMetrics;
   readonly #transactions: Counter;
@@ -94,6 +105,7 @@ export class KafkaCommitter implements Committer<KafkaCommittable> {
         const isFresh = attempt === 1 && restoredJobId === undefined;
         // Left by a job of the same id whose cluster is gone: checkpoints are counted from 1 again.
         if (isFresh && marker !== undefined) await committer.#claim(own, -1);
+        else if (attempt === 1 && options.claimsAtStart === true) await committer.#claim(own);
       });
       return committer;
     } catch (error) {
@@ -102,12 +114,21 @@ export class KafkaCommitter implements Committer<KafkaCommittable> {
     }
   }
 
-  async commit(committables: readonly KafkaCommittable[]): Promise<void> {
+  async commit(committables: readonly BatchCommittable[]): Promise<void> {
     const byId = groupBy(committables, ({ transactionalId }) => transactionalId);
     for (const epochs of byId.values()) {
       const [id] = epochs;
       if (id !== undefined) await this.#persist(() => this.#commit(id, epochs));
     }
+  }
+
+  /** @throws MillraceError STALE_EPOCH, OUTPUT_CONFLICT when somebody else goes on with this subtask's output */
+  async checkOwner(): Promise<void> {
+    const { jobId, subtask } = this.#options.context;
+    this.#drop();
+    await this.#persist(async () => {
+      await this.#session(await this.#idOf(jobId, subtask));
+    });
   }
 
   /** Fences and takes every id of earlier attempts that is this subtask's business now. */
@@ -133,7 +154,7 @@ export class KafkaCommitter implements Committer<KafkaCommittable> {
     return Promise.resolve();
   }
 
-  async #commit(id: MarkedId, epochs: readonly KafkaCommittable[]): Promise<void> {
+  async #commit(id: MarkedId, epochs: readonly BatchCommittable[]): Promise<void> {
     this.#check(epochs);
     const session = await this.#session(id);
     const committed = session.marker?.checkpointId ?? -1;
@@ -147,7 +168,7 @@ export class KafkaCommitter implements Committer<KafkaCommittable> {
     this.#transactions.inc();
   }
 
-  #check(epochs: readonly KafkaCommittable[]): void {
+  #check(epochs: readonly BatchCommittable[]): void {
     const { context, markerTopic } = this.#options;
     for (const epoch of epochs) {
       if (epoch.markerTopic !== markerTopic) {
@@ -164,19 +185,26 @@ export class KafkaCommitter implements Committer<KafkaCommittable> {
   }
 
   /** Makes an earlier attempt that still runs, or the job that this one goes on from, know that it is over. */
-  async #claim(id: MarkedId, checkpointId?: number): Promise<SinkMarker> {
+  async #claim(id: SubtaskId, checkpointId?: number): Promise<SinkMarker> {
     const { jobId, attempt } = this.#options.context;
     const session = await this.#session(id);
     const { marker } = session;
     const isOurs = marker?.jobId === jobId && marker.attempt === attempt;
     if (isOurs && this.#written.has(id.transactionalId)) return marker;
+    // What another job left as this one's went with its claim.
+    if (marker?.jobId === id.jobId)
+      await this.#options.onClaim?.({
+        jobId: id.jobId,
+        subtask: id.subtask,
+        attempt: marker.attempt,
+      });
     return this.#write(id, session, [], checkpointId ?? marker?.checkpointId ?? -1);
   }
 
   async #write(
     { transactionalId }: MarkedId,
     session: TransactionSession,
-    batches: readonly KafkaCommittable[],
+    batches: readonly BatchCommittable[],
     checkpointId: number,
   ): Promise<SinkMarker> {
     const { jobId, attempt, parallelism } = this.#options.context;
@@ -236,12 +264,13 @@ export class KafkaCommitter implements Committer<KafkaCommittable> {
     );
   }
 
-  async #idOf(jobId: string, subtask: number): Promise<MarkedId> {
+  async #idOf(jobId: string, subtask: number): Promise<SubtaskId> {
     const { context, transactionalIdPrefix: prefix } = this.#options;
     const { markers } = await this.#connected();
     const identity = { prefix, jobId, operator: context.operator, subtask };
     return {
       jobId,
+      subtask,
       transactionalId: transactionalIdOf(identity),
       markerPartition: markerPartitionOf(identity, markers.partitions),
     };

@@ -9,6 +9,16 @@ import { isMillraceError, MillraceError, type ErrorCode } from '../../core/error
 export type ConnectionFailure =
   'CONNECTION_FAILED' | 'GREETING_REFUSED' | 'REQUEST_TIMEOUT' | 'VERSION_UNSUPPORTED';
 
+/** A broker's words for a transaction that is no more: it has ended, or another producer has the id. */
+export const TRANSACTION_OVER: readonly string[] = [
+  'INVALID_PRODUCER_EPOCH',
+  'PRODUCER_FENCED',
+  'INVALID_TXN_STATE',
+  'INVALID_PRODUCER_ID_MAPPING',
+  'UNKNOWN_PRODUCER_ID',
+  'TRANSACTION_ABORTABLE',
+];
+
 export class KafkaError extends MillraceError {
   /** The broker's name for it, such as OFFSET_OUT_OF_RANGE, or a ConnectionFailure. */
   readonly kafkaCode: string;

@@ -1,15 +1,17 @@
 /**
  * A sink that writes Kafka topics. Here is what the job's author says; an epoch is gathered in
- * epoch-writer.ts and committed in kafka-committer.ts, and without transactions records go out by
- * streaming-writer.ts.
+ * epoch-writer.ts, or goes out while it runs by streaming-writer.ts, and is committed in
+ * exactly-once-committer.ts.
  */
 import type { Committer, Sink, SinkContext } from '../../api/sink.js';
 import { MillraceError } from '../../core/errors.js';
 import type { Encoder, EncodingFormat } from '../formats/format.js';
 import type { OutgoingBatch } from './batch-sender.js';
 import { COMPRESSIONS, type Compression } from './compression.js';
-import { EpochWriter } from './epoch-writer.js';
 import { checkCluster } from './cluster-check.js';
+import { DirectOutput } from './direct-output.js';
+import { EpochWriter } from './epoch-writer.js';
+import { ExactlyOnceCommitter } from './exactly-once-committer.js';
 import { checkFormats, formatContext } from './format-place.js';
 import { KafkaClient } from './kafka-client.js';
 import {
@@ -17,18 +19,23 @@ import {
   type EpochIdentity,
   type KafkaCommittable,
 } from './kafka-committable.js';
-import { KafkaCommitter } from './kafka-committer.js';
 import { checkConnection, type KafkaConnectionOptions } from './kafka-connection.js';
 import type { KafkaHeader } from './kafka-record.js';
 import { MarkerTopic } from './marker-topic.js';
 import { RecordBatcher, type RecordMapping, type TopicTarget } from './record-batcher.js';
 import { SentMetrics } from './sent-metrics.js';
 import { markerPartitionOf, transactionalIdOf } from './sink-marker.js';
-import { StreamingWriter } from './streaming-writer.js';
+import { SendBacklog } from './send-backlog.js';
+import { StreamingWriter, type StreamingOutput } from './streaming-writer.js';
 import { planTopics, type TopicPlan } from './topic-plan.js';
+import { TransactionOutput, type TransactionOutputOptions } from './transaction-output.js';
+import { checkBrokersAllow, checkEpochFits } from './transaction-timeout.js';
 
 /** How often a record is in the topic after failures: once; once or more; or perhaps not at all. */
 export type KafkaDelivery = 'exactlyOnce' | 'atLeastOnce' | 'none';
+
+/** How long a transaction is open: for the commit of a checkpoint, or from the first record of its epoch on. */
+export type KafkaTransaction = 'atCheckpoint' | 'streaming';
 
 /** A topic for each record, out of those that are named: a job that starts finds out whether they exist. */
 export interface TopicPerRecord<T> {
@@ -57,17 +64,26 @@ export interface KafkaSinkOptions<T, K = never> {
   readonly headers?: (record: T) => readonly KafkaHeader[];
   /** `exactlyOnce` by default. */
   readonly delivery?: KafkaDelivery;
+  /**
+   * exactlyOnce: `atCheckpoint` by default. With `streaming` records go to the brokers while the epoch runs,
+   * and checkpoints don't hold them; what the brokers abort, because it was open for too long, is lost.
+   */
+  readonly transaction?: KafkaTransaction;
   /** `none` by default. */
   readonly compression?: Compression;
   /** A batch is finished at this size, 256 KiB by default. */
   readonly batchBytes?: number;
-  /** exactlyOnce: what a subtask may hold for one checkpoint, 256 MiB by default. */
+  /** atCheckpoint: what a subtask may hold for one checkpoint, 256 MiB by default. */
   readonly epochBytesMax?: number;
   /** exactlyOnce: how the transactional ids begin, `millrace` by default. */
   readonly transactionalIdPrefix?: string;
   /** exactlyOnce: the topic of the markers, made if it is not there; `millrace-sink-markers` by default. */
   readonly markerTopic?: string;
-  /** exactlyOnce: how long the commit of a checkpoint may take, 60,000 ms by default. */
+  /**
+   * exactlyOnce: how long a transaction may be open. For `atCheckpoint` that is the commit of a checkpoint, 60,000 ms by
+   * default; for `streaming` all from the begin of an epoch to its commit, a restart in between included: 900,000 ms,
+   * which brokers allow unless they are set otherwise.
+   */
   readonly transactionTimeoutMs?: number;
   /** Otherwise: how long a record waits for others at most, 5 ms by default. */
   readonly lingerMs?: number;
@@ -79,6 +95,7 @@ export interface KafkaSinkOptions<T, K = never> {
 
 const DEFAULTS = {
   delivery: 'exactlyOnce',
+  transaction: 'atCheckpoint',
   compression: 'none',
   batchBytes: 256 * 1024,
   epochBytesMax: 256 * 1024 * 1024,
@@ -89,6 +106,10 @@ const DEFAULTS = {
   unsentBytesMax: 32 * 1024 * 1024,
   patienceMs: 30_000,
 } as const;
+const STREAMING_TIMEOUT_MS = 900_000;
+/** Of the transactions that only say whose the output is. */
+const CLAIM_TIMEOUT_MS = 60_000;
+const TRANSACTIONS: readonly string[] = ['atCheckpoint', 'streaming'];
 const DELIVERIES: readonly string[] = ['exactlyOnce', 'atLeastOnce', 'none'];
 const ABORT_SCAN_MS = 15_000;
 const SIZES = ['batchBytes', 'epochBytesMax', 'transactionTimeoutMs', 'unsentBytesMax'] as const;
@@ -102,19 +123,21 @@ type Defaulted = keyof typeof DEFAULTS;
  * exactlyOnce: what was written since a checkpoint is kept in the next one, and after that is complete
  * one transaction writes it. Readers with `isolation.level=read_committed` see every record once,
  * however long the job, the brokers or both were away. Such readers also need no patience: a
- * transaction lasts as long as the commit, not as long as the checkpoint interval.
+ * transaction lasts as long as the commit, not as long as the checkpoint interval. With
+ * `transaction: 'streaming'` it does last that long, and longer than a transaction may nobody be away.
  *
  * Writing fails with MillraceError TOPIC_MISSING (topics are never made here), ACCESS_DENIED,
  * OUTPUT_FAILED for a record that the topic can't take, OUTPUT_CONFLICT when another job goes on with
- * this job's output, BROKER_REFUSED, and BROKER_UNREACHABLE once brokers were away for `patienceMs`.
+ * this job's output, OUTPUT_LOST when the brokers have aborted a streaming transaction, BROKER_REFUSED, and BROKER_UNREACHABLE once brokers were away for `patienceMs`.
  * @throws MillraceError PARAM_INVALID naming the option that is wrong
  */
 export function kafkaSink<T, K = never>(
   options: KafkaSinkOptions<T, K>,
 ): Sink<T, KafkaCommittable> {
-  const settings = { ...DEFAULTS, ...options };
+  const settings = settingsOf(options);
   checkSettings(settings);
-  const { topic, value, delivery, connection } = settings;
+  const { topic, value, delivery, connection, transactionTimeoutMs } = settings;
+  const isStreaming = delivery === 'exactlyOnce' && settings.transaction === 'streaming';
   const names = typeof topic === 'string' ? [topic] : topic.names;
   const connect = ({ clock }: SinkContext): KafkaClient => new KafkaClient({ connection, clock });
   return {
@@ -122,7 +145,11 @@ export function kafkaSink<T, K = never>(
     schema: value.schema,
     committableSchema: kafkaCommittableSchema,
     async check(context) {
-      await checkCluster(connection, context, (client) => planTargets(client, settings, names));
+      if (isStreaming) checkEpochFits(transactionTimeoutMs, context.settings);
+      await checkCluster(connection, context, async (client) => {
+        await planTargets(client, settings, names);
+        if (delivery === 'exactlyOnce') await checkBrokersAllow(transactionTimeoutMs, client);
+      });
       await checkFormats({ key: settings.key?.format, value }, names, 'write');
     },
     async createWriter(context) {
@@ -138,38 +165,46 @@ export function kafkaSink<T, K = never>(
             now: () => context.clock.now(),
             emit,
           });
-        if (delivery === 'exactlyOnce') {
+        if (delivery === 'exactlyOnce' && !isStreaming) {
           const identity = await epochIdentity(client, settings, context);
           return new EpochWriter({ ...settings, createBatcher, identity });
         }
-        return await StreamingWriter.open({
-          ...settings,
-          createBatcher,
-          delivery,
-          connect: () => connect(context),
-          topics: names,
-          clock: context.clock,
-          sent: new SentMetrics(context.metrics),
-        });
+        const { clock } = context;
+        const backlog = new SendBacklog(settings.unsentBytesMax);
+        const sent = new SentMetrics(context.metrics);
+        const output = await openOutput(settings, context, { topics: names, backlog, sent });
+        return new StreamingWriter({ ...settings, createBatcher, output, backlog, clock });
       } finally {
         client.close();
       }
     },
-    createCommitter(context) {
-      const hangingMs = hangingMsOf(settings);
-      const open = (): Promise<KafkaCommitter> =>
-        KafkaCommitter.open({ ...settings, hangingMs, context, connect: () => connect(context) });
-      return delivery === 'exactlyOnce' ? open() : Promise.resolve(leftOverCommitter(open));
+    async createCommitter(context) {
+      if (isStreaming) checkEpochFits(transactionTimeoutMs, context.settings);
+      const open = (): Promise<ExactlyOnceCommitter> =>
+        ExactlyOnceCommitter.open({
+          ...settings,
+          isStreaming,
+          transactionTimeoutMs: commitTimeoutMsOf(settings),
+          hangingMs: hangingMsOf(settings),
+          context,
+          connect: () => connect(context),
+        });
+      return delivery === 'exactlyOnce' ? open() : leftOverCommitter(open);
     },
   };
 }
 
 /** For a sink without transactions, restored from one that had them: what that left still has to come. */
-function leftOverCommitter(open: () => Promise<KafkaCommitter>): Committer<KafkaCommittable> {
+function leftOverCommitter(open: () => Promise<ExactlyOnceCommitter>): Committer<KafkaCommittable> {
   return {
     async commit(committables) {
       const committer = await open();
-      await committer.commit(committables).finally(() => committer.close());
+      try {
+        await committer.commit(committables);
+        await committer.recover();
+      } finally {
+        await committer.close();
+      }
     },
     recover: () => Promise.resolve(),
     close: () => Promise.resolve(),
@@ -221,6 +256,36 @@ function mappingOf<T, K>(settings: Settings<T, K>): RecordMapping<T> {
   };
 }
 
+/** Where records go while the epoch runs. */
+async function openOutput<T, K>(
+  settings: Settings<T, K>,
+  context: SinkContext,
+  parts: Pick<TransactionOutputOptions, 'topics' | 'backlog' | 'sent'>,
+): Promise<StreamingOutput> {
+  const { delivery, connection, transactionalIdPrefix: prefix } = settings;
+  const { clock, parallelism, jobId, operator, subtask, attempt } = context;
+  const connect = (): KafkaClient => new KafkaClient({ connection, clock });
+  if (delivery !== 'exactlyOnce') {
+    return DirectOutput.open({ ...settings, ...parts, delivery, connect, clock });
+  }
+  const client = connect();
+  try {
+    const { markerTopic, markerPartition } = await epochIdentity(client, settings, context);
+    return await TransactionOutput.open({
+      ...settings,
+      ...parts,
+      client,
+      clock,
+      markerPlace: { topic: markerTopic, partition: markerPartition },
+      owner: { prefix, jobId, operator, subtask, attempt },
+      parallelism,
+    });
+  } catch (error) {
+    client.close();
+    throw error;
+  }
+}
+
 async function epochIdentity<T, K>(
   client: KafkaClient,
   settings: Settings<T, K>,
@@ -239,14 +304,27 @@ async function epochIdentity<T, K>(
   };
 }
 
+/** Of transactions that last as long as a commit. */
+function commitTimeoutMsOf<T, K>({ transaction, transactionTimeoutMs }: Settings<T, K>): number {
+  return transaction === 'atCheckpoint'
+    ? transactionTimeoutMs
+    : Math.min(transactionTimeoutMs, CLAIM_TIMEOUT_MS);
+}
+
 /** A coordinator aborts what is open for longer than its own timeout, for which it looks every 10 s. */
-function hangingMsOf<T, K>({ transactionTimeoutMs }: Settings<T, K>): number {
-  return transactionTimeoutMs + ABORT_SCAN_MS;
+function hangingMsOf<T, K>(settings: Settings<T, K>): number {
+  return commitTimeoutMsOf(settings) + ABORT_SCAN_MS;
+}
+
+function settingsOf<T, K>(options: KafkaSinkOptions<T, K>): Settings<T, K> {
+  const isStreaming = options.transaction === 'streaming';
+  const longer = isStreaming ? { transactionTimeoutMs: STREAMING_TIMEOUT_MS } : {};
+  return { ...DEFAULTS, ...longer, ...options };
 }
 
 function checkSettings<T, K>(settings: Settings<T, K>): void {
   checkConnection(settings.connection);
-  const { topic, delivery, compression, lingerMs, patienceMs } = settings;
+  const { topic, delivery, transaction, compression, lingerMs, patienceMs } = settings;
   const names = typeof topic === 'string' ? [topic] : topic.names;
   if (names.length === 0 || names.includes('')) throw invalid('a topic has no name; give one');
   if (new Set(names).size < names.length) throw invalid('a topic is named twice; name it once');
@@ -255,6 +333,9 @@ function checkSettings<T, K>(settings: Settings<T, K>): void {
   }
   if (!DELIVERIES.includes(delivery)) {
     throw invalid(`delivery is "${delivery}"; give one of ${DELIVERIES.join(', ')}`);
+  }
+  if (!TRANSACTIONS.includes(transaction)) {
+    throw invalid(`transaction is "${transaction}"; give one of ${TRANSACTIONS.join(', ')}`);
   }
   if (!COMPRESSIONS.includes(compression)) {
     throw invalid(`compression is "${compression}"; give one of ${COMPRESSIONS.join(', ')}`);

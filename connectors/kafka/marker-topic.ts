@@ -1,7 +1,8 @@
 /**
  * The compacted topic that holds the markers of sinks, made if it is not there. A marker is read up to
- * where the log ends now, however long a transaction of somebody else holds that back: what is not seen
- * yet must never be taken for not committed.
+ * where the log ends now, and whether it counts is told by the end of its own transaction there: those of
+ * others may stay open for long, and hold nothing back here. What is not decided must never be taken for
+ * not committed.
  */
 import type { Clock } from '../../core/clock.js';
 import { MillraceError } from '../../core/errors.js';
@@ -10,16 +11,34 @@ import type { KafkaClient } from './kafka-client.js';
 import { answerError, hasKafkaCode, KafkaError } from './kafka-error.js';
 import { EARLIEST, LATEST } from './offset-requests.js';
 import { FIELD } from './record-batch-header.js';
-import { RecordSetReader, type IsolationLevel } from './record-set-reader.js';
+import type { RecordColumns } from './record-columns.js';
+import { RecordSetReader } from './record-set-reader.js';
 import { decodeMarker, type SinkMarker } from './sink-marker.js';
 
 export interface MarkerTopicOptions {
   readonly client: KafkaClient;
   readonly topic: string;
   readonly clock: Pick<Clock, 'monotonic'>;
-  /** How long a transaction of somebody else may hold a partition back, ms. */
+  /** How long it may take until a transaction with a marker that is looked for has ended, ms. */
   readonly hangingMs: number;
 }
+
+/** Which markers are meant: those of one key, from an offset on. */
+export interface MarkerPlace {
+  readonly key: string;
+  readonly partition: number;
+  readonly offset: number;
+}
+
+/** A marker whose transaction has not ended yet. */
+interface Undecided {
+  readonly producerId: bigint | undefined;
+  readonly marker: SinkMarker;
+  readonly offset: number;
+}
+
+/** Is given committed markers, in their order; true: that is enough. */
+type Visit = (marker: SinkMarker, offset: number) => boolean;
 
 /** Only for a topic that is made here: whoever made it otherwise had reasons. */
 const PARTITIONS = 16;
@@ -63,79 +82,91 @@ export class MarkerTopic {
   }
 
   /**
-   * The last marker of the id, as far as the log goes now.
-   * @throws MillraceError BROKER_REFUSED when a transaction that nobody ends holds the partition back
+   * The last marker of the key, as far as the log goes now.
+   * @throws MillraceError BROKER_REFUSED when a transaction with such a marker does not end
    */
-  async read(transactionalId: string, partition: number): Promise<SinkMarker | undefined> {
+  async read(key: string, partition: number): Promise<SinkMarker | undefined> {
     const { client, topic } = this.options;
-    const place = { topic, partition };
-    const from = await client.listOffset({ ...place, timestamp: EARLIEST }, 'read_committed');
-    // Not the last stable offset: that stays where it is while others have transactions open.
-    const until = await client.listOffset({ ...place, timestamp: LATEST }, 'read_uncommitted');
-    let marker: SinkMarker | undefined;
-    await this.scan(partition, from, until, (key, value) => {
-      if (key !== transactionalId) return;
-      marker = decodeMarker(value, `topic "${topic}" partition ${partition}`);
+    const earliest = { topic, partition, timestamp: EARLIEST };
+    const offset = await client.listOffset(earliest, 'read_committed');
+    let last: SinkMarker | undefined;
+    await this.scan({ key, partition, offset }, await this.end(partition), (marker) => {
+      last = marker;
+      return false;
     });
-    return marker;
+    return last;
   }
 
   /**
-   * Whether the marker at this offset is visible, as soon as that is settled.
+   * Whether one of these markers, or of those written since, is committed and meant; as soon as it is settled.
    * @throws as `read`
    */
-  async isCommitted(transactionalId: string, partition: number, offset: number): Promise<boolean> {
+  async isCommitted(place: MarkerPlace, isMeant: Visit): Promise<boolean> {
     let committed = false;
-    await this.scan(partition, offset, offset + 1, (key, _, at) => {
-      committed ||= key === transactionalId && at === offset;
+    const until = Math.max(place.offset + 1, await this.end(place.partition));
+    await this.scan(place, until, (marker, offset) => {
+      committed ||= isMeant(marker, offset);
+      return committed;
     });
     return committed;
   }
 
-  /** Goes over the committed records of a partition from one offset to another. */
+  /** Not the last stable offset: that stays where it is while others have transactions open. */
+  private end(partition: number): Promise<number> {
+    const { client, topic } = this.options;
+    return client.listOffset({ topic, partition, timestamp: LATEST }, 'read_uncommitted');
+  }
+
+  /** Goes over the markers of a key up to an offset, and on until each of them is decided. */
   private async scan(
-    partition: number,
-    from: number,
+    { key, partition, offset: from }: MarkerPlace,
     until: number,
-    visit: (key: string, value: Uint8Array, offset: number) => void,
+    visit: Visit,
   ): Promise<void> {
-    const { clock, hangingMs } = this.options;
-    const reader = new RecordSetReader({ isolation: 'read_committed' });
+    const { clock, topic, hangingMs } = this.options;
+    let undecided: Undecided[] = [];
+    let enough = false;
+    const reader = new RecordSetReader({
+      isolation: 'read_uncommitted',
+      onEnd: (ended, end) => {
+        const decided = undecided.filter(({ producerId }) => producerId === ended);
+        undecided = undecided.filter(({ producerId }) => producerId !== ended);
+        if (end === 'abort') return;
+        for (const { marker, offset } of decided) enough ||= visit(marker, offset);
+      },
+    });
     let offset = from;
     let sinceMs = clock.monotonic();
-    while (offset < until) {
-      const fetched = await this.fetch(partition, offset, 'read_committed');
+    while (!enough && (offset < until || undecided.length > 0)) {
+      const fetched = await this.fetch(partition, offset);
       reader.begin(fetched.recordSet, { ...fetched, fetchOffset: offset });
       for (;;) {
         await reader.prepare();
         const columns = reader.next();
         if (columns === undefined) break;
-        const { bytes, count, offsets, keyStarts, keyEnds, valueStarts, valueEnds } = columns;
-        for (let index = 0; index < count; index++) {
-          const key = bytes.toString('utf8', keyStarts[index], keyEnds[index]);
-          const value = bytes.subarray(valueStarts[index], valueEnds[index]);
-          visit(key, value, offsets[index] ?? 0);
+        const producerId = reader.transactionOf;
+        for (const { value, at } of recordsOf(columns, key)) {
+          const marker = decodeMarker(value, `topic "${topic}" partition ${partition}`);
+          if (producerId === undefined) enough ||= visit(marker, at);
+          else undecided.push({ producerId, marker, offset: at });
         }
       }
-      if (reader.nextOffset > offset) {
-        offset = reader.nextOffset;
-        sinceMs = clock.monotonic();
-      } else if (clock.monotonic() - sinceMs > hangingMs) {
-        throw await this.hanging(partition, fetched.lastStableOffset);
+      const [oldest] = undecided;
+      // What others write says nothing of a transaction that is waited for.
+      if (reader.nextOffset > offset && offset < until) sinceMs = clock.monotonic();
+      else if (clock.monotonic() - sinceMs > hangingMs) {
+        throw await this.hanging(partition, oldest?.offset ?? offset);
       }
+      offset = reader.nextOffset;
     }
   }
 
-  private async fetch(
-    partition: number,
-    fetchOffset: number,
-    isolation: IsolationLevel,
-  ): Promise<FetchedPartition> {
+  private async fetch(partition: number, fetchOffset: number): Promise<FetchedPartition> {
     const { client, topic } = this.options;
     const leader = this.leaders[partition] ?? -1;
     const wanted = { topicId: this.topicId, partition, fetchOffset, bytesMax: FETCH_BYTES };
     const answer = await client.fetch(leader, [wanted], {
-      isolation,
+      isolation: 'read_uncommitted',
       maxWaitMs: FETCH_WAIT_MS,
       bytesMax: FETCH_BYTES,
     });
@@ -145,10 +176,10 @@ export class MarkerTopic {
     throw answerError('Fetch', errorCode, { broker: client.brokerName(leader), topic, partition });
   }
 
-  /** Names the transaction that begins where the committed records end. */
-  private async hanging(partition: number, lastStableOffset: number): Promise<KafkaError> {
+  /** Names the transaction that wrote what stands at the offset. */
+  private async hanging(partition: number, offset: number): Promise<KafkaError> {
     const { topic, hangingMs } = this.options;
-    const { recordSet } = await this.fetch(partition, lastStableOffset, 'read_uncommitted');
+    const { recordSet } = await this.fetch(partition, offset);
     const known = recordSet.length >= FIELD.records;
     const producer = known
       ? `producer id ${recordSet.readBigInt64BE(FIELD.producerId)}, epoch ${recordSet.readInt16BE(FIELD.producerEpoch)}`
@@ -156,10 +187,20 @@ export class MarkerTopic {
     return new KafkaError(
       'BROKER_REFUSED',
       `a hanging transaction (${producer}) holds back topic "${topic}" partition ${partition} at ` +
-        `offset ${lastStableOffset} for more than ${hangingMs} ms, so that nobody can know what is ` +
+        `offset ${offset} for more than ${hangingMs} ms, so that nobody can know what is ` +
         'committed; look at it with "kafka-transactions.sh find-hanging", end it with its "abort"',
       { kafkaCode: 'HANGING_TRANSACTION', retriable: false },
     );
+  }
+}
+
+function* recordsOf(
+  { bytes, count, offsets, keyStarts, keyEnds, valueStarts, valueEnds }: RecordColumns,
+  wanted: string,
+): Generator<{ readonly value: Uint8Array; readonly at: number }> {
+  for (let index = 0; index < count; index++) {
+    if (bytes.toString('utf8', keyStarts[index], keyEnds[index]) !== wanted) continue;
+    yield { value: bytes.subarray(valueStarts[index], valueEnds[index]), at: offsets[index] ?? 0 };
   }
 }
 

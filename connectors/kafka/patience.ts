@@ -46,3 +46,16 @@ export async function withPatience<T>(
   );
   return policy.execute(attempt);
 }
+
+/** Waits for what is only tried, such as a last word to a broker: until it is over, whatever came of it, or ms have passed. */
+export async function within(
+  clock: Pick<Clock, 'setTimer'>,
+  ms: number,
+  tried: Promise<unknown>,
+): Promise<void> {
+  let cancel = (): void => undefined;
+  const deadline = new Promise<void>((resolve) => {
+    cancel = clock.setTimer(ms, resolve);
+  });
+  await Promise.race([Promise.allSettled([tried]), deadline]).finally(cancel);
+}

@@ -130,6 +130,17 @@ export function stampBatch(batch: Buffer, stamp: BatchStamp): void {
   writeChecksum(batch);
 }
 
+/** Whether a batch of ours bears this identity. */
+export function isStampedBy(
+  batch: Buffer,
+  { producerId, producerEpoch }: Pick<BatchStamp, 'producerId' | 'producerEpoch'>,
+): boolean {
+  return (
+    batch.readBigInt64BE(FIELD.producerId) === producerId &&
+    batch.readInt16BE(FIELD.producerEpoch) === producerEpoch
+  );
+}
+
 /** Sets which codec the records of a batch are in; the checksum is the caller's. */
 export function writeCompression(batch: Buffer, compression: Compression): void {
   const attributes = batch.readInt16BE(FIELD.attributes);

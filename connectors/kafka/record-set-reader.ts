@@ -14,6 +14,8 @@ import { RecordColumnBuffers } from './record-columns.js';
 
 export type IsolationLevel = 'read_committed' | 'read_uncommitted';
 
+export type TransactionEnd = 'abort' | 'commit';
+
 /** Far above what a topic's max.message.bytes lets in uncompressed (1 MB unless set), and still memory that a worker has. */
 const DECOMPRESSED_BYTES_MAX = 128 * 1024 * 1024;
 
@@ -21,8 +23,7 @@ const EMPTY = Buffer.alloc(0);
 
 /** Key of a marker: version, then kind; these kinds end a transaction. */
 const MARKER_KEY_BYTES = 4;
-const ABORT = 0;
-const COMMIT = 1;
+const ENDS: readonly (TransactionEnd | undefined)[] = ['abort', 'commit'];
 
 /**
  * One per partition, used for one answer after the other:
@@ -41,6 +42,7 @@ const COMMIT = 1;
 export class RecordSetReader {
   readonly #readCommitted: boolean;
   readonly #decompressedBytesMax: number;
+  readonly #onEnd: (producerId: bigint, end: TransactionEnd) => void;
   readonly #aborted = new AbortedTransactions();
   readonly #header = new RecordBatchHeader();
   readonly #columns = new RecordColumnBuffers();
@@ -59,9 +61,12 @@ export class RecordSetReader {
     readonly isolation: IsolationLevel;
     /** Limit of one batch. Default 128 MiB. */
     readonly decompressedBytesMax?: number;
+    /** Is told of each end of a transaction, between the batches before it and those after. */
+    readonly onEnd?: (producerId: bigint, end: TransactionEnd) => void;
   }) {
     this.#readCommitted = options.isolation === 'read_committed';
     this.#decompressedBytesMax = options.decompressedBytesMax ?? DECOMPRESSED_BYTES_MAX;
+    this.#onEnd = options.onEnd ?? (() => undefined);
   }
 
   /**
@@ -88,6 +93,11 @@ export class RecordSetReader {
   /** Where the next fetch begins: after the batch handed out last and all that were left out since. */
   get nextOffset(): number {
     return this.#nextOffset;
+  }
+
+  /** Whose transaction the batch belongs to that was handed out last; undefined: to none. */
+  get transactionOf(): bigint | undefined {
+    return this.#header.transactional ? this.#header.producerId : undefined;
   }
 
   /**
@@ -181,24 +191,27 @@ export class RecordSetReader {
     const { control, transactional, producerId, recordCount } = this.#header;
     this.#aborted.advance(this.#header.lastOffset);
     if (control) {
-      if (this.#endsTransaction()) this.#aborted.end(producerId);
+      const end = this.#transactionEnd();
+      if (end !== undefined) {
+        this.#aborted.end(producerId);
+        this.#onEnd(producerId, end);
+      }
       return true;
     }
     return recordCount === 0 || (transactional && this.#aborted.has(producerId));
   }
 
-  /** Whether the control batch ends a transaction; there are control records of other kinds. */
-  #endsTransaction(): boolean {
+  /** How the control batch ends a transaction; there are control records of other kinds. */
+  #transactionEnd(): TransactionEnd | undefined {
     const { recordsStart, end, recordCount } = this.#header;
-    if (recordCount === 0) return false;
+    if (recordCount === 0) return undefined;
     this.#columns.decode(this.#bytes, recordsStart, end, this.#header, 0);
     const keyStart = this.#columns.keyStarts[0] ?? -1;
     const keyEnd = this.#columns.keyEnds[0] ?? 0;
     if (keyStart < 0 || keyEnd - keyStart < MARKER_KEY_BYTES) {
       throw new MalformedBytes('corrupt', 'a control record has no kind');
     }
-    const kind = this.#bytes.readInt16BE(keyStart + 2);
-    return kind === ABORT || kind === COMMIT;
+    return ENDS[this.#bytes.readInt16BE(keyStart + 2)];
   }
 
   #decompress(): Buffer {

@@ -4,6 +4,7 @@
  */
 import { MillraceError } from '../../core/errors.js';
 import { murmur2 } from './murmur2.js';
+import { RecordBatchBuilder } from './record-batch-builder.js';
 
 export interface SinkMarker {
   /** Epochs of this checkpoint and all before it are committed; -1: none is. */
@@ -25,6 +26,8 @@ export interface SinkIdentity {
   readonly subtask: number;
 }
 
+const MARKER_BYTES_MAX = 64 * 1024;
+
 /** `millrace/4c1f9a02d7e3b856/to-kafka/0` */
 export function transactionalIdOf({ prefix, jobId, operator, subtask }: SinkIdentity): string {
   return `${prefix}/${jobId}/${operator}/${subtask}`;
@@ -37,8 +40,11 @@ export function markerPartitionOf(identity: SinkIdentity, partitions: number): n
   return (first + subtask) % partitions;
 }
 
-export function encodeMarker(marker: SinkMarker): Buffer {
-  return Buffer.from(JSON.stringify(marker));
+/** As the one record of a batch. */
+export function markerBatch(nowMs: number, key: string, marker: SinkMarker): Buffer {
+  const builder = new RecordBatchBuilder({ batchBytesMax: MARKER_BYTES_MAX });
+  builder.append(nowMs, Buffer.from(key), Buffer.from(JSON.stringify(marker)));
+  return builder.build();
 }
 
 /** @throws MillraceError OUTPUT_CONFLICT when it is no marker */

@@ -48,26 +48,33 @@ export function findCoordinatorRequest(
   };
 }
 
-/** Fences whoever used the transactional id before, and aborts what they left open. */
+/** No producer has it: whoever asks with it takes the id from anybody. */
+const NOBODY: ProducerIdentity = { producerId: -1n, producerEpoch: -1 };
+
+/**
+ * Fences whoever used the transactional id before, and aborts what they left open.
+ * @param current only if this is still who has the id
+ */
 export function initProducerIdRequest(
   transactionalId: string | null,
   transactionTimeoutMs: number,
+  { producerId, producerEpoch }: ProducerIdentity = NOBODY,
 ): KafkaRequest<ProducerIdentity & { readonly errorCode: number }> {
   return {
     apiKey: 22,
     apiName: 'InitProducerId',
-    apiVersion: 1,
-    flexible: false,
+    apiVersion: 3,
+    flexible: true,
     write: (writer) => {
       writer.string(transactionalId).int32(transactionTimeoutMs);
+      writer.int64(producerId).int16(producerEpoch).tags();
     },
     read: (reader, throttle) => {
       throttle(reader.int32());
-      return {
-        errorCode: reader.int16(),
-        producerId: reader.bigint64(),
-        producerEpoch: reader.int16(),
-      };
+      const errorCode = reader.int16();
+      const identity = { producerId: reader.bigint64(), producerEpoch: reader.int16() };
+      reader.tags();
+      return { errorCode, ...identity };
     },
   };
 }

@@ -6,13 +6,12 @@
 import type { Clock } from '../../core/clock.js';
 import { BatchSender } from './batch-sender.js';
 import type { KafkaClient } from './kafka-client.js';
-import type { KafkaCommittable } from './kafka-committable.js';
+import type { BatchCommittable } from './kafka-committable.js';
 import { KafkaError } from './kafka-error.js';
 import { groupBy, type TopicPartition } from './kafka-request.js';
 import type { MarkerTopic } from './marker-topic.js';
 import { untilEnded } from './open-transaction.js';
-import { RecordBatchBuilder } from './record-batch-builder.js';
-import { encodeMarker, type SinkMarker } from './sink-marker.js';
+import { markerBatch, type SinkMarker } from './sink-marker.js';
 import type { ProducerIdentity } from './transaction-requests.js';
 
 export interface TransactionSessionOptions {
@@ -25,8 +24,6 @@ export interface TransactionSessionOptions {
   /** How long it may take until a transaction that has ended is over in each of its partitions, ms. */
   readonly hangingMs: number;
 }
-
-const MARKER_BYTES_MAX = 64 * 1024;
 
 export class TransactionSession {
   readonly #options: TransactionSessionOptions;
@@ -77,21 +74,25 @@ export class TransactionSession {
    * Writes the batches and the marker in one transaction, and returns once the marker was read back.
    * Not to be called again before that.
    */
-  async commit(batches: readonly KafkaCommittable[], marker: SinkMarker): Promise<void> {
-    const { client, markers, transactionalId, markerPartition } = this.#options;
+  async commit(batches: readonly BatchCommittable[], marker: SinkMarker): Promise<void> {
+    const { client, markers, clock, transactionalId, markerPartition } = this.#options;
     const markerPlace = { topic: markers.topic, partition: markerPartition };
     const partitions = partitionsOf(batches);
     await this.#sender.learn([markers.topic, ...partitions.map(({ topic }) => topic)]);
     await client.addPartitionsToTxn(transactionalId, this.#identity, [...partitions, markerPlace]);
     const [markerOffset] = await Promise.all([
-      this.#sender.send({ ...markerPlace, batch: this.#encode(marker) }),
+      this.#sender.send({
+        ...markerPlace,
+        batch: markerBatch(clock.now(), transactionalId, marker),
+      }),
       ...batches.map(({ topic, partition, batch }) =>
         this.#sender.send({ topic, partition, batch: bufferOf(batch) }),
       ),
     ]);
     await client.endTxn(transactionalId, this.#identity, 'commit');
     // That a broker took the end to its heart is not enough: one that died then was seen to lose it.
-    if (!(await markers.isCommitted(transactionalId, markerPartition, markerOffset ?? -1))) {
+    const written = { key: transactionalId, partition: markerPartition, offset: markerOffset ?? 0 };
+    if (!(await markers.isCommitted(written, (_, offset) => offset === markerOffset))) {
       throw new KafkaError(
         'BROKER_REFUSED',
         `the transaction of "${transactionalId}" was acknowledged and is not there; ` +
@@ -108,13 +109,6 @@ export class TransactionSession {
     if (partitions.length === 0) return;
     const { producerId } = this.#identity;
     await untilEnded({ ...this.#options, producerId, partitions });
-  }
-
-  #encode(marker: SinkMarker): Buffer {
-    const { transactionalId, clock } = this.#options;
-    const builder = new RecordBatchBuilder({ batchBytesMax: MARKER_BYTES_MAX });
-    builder.append(clock.now(), Buffer.from(transactionalId), encodeMarker(marker));
-    return builder.build();
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * `npm run campaign:kafka -- --kills N --seed S [--brokers 3] [--outage SECONDS] [--json]`: kills what runs a job from Kafka to
- * Kafka. The last line with --json is the report; the exit code is 1 when a record was lost or duplicated, or the
+ * `npm run campaign:kafka -- --kills N --seed S [--brokers 3] [--outage SECONDS]
+ * [--sink-mode atCheckpoint|streaming] [--json]`: kills what runs a job from Kafka to Kafka. The last line with --json is the report; the exit code is 1 when a record was lost or duplicated, or the
  * control run has seen no duplicates.
  */
 import { parseArgs } from 'node:util';
@@ -12,6 +12,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     brokers: { type: 'string', default: '1' },
     outage: { type: 'string', default: '7' },
+    'sink-mode': { type: 'string', default: 'atCheckpoint' },
     json: { type: 'boolean', default: false },
   },
 });
@@ -22,6 +23,7 @@ const report = await runKafkaCampaign({
   seed,
   brokers: values.brokers === '3' ? 3 : 1,
   outageMs: Number(values.outage) * 1_000,
+  transaction: values['sink-mode'] === 'streaming' ? 'streaming' : 'atCheckpoint',
   tell: (line) => console.log(line),
 });
 const { lost, duplicated, records, control, recoveryMsP50, recoveryMsMax } = report;

@@ -6,6 +6,7 @@
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { KafkaTransaction } from '../../connectors/kafka/index.js';
 import type { ClusterProcess } from '../../cli/cluster-process.js';
 import { systemClock } from '../../process/system-clock.js';
 import { runMillrace } from '../cli/command-line.js';
@@ -25,7 +26,9 @@ const LEDGER_JOB = fileURLToPath(
 );
 const CLIENT_MODULE = new URL('../../connectors/kafka/kafka-client.js', import.meta.url).href;
 
-const TRANSACTION_TIMEOUT_MS = 5_000;
+const COMMIT_TIMEOUT_MS = 5_000;
+/** Of transactions that have to outlive whatever happens, beyond an outage. */
+const EPOCH_TIMEOUT_MS = 60_000;
 const OUTPUT_PARTITIONS = 2;
 /** Deposits between two faults, at most. */
 const PROGRESS_MAX = 250;
@@ -38,6 +41,7 @@ export interface KafkaRunOptions {
   /** Of the job and its topics. */
   readonly name: string;
   readonly delivery: 'exactlyOnce' | 'atLeastOnce';
+  readonly transaction: KafkaTransaction;
   readonly faults: readonly Fault[];
   readonly random: SeededRandom;
   readonly tell: (line: string) => void;
@@ -91,10 +95,11 @@ export async function runUnderFaults(options: KafkaRunOptions): Promise<KafkaRun
 }
 
 async function submit(
-  { kafka, cluster, delivery }: KafkaRunOptions,
+  { kafka, cluster, delivery, transaction, outageMs }: KafkaRunOptions,
   topics: Topics,
   edges: string,
 ): Promise<string> {
+  const timeoutMs = transaction === 'streaming' ? EPOCH_TIMEOUT_MS + outageMs : COMMIT_TIMEOUT_MS;
   const command = await runMillrace([
     ...cluster.submitCommand({
       file: LEDGER_JOB,
@@ -103,7 +108,8 @@ async function submit(
         ...topics,
         brokers: kafka.bootstrapServers,
         delivery,
-        transactionTimeoutMs: String(TRANSACTION_TIMEOUT_MS),
+        transaction,
+        transactionTimeoutMs: String(timeoutMs),
         edges,
         client: CLIENT_MODULE,
       },

@@ -3,6 +3,7 @@
  * every edge of the sink's protocol, and Kafka's own consumer as the judge. It proves itself first by a run
  * under kills that is only at least once, in which it has to see duplicates.
  */
+import type { KafkaTransaction } from '../../connectors/kafka/index.js';
 import { TestCluster } from '../integration/test-cluster.js';
 import { KafkaService } from '../services/kafka.js';
 import { SeededRandom } from '../simulation/event-loop.js';
@@ -17,7 +18,7 @@ const CONTROL_FAULTS: readonly Fault[] = [
 ];
 /** Brokers look that often for transactions that are open for too long, ms. */
 const ABORT_INTERVAL_MS = 1_000;
-/** Longer than a transaction of the job may last, and than its sinks have patience. */
+/** Longer than the commit of a checkpoint may last, and than the job's sinks have patience. */
 const OUTAGE_MS = 7_000;
 const HEARTBEAT_FLAGS = ['--heartbeat-interval', '100', '--heartbeat-timeout', '1500'];
 
@@ -28,6 +29,8 @@ export interface KafkaCampaignOptions {
   readonly brokers?: 1 | 3;
   /** How long all brokers are away in an outage; 7,000 unless told. */
   readonly outageMs?: number;
+  /** How long the sinks' transactions are open; `atCheckpoint` unless told. */
+  readonly transaction?: KafkaTransaction;
   /** Is told of every fault. */
   readonly tell?: (line: string) => void;
 }
@@ -53,6 +56,7 @@ export async function runKafkaCampaign({
   seed,
   brokers = 1,
   outageMs = OUTAGE_MS,
+  transaction = 'atCheckpoint',
   tell = () => undefined,
 }: KafkaCampaignOptions): Promise<KafkaCampaignReport> {
   const random = new SeededRandom(seed);
@@ -69,7 +73,7 @@ export async function runKafkaCampaign({
       coordinatorFlags: HEARTBEAT_FLAGS,
     });
     try {
-      const run = { kafka, brokers, outageMs, cluster, random, tell };
+      const run = { kafka, brokers, outageMs, transaction, cluster, random, tell };
       const control = await runUnderFaults({
         ...run,
         name: 'control',

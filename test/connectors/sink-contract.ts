@@ -6,6 +6,7 @@
  */
 import type { SerialFn, TestFn } from 'ava';
 import * as fc from 'fast-check';
+import { DEFAULT_CHECKPOINT, DEFAULT_RESTART } from '../../api/job.js';
 import { unregisteredMetrics } from '../../api/metrics.js';
 import type { Committer, Sink, SinkContext, SinkWriter } from '../../api/sink.js';
 import { validate } from '../../core/schema-validate.js';
@@ -45,8 +46,9 @@ export const sinkStepsArbitrary: fc.Arbitrary<readonly Step[]> = fc.array(
 
 export function sinkContext(attempt: number, jobId = 'job-1', subtask = 0): SinkContext {
   const clock = new ManualClock();
+  const settings = { checkpoint: DEFAULT_CHECKPOINT, restart: DEFAULT_RESTART };
   const metrics = unregisteredMetrics;
-  return { operator: 'out', subtask, parallelism: 1, clock, jobId, attempt, metrics };
+  return { operator: 'out', subtask, parallelism: 1, clock, metrics, jobId, attempt, settings };
 }
 
 interface Checkpoint<C> {
@@ -113,6 +115,7 @@ class PlayedJob<T, C> {
     if (until === 'completed') return;
     await committer.commit(this.#uncommitted);
     if (until === 'committedTwice') await committer.commit(this.#uncommitted);
+    writer.notifyCommitted?.(this.#uncommitted);
     this.#uncommitted = [];
   }
 

@@ -98,8 +98,9 @@ export class SinkOperator extends AbstractStreamOperator {
     this.#commits = this.#commits.then(async () => {
       const due = this.#pending.filter((pending) => pending.checkpointId <= checkpointId);
       if (due.length === 0) return;
+      const committables = due.map((pending) => pending.committable);
       try {
-        await this.#committer?.commit(due.map((pending) => pending.committable));
+        await this.#committer?.commit(committables);
       } catch (error) {
         throw this.#failed(error);
       }
@@ -107,6 +108,7 @@ export class SinkOperator extends AbstractStreamOperator {
       const done = new Set(due);
       const kept = this.#pending.filter((pending) => !done.has(pending));
       this.#pending.splice(0, this.#pending.length, ...kept);
+      this.#writer?.notifyCommitted?.(committables);
     });
     return this.#commits;
   }

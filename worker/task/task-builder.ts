@@ -381,6 +381,7 @@ class OperatorFactory {
             jobId,
             attempt,
             ...(restoredJobId === undefined ? {} : { restoredJobId }),
+            settings: graph.streamGraph,
           },
           restored: this.#restored?.get(name)?.committables,
         });

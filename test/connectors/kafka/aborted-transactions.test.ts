@@ -2,6 +2,7 @@ import test from 'ava';
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import type { AbortedTransaction } from '../../../connectors/kafka/aborted-transactions.js';
+import { RecordSetReader } from '../../../connectors/kafka/record-set-reader.js';
 import type { RecordSpec } from './batch-bytes.js';
 import { ABORT, COMMIT, encodeBatch, encodeMarker, record } from './batch-bytes.js';
 import { PartitionLog } from './partition-log.js';
@@ -132,6 +133,36 @@ test('an emptied marker keeps the transaction open; read_uncommitted sees all bu
     all.records.map(({ offset }) => offset),
     [0, 2],
   );
+});
+
+test('ends of transactions are told between the batches, and whose a batch is', async (t) => {
+  const told: string[] = [];
+  const reader = new RecordSetReader({
+    isolation: 'read_uncommitted',
+    onEnd: (producerId, end) => told.push(`${producerId} ${end}`),
+  });
+  const recordSet = Buffer.concat([
+    written(A, 0, 'x'),
+    written(B, 1, 'y'),
+    encodeMarker(ABORT, A, 2),
+    encodeMarker(COMMIT, B, 3),
+    encodeBatch({ records: [record(4, 'idempotent')], producerId: A }),
+    written(A, 5, 'z'),
+  ]);
+  reader.begin(recordSet, { fetchOffset: 0, abortedTransactions: [] });
+  for (;;) {
+    await reader.prepare();
+    if (reader.next() === undefined) break;
+    told.push(`batch of ${String(reader.transactionOf)}`);
+  }
+  t.deepEqual(told, [
+    'batch of 4000',
+    'batch of 4001',
+    '4000 abort',
+    '4001 commit',
+    'batch of undefined',
+    'batch of 4000',
+  ]);
 });
 
 /** Steps: producer p writes n records (n > 0), or ends its transaction by abort (-1) or commit (-2). */

@@ -12,6 +12,7 @@ test('what can be seen at submit is refused there', (t) => {
   refused({ topic: { names: ['a', 'a'], of: () => 'a' } }, /named twice/);
   refused({ topic: 'millrace-sink-markers' }, /is for markers; name another markerTopic/);
   refused({ delivery: 'twice' }, /delivery is "twice"; give one of exactlyOnce, atLeastOnce, none/);
+  refused({ transaction: 'short' }, /transaction is "short"; give one of atCheckpoint, streaming/);
   refused({ compression: 'rar' }, /compression is "rar"/);
   refused({ batchBytes: 0 }, /batchBytes is 0; give a whole number from 1/);
   refused({ tombstone: () => true }, /tombstone is given and key is not/);

@@ -1,5 +1,4 @@
 import test, { type ExecutionContext } from 'ava';
-import type { KafkaCommittable } from '../../../connectors/kafka/index.js';
 import { BatchSender } from '../../../connectors/kafka/batch-sender.js';
 import { KafkaError } from '../../../connectors/kafka/kafka-error.js';
 import { untilEnded } from '../../../connectors/kafka/open-transaction.js';
@@ -13,7 +12,9 @@ import {
   EDGES,
   FaultyClient,
   Killed,
+  rescale,
   Subtask,
+  valuesOf,
   type SubtaskOptions,
 } from './kafka-writing.js';
 
@@ -38,18 +39,16 @@ function testSink(kafka: KafkaService): void {
       return subtask;
     };
   };
-  const values = (prefix: string, count = 20): string[] =>
-    Array.from({ length: count }, (_, index) => `${prefix}-${index}`);
 
   for (const [index, edge] of EDGES.entries()) {
     test.serial(`killed ${edge}: what the checkpoint holds is there once`, async (t) => {
       const topic = `killed-${index}`;
       const start = await starting(t, topic);
       const first = await start();
-      await first.epoch(1, values('a'));
-      first.write(values('b'));
+      await first.epoch(1, valuesOf('a'));
+      first.write(valuesOf('b'));
       const second = await first.prepare(2);
-      first.write(values('c'));
+      first.write(valuesOf('c'));
       const pending = [...second, ...(await first.prepare(3))];
       FaultyClient.armed = {
         edge,
@@ -63,8 +62,8 @@ function testSink(kafka: KafkaService): void {
         : first.committer.commit(pending);
       await t.throwsAsync(dying, { instanceOf: Killed });
       const again = await start({ attempt: 3, restored: pending });
-      await again.epoch(4, values('d'));
-      expected.set(topic, [...values('a'), ...values('b'), ...values('c'), ...values('d')]);
+      await again.epoch(4, valuesOf('d'));
+      expected.set(topic, [...valuesOf('a'), ...valuesOf('b'), ...valuesOf('c'), ...valuesOf('d')]);
     });
 
     test.serial(`a connection that breaks ${edge} costs nothing`, async (t) => {
@@ -81,21 +80,21 @@ function testSink(kafka: KafkaService): void {
       };
       fail();
       const subtask = await start();
-      await subtask.epoch(1, values('a'));
+      await subtask.epoch(1, valuesOf('a'));
       t.false(FaultyClient.isArmed);
       // Once more, where there is a marker; only a producer that is lost is begun anew.
       if (!edge.includes('init')) fail();
-      await subtask.epoch(2, values('b'));
+      await subtask.epoch(2, valuesOf('b'));
       t.false(FaultyClient.isArmed);
-      await subtask.epoch(3, values('c'));
-      expected.set(topic, [...values('a'), ...values('b'), ...values('c')]);
+      await subtask.epoch(3, valuesOf('c'));
+      expected.set(topic, [...valuesOf('a'), ...valuesOf('b'), ...valuesOf('c')]);
     });
   }
 
   test.serial('control: without the marker the same kill shows every record twice', async (t) => {
     const start = await starting(t, 'control');
     const first = await start({ client: BlindClient });
-    first.write(values('a'));
+    first.write(valuesOf('a'));
     const pending = await first.prepare(1);
     FaultyClient.armed = {
       edge: 'after end',
@@ -105,96 +104,58 @@ function testSink(kafka: KafkaService): void {
     };
     await t.throwsAsync(first.committer.commit(pending), { instanceOf: Killed });
     await start({ client: BlindClient, attempt: 2, restored: pending });
-    expected.set('control', [...values('a'), ...values('a')]);
+    expected.set('control', [...valuesOf('a'), ...valuesOf('a')]);
   });
 
   test.serial('a zombie of an earlier attempt commits nothing more', async (t) => {
     const start = await starting(t, 'zombie');
     const zombie = await start();
-    await zombie.epoch(1, values('a'));
-    zombie.write(values('b'));
+    await zombie.epoch(1, valuesOf('a'));
+    zombie.write(valuesOf('b'));
     const pending = await zombie.prepare(2);
-    zombie.write(values('never'));
+    zombie.write(valuesOf('never'));
     const more = await zombie.prepare(3);
     const living = await start({ attempt: 2, restored: pending });
     await t.throwsAsync(zombie.committer.commit([...pending, ...more]), {
       message: /^STALE_EPOCH: attempt 2 of job job of zombie writes as/,
     });
     // Fenced by the zombie meanwhile, which is made good.
-    await living.epoch(4, values('c'));
-    expected.set('zombie', [...values('a'), ...values('b'), ...values('c')]);
+    await living.epoch(4, valuesOf('c'));
+    expected.set('zombie', [...valuesOf('a'), ...valuesOf('b'), ...valuesOf('c')]);
   });
 
   test.serial('a job that goes on from another takes its output over', async (t) => {
     const start = await starting(t, 'taken');
     const first = await start({ jobId: 'first' });
-    await first.epoch(1, values('a'));
-    first.write(values('b'));
+    await first.epoch(1, valuesOf('a'));
+    first.write(valuesOf('b'));
     const pending = await first.prepare(2);
     const second = await start({ jobId: 'second', restoredJobId: 'first', restored: pending });
     await t.throwsAsync(first.committer.commit(pending), {
       message: /^OUTPUT_CONFLICT: job second writes as "millrace\/first\/out\/0"/,
     });
-    await second.epoch(1, values('c'));
+    await second.epoch(1, valuesOf('c'));
     await t.throwsAsync(start({ jobId: 'first', attempt: 2 }), { message: /^OUTPUT_CONFLICT/ });
-    expected.set('taken', [...values('a'), ...values('b'), ...values('c')]);
+    expected.set('taken', [...valuesOf('a'), ...valuesOf('b'), ...valuesOf('c')]);
   });
 
   test.serial('two that run as the same job do not both go on', async (t) => {
     const start = await starting(t, 'same');
     const first = await start({ jobId: 'same' });
-    await first.epoch(1, values('a'));
+    await first.epoch(1, valuesOf('a'));
     const second = await start({ jobId: 'same' });
-    await second.epoch(1, values('b'));
-    first.write(values('never'));
+    await second.epoch(1, valuesOf('b'));
+    first.write(valuesOf('never'));
     await t.throwsAsync(first.committer.commit(await first.prepare(2)), {
       message: /^OUTPUT_CONFLICT: .*let only one of them run/,
     });
-    await second.epoch(2, values('c'));
-    expected.set('same', [...values('a'), ...values('b'), ...values('c')]);
+    await second.epoch(2, valuesOf('c'));
+    expected.set('same', [...valuesOf('a'), ...valuesOf('b'), ...valuesOf('c')]);
   });
 
   test.serial('pending epochs move when three subtasks become two, and two four', async (t) => {
     const start = await starting(t, 'rescaled');
-    let files: (readonly KafkaCommittable[])[] = [];
-    let written: string[] = [];
-    let checkpointId = 0;
-    for (const [index, parallelism] of [3, 2, 4].entries()) {
-      const attempt = index + 1;
-      const subtasks = await Promise.all(
-        Array.from({ length: parallelism }, (_, subtask) =>
-          start({
-            attempt,
-            subtask,
-            parallelism,
-            ...(attempt === 1
-              ? {}
-              : {
-                  restored: files.filter((_, earlier) => earlier % parallelism === subtask).flat(),
-                }),
-          }),
-        ),
-      );
-      const epoch = async (commits: number): Promise<void> => {
-        checkpointId++;
-        files = await Promise.all(
-          subtasks.map(async (subtask, position) => {
-            const own = values(`${checkpointId}-${position}`);
-            written = [...written, ...own];
-            subtask.write(own);
-            const prepared = await subtask.prepare(checkpointId);
-            // Some of them hear that the checkpoint is complete, and the others die first.
-            if (position < commits) await subtask.committer.commit(prepared);
-            return prepared;
-          }),
-        );
-      };
-      await epoch(parallelism);
-      await epoch(1);
-    }
-    await Promise.all(
-      files.map((restored, subtask) => start({ attempt: 9, subtask, parallelism: 4, restored })),
-    );
+    const written = await rescale(start);
     t.is(written.length, 18 * 20);
     expected.set('rescaled', written);
   });
@@ -202,10 +163,10 @@ function testSink(kafka: KafkaService): void {
   test.serial('a transaction that nobody ends is named, and not taken for anything', async (t) => {
     const start = await starting(t, 'hanging');
     const first = await start();
-    await first.epoch(1, values('a'));
-    first.write(values('b'));
+    await first.epoch(1, valuesOf('a'));
+    first.write(valuesOf('b'));
     const pending = await first.prepare(2);
-    // Another producer's, in the same partition of the marker topic.
+    // Another producer's, in the same partition of the marker topic: of a marker of this sink.
     const other = new FaultyClient({
       connection: { brokers: kafka.brokers() },
       clock: systemClock,
@@ -222,7 +183,9 @@ function testSink(kafka: KafkaService): void {
     });
     await sender.learn([place.topic]);
     const builder = new RecordBatchBuilder({ batchBytesMax: 1_000 });
-    builder.append(0, Buffer.from('hanging'), Buffer.from('x'));
+    const marker = { checkpointId: 1, jobId: 'x', attempt: 1, producer: 'x', parallelism: 1 };
+    const key = Buffer.from('millrace/job of hanging/out/0');
+    builder.append(0, key, Buffer.from(JSON.stringify(marker)));
     await sender.send({ ...place, batch: builder.build() });
     const waiting = { attempt: 2, restored: pending, hangingMs: 500 };
     await t.throwsAsync(start(waiting), {
@@ -249,7 +212,7 @@ function testSink(kafka: KafkaService): void {
     await other.endTxn('hanging', identity, 'abort');
     await t.notThrowsAsync(untilEnded({ ...ending, hangingMs: 30_000 }));
     await start({ ...waiting, attempt: 3 });
-    expected.set('hanging', [...values('a'), ...values('b')]);
+    expected.set('hanging', [...valuesOf('a'), ...valuesOf('b')]);
   });
 
   test.serial(
@@ -257,7 +220,7 @@ function testSink(kafka: KafkaService): void {
     async (t) => {
       const start = await starting(t, 'restarted');
       const subtask = await start();
-      await subtask.epoch(1, values('a'));
+      await subtask.epoch(1, valuesOf('a'));
       FaultyClient.armed = {
         edge: 'after end',
         fault: async () => {
@@ -265,10 +228,10 @@ function testSink(kafka: KafkaService): void {
           void kafka.restart();
         },
       };
-      await subtask.epoch(2, values('b'));
+      await subtask.epoch(2, valuesOf('b'));
       t.false(FaultyClient.isArmed);
-      await subtask.epoch(3, values('c'));
-      expected.set('restarted', [...values('a'), ...values('b'), ...values('c')]);
+      await subtask.epoch(3, valuesOf('c'));
+      expected.set('restarted', [...valuesOf('a'), ...valuesOf('b'), ...valuesOf('c')]);
     },
   );
 

@@ -1,10 +1,15 @@
 /** What tests of the Kafka sink share: subtasks that are driven as the sink operator drives them, and killed. */
+import { DEFAULT_CHECKPOINT, DEFAULT_RESTART } from '../../../api/job.js';
 import { unregisteredMetrics } from '../../../api/metrics.js';
 import type { Committer, SinkContext, SinkWriter } from '../../../api/sink.js';
 import { raw } from '../../../connectors/formats/raw.js';
-import { kafkaSink, type KafkaCommittable } from '../../../connectors/kafka/index.js';
+import {
+  kafkaSink,
+  type KafkaCommittable,
+  type KafkaTransaction,
+} from '../../../connectors/kafka/index.js';
 import { KafkaClient } from '../../../connectors/kafka/kafka-client.js';
-import { KafkaCommitter } from '../../../connectors/kafka/kafka-committer.js';
+import { ExactlyOnceCommitter } from '../../../connectors/kafka/exactly-once-committer.js';
 import { systemClock } from '../../../process/system-clock.js';
 
 /** Where the process dies, or a connection breaks. */
@@ -89,6 +94,14 @@ export interface SubtaskOptions {
   readonly hangingMs?: number;
   readonly patienceMs?: number;
   readonly client?: typeof FaultyClient;
+  readonly transaction?: KafkaTransaction;
+  /** Of streaming transactions, ms. */
+  readonly transactionTimeoutMs?: number;
+}
+
+/** Numbered values. */
+export function valuesOf(prefix: string, count = 20): string[] {
+  return Array.from({ length: count }, (_, index) => `${prefix}-${index}`);
 }
 
 export class Subtask {
@@ -100,7 +113,8 @@ export class Subtask {
   static async start(options: SubtaskOptions): Promise<Subtask> {
     const { brokers, topic, attempt = 1, jobId = `job of ${topic}`, restored } = options;
     const { restoredJobId, hangingMs = 30_000, patienceMs = 30_000 } = options;
-    const { client: Client = FaultyClient } = options;
+    const { client: Client = FaultyClient, transaction = 'atCheckpoint' } = options;
+    const { transactionTimeoutMs = 60_000 } = options;
     const context: SinkContext = {
       operator: 'out',
       subtask: options.subtask ?? 0,
@@ -110,10 +124,12 @@ export class Subtask {
       jobId,
       attempt,
       ...(restoredJobId === undefined ? {} : { restoredJobId }),
+      settings: { checkpoint: DEFAULT_CHECKPOINT, restart: DEFAULT_RESTART },
     };
     const connection = { brokers };
-    const committer = await KafkaCommitter.open({
+    const committer = await ExactlyOnceCommitter.open({
       context,
+      isStreaming: transaction === 'streaming',
       connect: () => new Client({ connection, clock: systemClock }),
       transactionalIdPrefix: 'millrace',
       markerTopic: 'millrace-sink-markers',
@@ -125,7 +141,14 @@ export class Subtask {
       if (restored !== undefined && restored.length > 0) await committer.commit(restored);
       await committer.recover();
     }
-    const sink = kafkaSink({ connection, topic, value: raw() });
+    const sink = kafkaSink({
+      connection,
+      topic,
+      value: raw(),
+      transaction,
+      transactionTimeoutMs,
+      patienceMs,
+    });
     return new Subtask(await sink.createWriter(context), committer);
   }
 
@@ -139,10 +162,63 @@ export class Subtask {
 
   async epoch(checkpointId: number, values: readonly string[]): Promise<void> {
     this.write(values);
-    await this.committer.commit(await this.prepare(checkpointId));
+    await this.commit(await this.prepare(checkpointId));
   }
 
-  close(): Promise<void> {
-    return this.committer.close();
+  /** As the operator does it. */
+  async commit(committables: readonly KafkaCommittable[]): Promise<void> {
+    await this.committer.commit(committables);
+    this.writer.notifyCommitted?.(committables);
   }
+
+  async close(): Promise<void> {
+    await this.writer.close();
+    await this.committer.close();
+  }
+}
+
+/**
+ * Three subtasks that become two, and then four; each time epochs are left pending, and then all are committed.
+ * @returns what was written
+ */
+export async function rescale(
+  start: (options: Partial<SubtaskOptions>) => Promise<Subtask>,
+): Promise<readonly string[]> {
+  let files: (readonly KafkaCommittable[])[] = [];
+  let written: string[] = [];
+  let checkpointId = 0;
+  const restart = (attempt: number, parallelism: number): Promise<readonly Subtask[]> =>
+    Promise.all(
+      Array.from({ length: parallelism }, (_, subtask) => {
+        const restored = files.filter((_, earlier) => earlier % parallelism === subtask).flat();
+        return start({ attempt, subtask, parallelism, ...(attempt === 1 ? {} : { restored }) });
+      }),
+    );
+  for (const [index, parallelism] of [3, 2, 4].entries()) {
+    const subtasks = await restart(index + 1, parallelism);
+    const epoch = async (commits: number): Promise<void> => {
+      checkpointId++;
+      files = await Promise.all(
+        subtasks.map(async (subtask, position) => {
+          const own = valuesOf(`${checkpointId}-${position}`);
+          written = [...written, ...own];
+          subtask.write(own);
+          const prepared = await subtask.prepare(checkpointId);
+          // Some of them hear that the checkpoint is complete, and the others die first.
+          if (position < commits) await subtask.commit(prepared);
+          return prepared;
+        }),
+      );
+    };
+    await epoch(parallelism);
+    await epoch(1);
+    // Of a checkpoint that is never complete.
+    for (const subtask of subtasks) {
+      subtask.write(['never']);
+      await subtask.prepare(checkpointId + 1);
+      subtask.write(['never']);
+    }
+  }
+  await restart(9, 4);
+  return written;
 }

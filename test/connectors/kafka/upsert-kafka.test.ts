@@ -209,7 +209,7 @@ function testTables(kafka: KafkaService): void {
     await kafka.createTopic('kept', 1, { 'cleanup.policy': 'delete' });
     await kafka.createTopic('expiring', 1, { 'cleanup.policy': 'compact,delete' });
     const refused = { message: /^PARAM_INVALID: .*topic "\w+" is not compacted.* cleanup\.policy/ };
-    const check = { clock: systemClock };
+    const check = { ...sinkContext(1), clock: systemClock };
     const aging = sourceOf('aging');
     await t.throwsAsync(Promise.resolve(aging.check?.(check)), refused);
     await t.throwsAsync(readAll(aging), refused);

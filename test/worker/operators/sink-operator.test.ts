@@ -8,6 +8,7 @@ import {
   type SinkContext,
   type SinkWriter,
 } from '../../../api/index.js';
+import { DEFAULT_CHECKPOINT, DEFAULT_RESTART } from '../../../api/job.js';
 import type { PendingCommittable } from '../../../worker/operators/operator-state.js';
 import { SinkOperator } from '../../../worker/operators/sink-operator.js';
 import { ManualClock } from '../../manual-clock.js';
@@ -17,6 +18,8 @@ class RecordedSink implements Sink<unknown, unknown> {
   readonly description = 'recorded';
   readonly committableSchema = types.string;
   readonly calls: string[] = [];
+  /** What the writer was told of. */
+  readonly committed: unknown[] = [];
   failCommit = false;
   /** What `prepareCommit` waits for, by checkpoint. */
   readonly preparing = new Map<number, Promise<void>>();
@@ -33,6 +36,9 @@ class RecordedSink implements Sink<unknown, unknown> {
         this.#epoch = [];
         await this.preparing.get(checkpointId);
         return epoch.length === 0 ? [] : [`${checkpointId}:${epoch.join('+')}`];
+      },
+      notifyCommitted: (committables) => {
+        this.committed.push(...committables);
       },
       close: () => Promise.resolve(),
     });
@@ -74,8 +80,17 @@ async function open(
 
 function contextOf(attempt: number): SinkContext {
   const clock = new ManualClock();
-  const metrics = unregisteredMetrics;
-  return { operator: 'out', subtask: 0, parallelism: 1, clock, jobId: 'job', attempt, metrics };
+  const settings = { checkpoint: DEFAULT_CHECKPOINT, restart: DEFAULT_RESTART };
+  return {
+    operator: 'out',
+    subtask: 0,
+    parallelism: 1,
+    clock,
+    metrics: unregisteredMetrics,
+    jobId: 'job',
+    attempt,
+    settings,
+  };
 }
 
 async function entriesOf(
@@ -92,8 +107,10 @@ test('an epoch is committed only when its checkpoint is complete', async (t) => 
   t.deepEqual(await entriesOf(operator, 1), [{ checkpointId: 1, committable: '1:a' }]);
   operator.processElement('b', 0);
   t.deepEqual(sink.calls, []);
+  t.deepEqual(sink.committed, []);
   await operator.notifyCheckpointComplete(1);
   t.deepEqual(sink.calls, ['commit 1:a']);
+  t.deepEqual(sink.committed, ['1:a']);
 });
 
 test('the epoch of an aborted checkpoint is committed with the next one', async (t) => {

@@ -8,6 +8,7 @@ import {
   type Sink,
   type SinkWriter,
 } from '../../../api/index.js';
+import { DEFAULT_CHECKPOINT, DEFAULT_RESTART } from '../../../api/job.js';
 import { compileRecordCodec } from '../../../core/record-codec.js';
 import type { ScoringService } from '../../../worker/compute/scoring-service.js';
 import {
@@ -145,6 +146,7 @@ test('property: a sink has committed every record once, in order, whatever faile
               metrics: unregisteredMetrics,
               jobId: 'job',
               attempt,
+              settings: { checkpoint: DEFAULT_CHECKPOINT, restart: DEFAULT_RESTART },
             },
             restored: restored as readonly PendingCommittable[] | undefined,
           }),
