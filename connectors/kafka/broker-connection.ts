@@ -6,13 +6,21 @@
 import Connection from 'kafkajs/src/network/connection.js';
 import socketFactory from 'kafkajs/src/network/socketFactory.js';
 import type { BrokerAddress, ResolvedConnection } from './kafka-connection.js';
-import { answerError, connectionError, versionError, type ConnectionState } from './kafka-error.js';
+import {
+  answerError,
+  connectionError,
+  isLoginRefused,
+  versionError,
+  type ConnectionState,
+} from './kafka-error.js';
 import type { KafkaRequest } from './kafka-request.js';
 import { WireReader } from './wire-reader.js';
 import { WireWriter } from './wire-writer.js';
 
 /** Requests that a broker has not answered yet; more wait here. */
 const IN_FLIGHT_MAX = 16;
+/** What is left of a login that expires when it is renewed; brokers let nobody renew twice a second. */
+const SESSION_RESERVE = 0.15;
 
 /** kafkajs tells of everything twice; what fails comes to us as an error. */
 const SILENT: Connection.Logger = {
@@ -113,6 +121,8 @@ export class BrokerConnection {
       if (!this.#state.served) this.#state = { ...this.#state, served: true };
       return answer;
     } catch (error) {
+      // A login that could not be renewed: another connection reads the secret anew.
+      if (isLoginRefused(error)) this.close();
       throw connectionError(this.broker, error, this.#state);
     }
   }
@@ -141,6 +151,9 @@ export class BrokerConnection {
 
   #exchange<T>(request: KafkaRequest<T>): Promise<T> {
     const { apiKey, apiName, apiVersion, flexible, timeoutMs = 0 } = request;
+    // A fixed time would be longer than a short session, which was then renewed by every request.
+    const lifetimeMs = this.#connection.sessionLifetime.toNumber();
+    this.#connection.reauthenticationThreshold = SESSION_RESERVE * lifetimeMs;
     return this.#connection.send<T>({
       request: {
         apiKey,

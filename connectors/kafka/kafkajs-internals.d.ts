@@ -78,6 +78,10 @@ declare module 'kafkajs/src/network/connection.js' {
   class Connection {
     constructor(options: Connection.Options);
     readonly socket: Socket | undefined;
+    /** How long a login lasts, ms; 0: for ever. */
+    readonly sessionLifetime: { toNumber(): number };
+    /** A request that comes so long before the login ends, ms, or later, renews it first. */
+    reauthenticationThreshold: number;
     isConnected(): boolean;
     connect(): Promise<boolean>;
     disconnect(): Promise<boolean>;
