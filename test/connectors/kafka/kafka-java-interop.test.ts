@@ -30,13 +30,15 @@ type Producer = (typeof PRODUCERS)[number];
 const BATCHES = 12;
 /** What comes from another time, these brokers refuse unless told. */
 const ANY_TIME = { 'message.timestamp.after.max.ms': String(2 ** 62) };
-/** Rolled and cleaned as soon as there is a record of another time. */
+/** Rolled and cleaned as soon as there is a record of a later time. */
 const COMPACTED = {
   ...ANY_TIME,
   'cleanup.policy': 'compact',
   'min.cleanable.dirty.ratio': '0.001',
   'segment.ms': '100',
 };
+/** Behind the present, of which the ends of transactions are: a segment that began with one would not be rolled. */
+const ROLLED_AT_MS = 4_000_000_000_000;
 
 /** The same in each run; every batch with odd and ordinary records. */
 function batchesOf(seed: number): DraftRecord[][] {
@@ -201,7 +203,7 @@ function testInterop(kafka: KafkaService): void {
       producer: generation % 2 === 0 ? 'transactional' : 'idempotent',
       end: generation % 4 === 2 ? 'abort' : 'commit',
       records: ['a', 'b', 'c', `only ${generation}`].map((key, index) => ({
-        ...{ topic: 'cleaned', partition: 0, timestamp: 1_000 * generation + index },
+        ...{ topic: 'cleaned', partition: 0, timestamp: ROLLED_AT_MS + 1_000 * generation + index },
         ...{ key: Buffer.from(key), headers: [] },
         value: generation % 5 === 1 && index === 0 ? null : Buffer.from(`${key} ${generation}`),
       })),
@@ -266,9 +268,10 @@ function testInterop(kafka: KafkaService): void {
     const back = kafka.restart();
     await subtask.epoch(3, ['after the restart']);
     await back;
-    const [read, ourselves] = [await readTopics(kafka, ['once']), await readOurselves(['once'])];
-    const values = read.map(({ value }) => String(value));
-    t.deepEqual(values.sort(), [...written, 'after the restart'].sort());
-    t.deepEqual(ourselves.map(({ value }) => String(value)).sort(), values);
+    const read = await readOurselves(['once']);
+    t.deepEqual(
+      read.map(({ value }) => String(value)).sort(),
+      [...written, 'after the restart'].sort(),
+    );
   });
 }
