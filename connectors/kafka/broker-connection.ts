@@ -153,7 +153,7 @@ export class BrokerConnection {
     const { apiKey, apiName, apiVersion, flexible, timeoutMs = 0 } = request;
     // A fixed time would be longer than a short session, which was then renewed by every request.
     const lifetimeMs = this.#connection.sessionLifetime.toNumber();
-    this.#connection.reauthenticationThreshold = SESSION_RESERVE * lifetimeMs;
+    this.#connection.reauthenticationThreshold = Math.ceil(SESSION_RESERVE * lifetimeMs);
     return this.#connection.send<T>({
       request: {
         apiKey,

@@ -67,6 +67,9 @@ const REMEDIES: Readonly<Record<string, { readonly code: ErrorCode; readonly rem
   INVALID_TOPIC_EXCEPTION: missing("correct the topic's name"),
   MESSAGE_TOO_LARGE: refused("raise the topic's max.message.bytes, or make the record smaller"),
   RECORD_LIST_TOO_LARGE: refused("raise the topic's segment.bytes, or make the batch smaller"),
+  INVALID_TIMESTAMP: refused(
+    "give times in ms, or raise the topic's message.timestamp.after.max.ms or .before.max.ms",
+  ),
   POLICY_VIOLATION: refused("follow the cluster's policy"),
   INVALID_TRANSACTION_TIMEOUT: refused(
     "shorten the transaction timeout, or raise the broker's transaction.max.timeout.ms",

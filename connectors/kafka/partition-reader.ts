@@ -7,12 +7,12 @@ import { isUtf8 } from 'node:buffer';
 import type { SourceOutput } from '../../api/source.js';
 import { MillraceError } from '../../core/errors.js';
 import { FormatError, SchemaMissing } from '../formats/format.js';
-import type { FetchedPartition } from './fetch-request.js';
+import type { FetchedPartition, FetchPartition } from './fetch-request.js';
 import { isAtEnd, UNBOUNDED, type KafkaSplit } from './kafka-split.js';
 import { RecordBatchError } from './record-batch-error.js';
 import type { RecordColumns } from './record-columns.js';
 import type { RecordDecoder } from './record-decoder.js';
-import { recordSetEnd } from './record-set-end.js';
+import { recordSetEnd, type FetchPosition } from './record-set-end.js';
 import { RecordSetReader, type IsolationLevel } from './record-set-reader.js';
 
 /** What becomes of bytes that hold no record. */
@@ -29,7 +29,7 @@ export interface PartitionReaderOptions<T> {
 
 /** What was fetched at once; without bytes: reading goes on at another offset. */
 interface RecordSet extends Pick<FetchedPartition, 'recordSet' | 'abortedTransactions'> {
-  readonly fetchOffset: number;
+  readonly from: FetchPosition;
 }
 
 /** The one that is decoded, and the next. */
@@ -50,7 +50,9 @@ export class PartitionReader<T> {
   #columns: RecordColumns | undefined;
   #index = 0;
   #position: number;
-  #nextFetchOffset: number;
+  /** Of the batch that the record before the position came in. */
+  #leaderEpoch: number | undefined;
+  #nextFetch: FetchPosition;
   #fetchBytes = FETCH_BYTES;
   /** Behind what the broker has for us by now; undefined: it has not said. */
   #available: number | undefined;
@@ -64,13 +66,20 @@ export class PartitionReader<T> {
     this.#options = options;
     this.#reader = new RecordSetReader({ isolation: options.isolation });
     this.#position = split.offset;
-    this.#nextFetchOffset = split.offset;
+    this.#leaderEpoch = split.leaderEpoch;
+    this.#nextFetch = { offset: split.offset, leaderEpoch: split.leaderEpoch };
     this.#finished = isAtEnd(split);
   }
 
   /** With the offset after the last record that was handed out. */
   get split(): KafkaSplit {
-    return { ...this.#split, offset: this.#position };
+    const { leaderEpoch: _, ...split } = this.#split;
+    const leaderEpoch = this.#leaderEpoch;
+    return {
+      ...split,
+      offset: this.#position,
+      ...(leaderEpoch === undefined ? {} : { leaderEpoch }),
+    };
   }
 
   get isFinished(): boolean {
@@ -94,7 +103,7 @@ export class PartitionReader<T> {
 
   get wantsFetch(): boolean {
     const { end } = this.#split;
-    const isAll = end !== UNBOUNDED && this.#nextFetchOffset >= end;
+    const isAll = end !== UNBOUNDED && this.#nextFetch.offset >= end;
     return !this.#finished && !isAll && this.#recordSets.length < RECORD_SETS_MAX;
   }
 
@@ -103,8 +112,9 @@ export class PartitionReader<T> {
   }
 
   /** What to ask the broker for. */
-  get fetch(): { readonly fetchOffset: number; readonly bytesMax: number } {
-    return { fetchOffset: this.#nextFetchOffset, bytesMax: this.#fetchBytes };
+  get fetch(): Pick<FetchPartition, 'fetchOffset' | 'leaderEpoch' | 'bytesMax'> {
+    const { offset, leaderEpoch } = this.#nextFetch;
+    return { fetchOffset: offset, leaderEpoch, bytesMax: this.#fetchBytes };
   }
 
   /** Takes what the broker gave for `fetch`. */
@@ -113,15 +123,16 @@ export class PartitionReader<T> {
     this.#available =
       this.#options.isolation === 'read_committed' ? lastStableOffset : highWatermark;
     if (recordSet.length === 0 || this.#finished) return;
-    this.#recordSets.push({ fetchOffset: this.#nextFetchOffset, recordSet, abortedTransactions });
+    this.#recordSets.push({ from: this.#nextFetch, recordSet, abortedTransactions });
     this.#bufferedBytes += recordSet.length;
-    this.#nextFetchOffset = recordSetEnd(recordSet, this.#nextFetchOffset);
+    this.#nextFetch = recordSetEnd(recordSet, this.#nextFetch);
   }
 
   /** Goes on elsewhere once all that was fetched is read. */
   continueAt(offset: number): void {
-    this.#recordSets.push({ fetchOffset: offset, recordSet: NO_BYTES, abortedTransactions: [] });
-    this.#nextFetchOffset = offset;
+    const from = { offset, leaderEpoch: undefined };
+    this.#recordSets.push({ from, recordSet: NO_BYTES, abortedTransactions: [] });
+    this.#nextFetch = from;
   }
 
   /**
@@ -147,7 +158,7 @@ export class PartitionReader<T> {
       if (this.#columns !== undefined) {
         if (this.#index < this.#columns.count) return true;
         this.#columns = undefined;
-        this.#moveTo(this.#reader.nextOffset);
+        this.#pass();
       } else if (!this.#begin()) {
         return false;
       }
@@ -162,8 +173,11 @@ export class PartitionReader<T> {
     try {
       if (!this.#begun) {
         this.#begun = true;
-        this.#position = recordSet.fetchOffset;
-        this.#reader.begin(recordSet.recordSet, recordSet);
+        const { from, abortedTransactions } = recordSet;
+        const { offset: fetchOffset, leaderEpoch } = from;
+        this.#position = fetchOffset;
+        this.#leaderEpoch = leaderEpoch;
+        this.#reader.begin(recordSet.recordSet, { fetchOffset, leaderEpoch, abortedTransactions });
       }
       const preparing = this.#prepared ? undefined : this.#reader.prepare();
       this.#prepared = preparing !== undefined;
@@ -191,7 +205,7 @@ export class PartitionReader<T> {
     this.#begun = false;
     this.#recordSets.shift();
     this.#bufferedBytes -= recordSet.length;
-    this.#moveTo(this.#reader.nextOffset);
+    this.#pass();
   }
 
   /** Emits one record; false: not now. */
@@ -200,7 +214,7 @@ export class PartitionReader<T> {
     const index = this.#index;
     const offset = columns.offsets[index] ?? 0;
     if (this.#split.end !== UNBOUNDED && offset >= this.#split.end) {
-      this.#moveTo(this.#split.end);
+      this.#moveTo(this.#split.end, undefined);
       return false;
     }
     let record: T | undefined;
@@ -214,6 +228,7 @@ export class PartitionReader<T> {
     }
     this.#index = index + 1;
     this.#position = offset + 1;
+    this.#leaderEpoch = this.#reader.leaderEpoch;
     if (isRecord) output.collect(record as T);
     return true;
   }
@@ -242,6 +257,7 @@ export class PartitionReader<T> {
     }
     this.#index++;
     this.#position = offset + 1;
+    this.#leaderEpoch = this.#reader.leaderEpoch;
     output.deadLetter({
       origin: this.#split.id,
       position: offset,
@@ -251,8 +267,15 @@ export class PartitionReader<T> {
     return true;
   }
 
-  #moveTo(offset: number): void {
+  /** Behind all that the reader has handed out or left out. */
+  #pass(): void {
+    const { nextOffset, leaderEpoch } = this.#reader;
+    this.#moveTo(nextOffset, leaderEpoch);
+  }
+
+  #moveTo(offset: number, leaderEpoch: number | undefined): void {
     this.#position = offset;
+    this.#leaderEpoch = leaderEpoch;
     const { end } = this.#split;
     if (end === UNBOUNDED || offset < end) return;
     this.#finished = true;

@@ -124,6 +124,7 @@ function testLeaders(kafka: KafkaService): void {
       await kafka.kill(second);
       await write(4);
       await reading.until(() => reading.output.records.length === 9);
+      const restored = reading.reader.snapshot(1);
       // Only who was away from the four is left.
       await kafka.kill(first);
       await kafka.restart(second);
@@ -134,6 +135,19 @@ function testLeaders(kafka: KafkaService): void {
             /^INPUT_INVALID: topic "unclean" partition 0 has offsets 0 to 5, not 9: the log was cut by 4 records/,
         },
       );
+      // The same is true once others have taken their offsets.
+      await write(10);
+      const source = kafkaSource({ connection, topics: 'unclean', value: raw() });
+      const again = await Reading.start(source, { restored });
+      t.teardown(() => again.reader.close());
+      await t.throwsAsync(
+        again.until(() => false),
+        {
+          message:
+            /^INPUT_INVALID: topic "unclean" partition 0 has lost records: the log was cut at offset 5 and has others since, where 4 were read up to 9/,
+        },
+      );
+      t.is(again.output.records.length, 0);
     },
   );
 }

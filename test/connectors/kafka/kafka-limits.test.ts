@@ -119,7 +119,7 @@ function testLimits(kafka: KafkaService): void {
 
   test.serial('a quota slows source and sink down to it, and fails nothing', async (t) => {
     await kafka.createTopic('quota', 1);
-    const limits = `producer_byte_rate=${MIB},consumer_byte_rate=${MIB}`;
+    const limits = `producer_byte_rate=${4 * MIB},consumer_byte_rate=${4 * MIB}`;
     await configure(['--entity-type', 'clients', '--entity-name', 'limited'], limits);
     const connection = { ...plain, clientId: 'limited' };
     const { writer, committer } = await writingTo(t, 'quota', {
@@ -131,7 +131,7 @@ function testLimits(kafka: KafkaService): void {
       await act();
       return systemClock.monotonic() - since;
     };
-    const records = 64;
+    const records = 192;
     const value = Buffer.alloc(MIB / 16, 'x');
     for (let record = 0; record < records; record++) writer.write(value, 0);
     const pending = await writer.prepareCommit(1);
@@ -139,10 +139,20 @@ function testLimits(kafka: KafkaService): void {
     const read = await reading(t, 'quota', connection);
     const readingMs = await timed(() => read.until(() => read.output.records.length >= records));
     t.is(read.output.records.length, records);
-    // 4 MiB, of which those of the first windows are free.
+    // 12 MiB, of which those of the first second are free.
     t.true(writingMs > 1_000, `written in ${writingMs} ms`);
     t.true(readingMs > 1_000, `read in ${readingMs} ms`);
     t.log({ writingMs, readingMs });
+  });
+
+  test.serial('a time that the topic does not take is refused with the remedy', async (t) => {
+    await kafka.createTopic('dated', 1, { 'message.timestamp.after.max.ms': '3600000' });
+    const { writer } = await writingTo(t, 'dated', { delivery: 'atLeastOnce' });
+    writer.write(Buffer.from('x'), 4_000_000_000_000);
+    await t.throwsAsync(Promise.resolve(writer.prepareCommit(1)), {
+      message:
+        /^BROKER_REFUSED: .*topic "dated" partition 0: INVALID_TIMESTAMP .*raise the topic's message\.timestamp\.after/,
+    });
   });
 
   test.serial(
