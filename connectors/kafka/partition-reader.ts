@@ -147,6 +147,7 @@ export class PartitionReader<T> {
       if (columns === undefined) break;
       const end = Math.min(columns.count, this.#index + recordsMax - seen);
       while (this.#index < end && this.#emit(columns, output)) seen++;
+      if (this.#index > 0) this.#leaderEpoch = this.#reader.leaderEpoch;
       if (this.#blocked) break;
     }
     return seen;
@@ -228,7 +229,6 @@ export class PartitionReader<T> {
     }
     this.#index = index + 1;
     this.#position = offset + 1;
-    this.#leaderEpoch = this.#reader.leaderEpoch;
     if (isRecord) output.collect(record as T);
     return true;
   }
@@ -257,7 +257,6 @@ export class PartitionReader<T> {
     }
     this.#index++;
     this.#position = offset + 1;
-    this.#leaderEpoch = this.#reader.leaderEpoch;
     output.deadLetter({
       origin: this.#split.id,
       position: offset,
