@@ -5,6 +5,7 @@
 import { execFile } from 'node:child_process';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { DEFAULT_CHECKPOINT, DEFAULT_RESTART } from '../api/job.js';
 import { unregisteredMetrics } from '../api/metrics.js';
 import type { Format } from '../connectors/formats/format.js';
 import { kafkaSink } from '../connectors/kafka/index.js';
@@ -151,5 +152,6 @@ export function subtask(operator: string) {
     jobId: 'bench',
     attempt: 1,
     metrics: unregisteredMetrics,
+    settings: { checkpoint: DEFAULT_CHECKPOINT, restart: DEFAULT_RESTART },
   };
 }

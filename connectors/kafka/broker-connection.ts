@@ -9,7 +9,13 @@ import { connect, type Socket } from 'node:net';
 import { AnswerAssembler } from './answer-assembler.js';
 import { AnswerMemory } from './answer-memory.js';
 import type { BrokerAddress, ResolvedConnection } from './kafka-connection.js';
-import { answerError, connectionError, versionError, type ConnectionState } from './kafka-error.js';
+import {
+  answerError,
+  connectionError,
+  isLoginRefused,
+  versionError,
+  type ConnectionState,
+} from './kafka-error.js';
 import type { KafkaRequest } from './kafka-request.js';
 import { WireReader } from './wire-reader.js';
 import { WireWriter } from './wire-writer.js';
@@ -19,6 +25,8 @@ const IN_FLIGHT_MAX = 16;
 /** What a socket reads at once. */
 const READ_BYTES = 64 * 1024;
 const KEEP_ALIVE_DELAY_MS = 60_000;
+/** What is left of a login that expires when it is renewed; brokers let nobody renew twice a second. */
+const SESSION_RESERVE = 0.15;
 
 /** kafkajs tells of everything twice; what fails comes to us as an error. */
 const SILENT: Connection.Logger = {
@@ -122,6 +130,8 @@ export class BrokerConnection {
       if (!this.#state.served) this.#state = { ...this.#state, served: true };
       return answer;
     } catch (error) {
+      // A login that could not be renewed: another connection reads the secret anew.
+      if (isLoginRefused(error)) this.close();
       throw connectionError(this.broker, error, this.#state);
     }
   }
@@ -170,6 +180,9 @@ export class BrokerConnection {
 
   #exchange<T>(request: KafkaRequest<T>): Promise<T> {
     const { apiKey, apiName, apiVersion, flexible, timeoutMs = 0 } = request;
+    // A fixed time would be longer than a short session, which was then renewed by every request.
+    const lifetimeMs = this.#connection.sessionLifetime.toNumber();
+    this.#connection.reauthenticationThreshold = Math.ceil(SESSION_RESERVE * lifetimeMs);
     return this.#connection.send<T>({
       request: {
         apiKey,

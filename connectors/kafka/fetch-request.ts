@@ -10,6 +10,8 @@ export interface FetchPartition {
   readonly topicId: string;
   readonly partition: number;
   readonly fetchOffset: number;
+  /** Leader epoch of the batch before the offset; undefined: not known, and a log that was cut there is not seen. */
+  readonly leaderEpoch?: number | undefined;
   /** A first batch that is larger comes all the same. */
   readonly bytesMax: number;
 }
@@ -33,6 +35,8 @@ export interface FetchedPartition {
   readonly abortedTransactions: readonly AbortedTransaction[];
   /** Batches, the last of which may be cut; shares memory with the other partitions' of the answer. */
   readonly recordSet: Buffer;
+  /** Up to here the log is the one that was read; behind are other records than before. Undefined: it is the same. */
+  readonly divergedAt: number | undefined;
 }
 
 export interface FetchAnswer {
@@ -46,6 +50,8 @@ export interface FetchAnswer {
 /** Of an answer that is under way when the broker's wait ends. */
 const ANSWER_MS = 10_000;
 const NO_BYTES = Buffer.alloc(0);
+/** Number of the field that tells where a log and its reader part. */
+const DIVERGING_EPOCH = 0;
 
 export function fetchRequest(
   partitions: readonly FetchPartition[],
@@ -65,8 +71,9 @@ export function fetchRequest(
       const topics = groupBy(partitions, ({ topicId }) => topicId);
       writer.array([...topics], ([topicId, entries]) => {
         writer.uuid(topicId);
-        writer.array(entries, ({ partition, fetchOffset, bytesMax }) => {
-          writer.int32(partition).int32(-1).int64(fetchOffset).int32(-1).int64(-1).int32(bytesMax);
+        writer.array(entries, ({ partition, fetchOffset, leaderEpoch = -1, bytesMax }) => {
+          writer.int32(partition).int32(-1).int64(fetchOffset).int32(leaderEpoch);
+          writer.int64(-1).int32(bytesMax);
           writer.tags();
         });
         writer.tags();
@@ -93,7 +100,12 @@ export function fetchRequest(
           });
           reader.int32();
           const recordSet = reader.nullableBytes() ?? NO_BYTES;
-          reader.tags();
+          let divergedAt: number | undefined;
+          reader.tags((tag) => {
+            if (tag !== DIVERGING_EPOCH) return;
+            reader.int32();
+            divergedAt = reader.int64();
+          });
           return {
             topicId,
             partition,
@@ -103,6 +115,7 @@ export function fetchRequest(
             logStartOffset,
             abortedTransactions,
             recordSet,
+            divergedAt,
           };
         });
         reader.tags();

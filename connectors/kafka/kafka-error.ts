@@ -77,6 +77,9 @@ const REMEDIES: Readonly<Record<string, { readonly code: ErrorCode; readonly rem
   INVALID_TOPIC_EXCEPTION: missing("correct the topic's name"),
   MESSAGE_TOO_LARGE: refused("raise the topic's max.message.bytes, or make the record smaller"),
   RECORD_LIST_TOO_LARGE: refused("raise the topic's segment.bytes, or make the batch smaller"),
+  INVALID_TIMESTAMP: refused(
+    "give times in ms, or raise the topic's message.timestamp.after.max.ms or .before.max.ms",
+  ),
   POLICY_VIOLATION: refused("follow the cluster's policy"),
   INVALID_TRANSACTION_TIMEOUT: refused(
     "shorten the transaction timeout, or raise the broker's transaction.max.timeout.ms",
@@ -125,7 +128,13 @@ export function connectionError(
   const at = `Kafka broker ${broker}`;
   const failed = (kafkaCode: ConnectionFailure, text: string, retriable = true): KafkaError =>
     new KafkaError('BROKER_UNREACHABLE', text, { kafkaCode, retriable, cause });
-  if (name.includes('SASL')) {
+  if (isLoginRefused(cause)) {
+    if (state.served) {
+      return failed(
+        'CONNECTION_FAILED',
+        `${at} did not renew the login (${message}); it is tried anew`,
+      );
+    }
     return new KafkaError(
       'ACCESS_DENIED',
       `${at} did not let the user in (${message}); correct sasl: mechanism, user name and secret`,
@@ -156,6 +165,12 @@ export function connectionError(
     name.includes('Timeout') ? 'REQUEST_TIMEOUT' : 'CONNECTION_FAILED',
     `${at} can't be reached (${message}); check the broker and the network`,
   );
+}
+
+/** Whether this is kafkajs' word for a login, or its renewal, that was not let in. */
+export function isLoginRefused(cause: unknown): boolean {
+  const { name, type } = describe(cause);
+  return name.includes('SASL') || type === 'ILLEGAL_SASL_STATE';
 }
 
 function refusedGreeting({ greeted, sasl, tls }: ConnectionState): string {
@@ -197,10 +212,12 @@ function subject({ topic, partition, group, transactionalId }: KafkaPlace): stri
   ].join('');
 }
 
-function describe(cause: unknown): { name: string; message: string; code: string } {
-  if (!(cause instanceof Error)) return { name: '', message: String(cause), code: '' };
+function describe(cause: unknown): { name: string; message: string; code: string; type: string } {
+  if (!(cause instanceof Error)) return { name: '', message: String(cause), code: '', type: '' };
   const code = 'code' in cause && typeof cause.code === 'string' ? cause.code : '';
-  return { name: cause.name, message: cause.message, code };
+  // A broker's answer, where kafkajs asked.
+  const type = 'type' in cause && typeof cause.type === 'string' ? cause.type : '';
+  return { name: cause.name, message: cause.message, code, type };
 }
 
 function later(name: string, message: string): KnownError {

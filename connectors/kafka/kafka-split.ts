@@ -15,6 +15,8 @@ export interface KafkaSplit extends SourceSplit {
   readonly partition: number;
   /** Of the next record to read. */
   readonly offset: number;
+  /** Leader epoch of the batch of the record before: tells a log that was cut there. Left out: not known. */
+  readonly leaderEpoch?: number;
   /** Behind the last record to read, or UNBOUNDED. */
   readonly end: number;
 }
@@ -26,6 +28,7 @@ export const kafkaSplitSchema: Schema<KafkaSplit> = t.record({
   topicId: t.string,
   partition: t.int32,
   offset: t.float64,
+  leaderEpoch: t.optional(t.int32),
   end: t.float64,
 });
 

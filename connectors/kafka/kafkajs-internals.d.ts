@@ -80,6 +80,10 @@ declare module 'kafkajs/src/network/connection.js' {
     readonly socket: Socket | undefined;
     /** What was read of answers that are not whole. */
     chunks: Buffer[];
+    /** How long a login lasts, ms; 0: for ever. */
+    readonly sessionLifetime: { toNumber(): number };
+    /** A request that comes so long before the login ends, ms, or later, renews it first. */
+    reauthenticationThreshold: number;
     isConnected(): boolean;
     connect(): Promise<boolean>;
     disconnect(): Promise<boolean>;

@@ -41,6 +41,18 @@ export function offsetOutOfRange(
   );
 }
 
+export function logDiverged(
+  { topic, partition, offset }: KafkaSplit,
+  divergedAt: number,
+): MillraceError {
+  return new MillraceError(
+    'INPUT_INVALID',
+    `topic "${topic}" partition ${partition} has lost records: the log was cut at offset ${divergedAt} and has ` +
+      `others since, where ${offset - divergedAt} were read up to ${offset}; start from an older savepoint, or ` +
+      "say onOutOfRange: 'latest' to go on at its end (and keep unclean.leader.election.enable off)",
+  );
+}
+
 export function noTopics(pattern: RegExp): MillraceError {
   return new MillraceError(
     'TOPIC_MISSING',

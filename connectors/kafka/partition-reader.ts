@@ -7,12 +7,12 @@ import { isUtf8 } from 'node:buffer';
 import type { SourceOutput } from '../../api/source.js';
 import { MillraceError } from '../../core/errors.js';
 import { FormatError, SchemaMissing } from '../formats/format.js';
-import type { FetchedPartition } from './fetch-request.js';
+import type { FetchedPartition, FetchPartition } from './fetch-request.js';
 import { isAtEnd, UNBOUNDED, type KafkaSplit } from './kafka-split.js';
 import { RecordBatchError } from './record-batch-error.js';
 import type { RecordColumns } from './record-columns.js';
 import type { RecordDecoder } from './record-decoder.js';
-import { recordSetEnd } from './record-set-end.js';
+import { recordSetEnd, type FetchPosition } from './record-set-end.js';
 import { RecordSetReader, type IsolationLevel } from './record-set-reader.js';
 
 /** What becomes of bytes that hold no record. */
@@ -29,7 +29,7 @@ export interface PartitionReaderOptions<T> {
 
 /** What was fetched at once; without bytes: reading goes on at another offset. */
 interface RecordSet extends Pick<FetchedPartition, 'recordSet' | 'abortedTransactions'> {
-  readonly fetchOffset: number;
+  readonly from: FetchPosition;
   /** Nobody reads its bytes any more. */
   readonly left: () => void;
 }
@@ -52,7 +52,9 @@ export class PartitionReader<T> {
   #columns: RecordColumns | undefined;
   #index = 0;
   #position: number;
-  #nextFetchOffset: number;
+  /** Of the batch that the record before the position came in. */
+  #leaderEpoch: number | undefined;
+  #nextFetch: FetchPosition;
   #fetchBytes = FETCH_BYTES;
   /** Behind what the broker has for us by now; undefined: it has not said. */
   #available: number | undefined;
@@ -66,13 +68,20 @@ export class PartitionReader<T> {
     this.#options = options;
     this.#reader = new RecordSetReader({ isolation: options.isolation });
     this.#position = split.offset;
-    this.#nextFetchOffset = split.offset;
+    this.#leaderEpoch = split.leaderEpoch;
+    this.#nextFetch = { offset: split.offset, leaderEpoch: split.leaderEpoch };
     this.#finished = isAtEnd(split);
   }
 
   /** With the offset after the last record that was handed out. */
   get split(): KafkaSplit {
-    return { ...this.#split, offset: this.#position };
+    const { leaderEpoch: _, ...split } = this.#split;
+    const leaderEpoch = this.#leaderEpoch;
+    return {
+      ...split,
+      offset: this.#position,
+      ...(leaderEpoch === undefined ? {} : { leaderEpoch }),
+    };
   }
 
   get isFinished(): boolean {
@@ -96,7 +105,7 @@ export class PartitionReader<T> {
 
   get wantsFetch(): boolean {
     const { end } = this.#split;
-    const isAll = end !== UNBOUNDED && this.#nextFetchOffset >= end;
+    const isAll = end !== UNBOUNDED && this.#nextFetch.offset >= end;
     return !this.#finished && !isAll && this.#recordSets.length < RECORD_SETS_MAX;
   }
 
@@ -105,8 +114,9 @@ export class PartitionReader<T> {
   }
 
   /** What to ask the broker for. */
-  get fetch(): { readonly fetchOffset: number; readonly bytesMax: number } {
-    return { fetchOffset: this.#nextFetchOffset, bytesMax: this.#fetchBytes };
+  get fetch(): Pick<FetchPartition, 'fetchOffset' | 'leaderEpoch' | 'bytesMax'> {
+    const { offset, leaderEpoch } = this.#nextFetch;
+    return { fetchOffset: offset, leaderEpoch, bytesMax: this.#fetchBytes };
   }
 
   /**
@@ -118,16 +128,16 @@ export class PartitionReader<T> {
     this.#available =
       this.#options.isolation === 'read_committed' ? lastStableOffset : highWatermark;
     if (recordSet.length === 0 || this.#finished) return;
-    const fetchOffset = this.#nextFetchOffset;
-    this.#recordSets.push({ fetchOffset, recordSet, abortedTransactions, left });
+    this.#recordSets.push({ from: this.#nextFetch, recordSet, abortedTransactions, left });
     this.#bufferedBytes += recordSet.length;
-    this.#nextFetchOffset = recordSetEnd(recordSet, this.#nextFetchOffset);
+    this.#nextFetch = recordSetEnd(recordSet, this.#nextFetch);
   }
 
   /** Goes on elsewhere once all that was fetched is read. */
   continueAt(offset: number): void {
-    this.#recordSets.push({ ...NOTHING, fetchOffset: offset });
-    this.#nextFetchOffset = offset;
+    const from = { offset, leaderEpoch: undefined };
+    this.#recordSets.push({ ...NOTHING, from });
+    this.#nextFetch = from;
   }
 
   /**
@@ -142,6 +152,7 @@ export class PartitionReader<T> {
       if (columns === undefined) break;
       const end = Math.min(columns.count, this.#index + recordsMax - seen);
       while (this.#index < end && this.#emit(columns, output)) seen++;
+      if (this.#index > 0) this.#leaderEpoch = this.#reader.leaderEpoch;
       if (this.#blocked) break;
     }
     return seen;
@@ -153,7 +164,7 @@ export class PartitionReader<T> {
       if (this.#columns !== undefined) {
         if (this.#index < this.#columns.count) return true;
         this.#columns = undefined;
-        this.#moveTo(this.#reader.nextOffset);
+        this.#pass();
       } else if (!this.#begin()) {
         return false;
       }
@@ -168,8 +179,11 @@ export class PartitionReader<T> {
     try {
       if (!this.#begun) {
         this.#begun = true;
-        this.#position = recordSet.fetchOffset;
-        this.#reader.begin(recordSet.recordSet, recordSet);
+        const { from, abortedTransactions } = recordSet;
+        const { offset: fetchOffset, leaderEpoch } = from;
+        this.#position = fetchOffset;
+        this.#leaderEpoch = leaderEpoch;
+        this.#reader.begin(recordSet.recordSet, { fetchOffset, leaderEpoch, abortedTransactions });
       }
       const preparing = this.#prepared ? undefined : this.#reader.prepare();
       this.#prepared = preparing !== undefined;
@@ -198,7 +212,7 @@ export class PartitionReader<T> {
     this.#recordSets.shift();
     this.#bufferedBytes -= recordSet.length;
     left();
-    this.#moveTo(this.#reader.nextOffset);
+    this.#pass();
   }
 
   /** Emits one record; false: not now. */
@@ -207,7 +221,7 @@ export class PartitionReader<T> {
     const index = this.#index;
     const offset = columns.offsets[index] ?? 0;
     if (this.#split.end !== UNBOUNDED && offset >= this.#split.end) {
-      this.#moveTo(this.#split.end);
+      this.#moveTo(this.#split.end, undefined);
       return false;
     }
     let record: T | undefined;
@@ -258,8 +272,15 @@ export class PartitionReader<T> {
     return true;
   }
 
-  #moveTo(offset: number): void {
+  /** Behind all that the reader has handed out or left out. */
+  #pass(): void {
+    const { nextOffset, leaderEpoch } = this.#reader;
+    this.#moveTo(nextOffset, leaderEpoch);
+  }
+
+  #moveTo(offset: number, leaderEpoch: number | undefined): void {
     this.#position = offset;
+    this.#leaderEpoch = leaderEpoch;
     const { end } = this.#split;
     if (end === UNBOUNDED || offset < end) return;
     this.#finished = true;

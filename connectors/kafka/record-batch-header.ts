@@ -43,6 +43,8 @@ export class RecordBatchHeader {
   start = 0;
   end = 0;
   baseOffset = 0;
+  /** Of the leader that took the batch; outside of the checksum. */
+  leaderEpoch = -1;
   lastOffsetDelta = 0;
   recordCount = 0;
   baseTimestamp = 0;
@@ -90,6 +92,7 @@ export class RecordBatchHeader {
     this.transactional = (attributes & TRANSACTIONAL) !== 0;
     this.control = (attributes & CONTROL) !== 0;
     this.baseOffset = readLong(bytes, start + FIELD.baseOffset);
+    this.leaderEpoch = bytes.readInt32BE(start + FIELD.partitionLeaderEpoch);
     this.lastOffsetDelta = bytes.readInt32BE(start + FIELD.lastOffsetDelta);
     this.recordCount = bytes.readInt32BE(start + FIELD.recordCount);
     this.baseTimestamp = readLong(bytes, start + FIELD.baseTimestamp);

@@ -9,6 +9,7 @@ import type { FetchAnswer, FetchedPartition } from './fetch-request.js';
 import type { KafkaClient } from './kafka-client.js';
 import { answerError, isRetriable } from './kafka-error.js';
 import {
+  logDiverged,
   offsetOutOfRange,
   topicDeleted,
   topicRecreated,
@@ -218,15 +219,15 @@ export class RecordFetcher {
     const assignment = this.#assignments.get(keyOf(fetched.topicId, fetched.partition));
     // One that moved while the answer was on its way is asked for elsewhere.
     if (assignment === undefined || assignment.leader !== node) return;
-    const { errorCode } = fetched;
-    if (errorCode === 0) {
+    const { errorCode, divergedAt } = fetched;
+    if (errorCode === OFFSET_OUT_OF_RANGE || divergedAt !== undefined) {
+      assignment.leader = undefined;
+      assignment.moving = true;
+      this.#start(this.#leaveRange(assignment, divergedAt));
+    } else if (errorCode === 0) {
       assignment.lostSinceMs = undefined;
       this.#options.bytesIn.inc(fetched.recordSet.length);
       assignment.reader.offer(fetched, left);
-    } else if (errorCode === OFFSET_OUT_OF_RANGE) {
-      assignment.leader = undefined;
-      assignment.moving = true;
-      this.#start(this.#leaveRange(assignment));
     } else {
       const { topic, partition } = assignment.reader.split;
       const broker = this.#options.client.brokerName(node);
@@ -237,8 +238,8 @@ export class RecordFetcher {
     }
   }
 
-  /** The log does not have the offset that comes next. */
-  async #leaveRange(assignment: Assignment): Promise<void> {
+  /** The log does not have the offset that comes next, or not after the records that were read. */
+  async #leaveRange(assignment: Assignment, divergedAt: number | undefined): Promise<void> {
     const { client, onOutOfRange } = this.#options;
     const { fetchOffset } = assignment.reader.fetch;
     const split = { ...assignment.reader.split, offset: fetchOffset };
@@ -251,8 +252,11 @@ export class RecordFetcher {
       client.listOffset({ topic, partition, timestamp: EARLIEST }, 'read_uncommitted'),
       client.listOffset({ topic, partition, timestamp: LATEST }, 'read_uncommitted'),
     ]);
-    const error = offsetOutOfRange(split, earliest, latest);
-    if (fetchOffset >= earliest && fetchOffset <= latest) {
+    const error =
+      divergedAt === undefined || fetchOffset > latest
+        ? offsetOutOfRange(split, earliest, latest)
+        : logDiverged(split, divergedAt);
+    if (divergedAt === undefined && fetchOffset >= earliest && fetchOffset <= latest) {
       // A new leader may not know its own end yet.
       this.#lose(assignment, error);
     } else if (onOutOfRange === 'fail') {

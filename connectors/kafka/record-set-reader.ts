@@ -51,6 +51,7 @@ export class RecordSetReader {
   /** The batch after the one last looked at. */
   #position = 0;
   #nextOffset = 0;
+  #leaderEpoch: number | undefined;
   /** The batch of #header has records for us, which `next` has still to hand out. */
   #found = false;
   /** Its records, decompressed by `prepare`. */
@@ -77,12 +78,15 @@ export class RecordSetReader {
     recordSet: Buffer,
     options: {
       readonly fetchOffset: number;
+      /** Of the batch before; undefined: not known. */
+      readonly leaderEpoch?: number | undefined;
       readonly abortedTransactions: readonly AbortedTransaction[];
     },
   ): void {
     this.#bytes = recordSet;
     this.#fetchOffset = options.fetchOffset;
     this.#nextOffset = options.fetchOffset;
+    this.#leaderEpoch = options.leaderEpoch;
     this.#aborted.begin(this.#readCommitted ? options.abortedTransactions : []);
     this.#position = 0;
     this.#found = false;
@@ -98,6 +102,11 @@ export class RecordSetReader {
   /** Whose transaction the batch belongs to that was handed out last; undefined: to none. */
   get transactionOf(): bigint | undefined {
     return this.#header.transactional ? this.#header.producerId : undefined;
+  }
+
+  /** Leader epoch of the batch before `nextOffset`; undefined: not known. */
+  get leaderEpoch(): number | undefined {
+    return this.#leaderEpoch;
   }
 
   /**
@@ -138,7 +147,7 @@ export class RecordSetReader {
     }
     this.#found = false;
     this.#decompressed = undefined;
-    this.#nextOffset = this.#header.lastOffset + 1;
+    this.#passBatch();
     return this.#columns;
   }
 
@@ -156,9 +165,14 @@ export class RecordSetReader {
         throw this.#placed(error);
       }
       this.#position = end;
-      if (!this.#found) this.#nextOffset = header.lastOffset + 1;
+      if (!this.#found) this.#passBatch();
     }
     return true;
+  }
+
+  #passBatch(): void {
+    this.#nextOffset = this.#header.lastOffset + 1;
+    this.#leaderEpoch = this.#header.leaderEpoch;
   }
 
   /** End of the batch at #position; undefined when it is not there whole. */

@@ -75,12 +75,19 @@ export class WireReader {
     return values;
   }
 
-  /** Ends a structure: what newer versions add is passed over. */
-  tags(): void {
+  /**
+   * Ends a structure: what newer versions add is passed over.
+   * @param read may read the field with this number; what it leaves is passed over, too
+   */
+  tags(read?: (tag: number) => void): void {
     if (!this.#flexible) return;
     for (let count = this.#uvarint(); count > 0; count--) {
-      this.#uvarint();
-      this.#take(this.#uvarint());
+      const tag = this.#uvarint();
+      const start = this.#take(this.#uvarint());
+      const end = this.#at;
+      this.#at = start;
+      read?.(tag);
+      this.#at = end;
     }
   }
 

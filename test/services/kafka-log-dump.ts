@@ -3,7 +3,7 @@
  * they are. The tool of 3.9 looks at the files of every version: 4 was published without it.
  */
 import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { KafkaService } from './kafka.js';
 import { runKafkaTool } from './kafka-installation.js';
 
@@ -32,19 +32,36 @@ export async function dumpLog(
   partition = 0,
   broker = 0,
 ): Promise<readonly DumpedBatch[]> {
-  const folder = join(kafka.dataFolder(broker), `${topic}-${partition}`);
-  const names = (await readdir(folder)).filter((name) => name.endsWith('.log')).sort();
-  const files = names.map((name) => join(folder, name)).join(',');
-  const tool = ['kafka.tools.DumpLogSegments', '--deep-iteration', '--files', files];
-  const batches: DumpedBatch[] = [];
+  const dumped = await dumpLogs(kafka, [{ topic, partition }], broker);
+  return [...dumped.values()].flat();
+}
+
+/** The same of several partitions, by `TOPIC-PARTITION`; takes not much longer than one. */
+export async function dumpLogs(
+  kafka: KafkaService,
+  partitions: readonly { readonly topic: string; readonly partition: number }[],
+  broker = 0,
+): Promise<ReadonlyMap<string, readonly DumpedBatch[]>> {
+  const folders = partitions.map(({ topic, partition }) => `${topic}-${partition}`);
+  const files = await Promise.all(
+    folders.map(async (name) => {
+      const folder = join(kafka.dataFolder(broker), name);
+      const logs = (await readdir(folder)).filter((file) => file.endsWith('.log')).sort();
+      return logs.map((file) => join(folder, file));
+    }),
+  );
+  const tool = ['kafka.tools.DumpLogSegments', '--deep-iteration', '--files', files.flat().join()];
+  const dumped = new Map<string, DumpedBatch[]>(folders.map((name) => [name, []]));
+  let batches: DumpedBatch[] = [];
   for (const line of (await runKafkaTool('3.9', tool)).split('\n')) {
     const last = batches.at(-1);
-    if (line.startsWith('baseOffset:')) batches.push(batchOf(line));
+    if (line.startsWith('Dumping ')) batches = dumped.get(basename(dirname(line))) ?? [];
+    else if (line.startsWith('baseOffset:')) batches.push(batchOf(line));
     else if (line.startsWith('| offset:') && last !== undefined) {
       batches[batches.length - 1] = { ...last, records: last.records + 1 };
     }
   }
-  return batches;
+  return dumped;
 }
 
 /** A line is `NAME: VALUE NAME: VALUE ...`. */

@@ -30,6 +30,7 @@ export interface BatchSpec {
   readonly transactional?: boolean;
   readonly control?: boolean;
   readonly logAppendTime?: boolean;
+  readonly leaderEpoch?: number;
   readonly magic?: number;
   /** Number of the codec that `compressed` is in. */
   readonly codec?: number;
@@ -72,7 +73,7 @@ export function encodeBatch(spec: BatchSpec): Buffer {
   return Buffer.concat([
     int(baseOffset, 8),
     int(covered.length + 9, 4),
-    int(0, 4),
+    int(spec.leaderEpoch ?? 0, 4),
     int(spec.magic ?? 2, 1),
     checksum,
     covered,

@@ -145,39 +145,3 @@ function testFaults(kafka: KafkaService): void {
     t.is(reading.output.records.length, 15);
   });
 }
-
-const LEADERS = 'a partition whose leader dies is read on from the next leader';
-if (found.available) {
-  test.serial(LEADERS, async (t) => {
-    const kafka = await KafkaService.start({ brokers: 3 });
-    t.teardown(() => kafka.stop());
-    await kafka.createTopic('led', 3);
-    const connection = { brokers: kafka.brokers() };
-    const source = kafkaSource({ connection, topics: 'led', value: raw(), envelope: true });
-    const reading = await Reading.start(source);
-    t.teardown(() => reading.reader.close());
-    const values = Array.from({ length: 9 }, (_, index) => ({
-      value: String(index),
-      partition: index % 3,
-    }));
-    const writer = await TopicWriter.connect(kafka.brokers());
-    t.teardown(() => writer.close());
-    await writer.write('led', values);
-    await reading.until(() => reading.output.records.length === 9);
-    await kafka.kill(2);
-    const offsetsOf = (partition: number): number[] =>
-      (reading.output.recordsOf.get(`led-${partition}`) ?? []).map(({ offset }) => offset);
-    const isRead = (): boolean => [0, 1, 2].every((partition) => offsetsOf(partition).length >= 6);
-    const more = reading.until(isRead);
-    await writer.write('led', values);
-    await more;
-    // Who writes may have written twice; who reads comes to each offset once.
-    for (const partition of [0, 1, 2]) {
-      const offsets = offsetsOf(partition);
-      t.deepEqual(
-        offsets,
-        offsets.map((_, index) => index),
-      );
-    }
-  });
-}

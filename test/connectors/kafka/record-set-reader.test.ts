@@ -6,6 +6,7 @@ import zstd from '@mongodb-js/zstd';
 import lz4 from 'lz4-napi';
 import snappy from 'snappy';
 import { RecordBatchError } from '../../../connectors/kafka/record-batch-error.js';
+import { recordSetEnd } from '../../../connectors/kafka/record-set-end.js';
 import { RecordSetReader } from '../../../connectors/kafka/record-set-reader.js';
 import { encodeBatch, record, restamp, varint } from './batch-bytes.js';
 import { readBy, readRecords } from './read-records.js';
@@ -54,6 +55,25 @@ test('batches with gaps are read in order, from any offset', async (t) => {
     { numRuns: 200 },
   );
   t.pass();
+});
+
+test('with the next offset goes the epoch of the leader that took what is before it', (t) => {
+  const reader = new RecordSetReader({ isolation: 'read_committed' });
+  const batch = (leaderEpoch: number, offset: number): Buffer =>
+    encodeBatch({ leaderEpoch, records: [record(offset, 'v')] });
+  const recordSet = Buffer.concat([batch(3, 0), batch(5, 1), batch(6, 2).subarray(0, 40)]);
+  const from = { offset: 0, leaderEpoch: 2 };
+  reader.begin(recordSet, { fetchOffset: 0, leaderEpoch: 2, abortedTransactions: [] });
+  const seen = [reader.leaderEpoch];
+  while (reader.next() !== undefined) {
+    seen.push(reader.leaderEpoch);
+    // That it has looked at another batch does not count.
+    t.is(reader.prepare(), undefined);
+    t.is(reader.leaderEpoch, seen.at(-1));
+  }
+  t.deepEqual(seen, [2, 3, 5]);
+  t.deepEqual(recordSetEnd(recordSet, from), { offset: 2, leaderEpoch: 5 });
+  t.deepEqual(recordSetEnd(recordSet.subarray(0, 60), from), from);
 });
 
 test('an answer without bytes leaves the offset where it was', async (t) => {
