@@ -14,6 +14,8 @@ import { ManualClock } from '../manual-clock.js';
 
 export interface ContractSink<T, C> {
   readonly sink: Sink<T, C>;
+  /** For a sink that waits for another system; by default one that stands still. */
+  readonly clock?: SinkContext['clock'];
   /** Record number `index` of the input. */
   readonly record: (index: number) => T;
   /** The indices of all records that a reader of the output sees now. */
@@ -51,6 +53,10 @@ export function sinkContext(attempt: number, jobId = 'job-1', subtask = 0): Sink
   return { operator: 'out', subtask, parallelism: 1, clock, metrics, jobId, attempt, settings };
 }
 
+function contextOf<T, C>({ clock }: ContractSink<T, C>, attempt: number): SinkContext {
+  return { ...sinkContext(attempt), ...(clock === undefined ? {} : { clock }) };
+}
+
 interface Checkpoint<C> {
   readonly position: number;
   readonly committables: readonly C[];
@@ -78,7 +84,7 @@ class PlayedJob<T, C> {
   }
 
   async start(): Promise<void> {
-    const context = sinkContext(++this.#attempt);
+    const context = contextOf(this.#under, ++this.#attempt);
     this.#committer = await this.#under.sink.createCommitter(context);
     const { position, committables } = this.#completed ?? { position: 0, committables: [] };
     if (this.#completed !== undefined || this.#attempt > 1) {
@@ -178,8 +184,8 @@ export function sinkContract<T, C>(
 
   test(`${name}: nothing is seen before its commit, all of it after`, async (t) => {
     const under = await make();
-    const writer = await under.sink.createWriter(sinkContext(1));
-    const committer = await under.sink.createCommitter(sinkContext(1));
+    const writer = await under.sink.createWriter(contextOf(under, 1));
+    const committer = await under.sink.createCommitter(contextOf(under, 1));
     for (let index = 0; index < 100; index++) writer.write(under.record(index), 0);
     const committables = await writer.prepareCommit(1);
     t.deepEqual(await under.read(), []);
@@ -193,13 +199,13 @@ export function sinkContract<T, C>(
 
   test(`${name}: recover discards what was never prepared, and what no checkpoint holds`, async (t) => {
     const under = await make();
-    const writer = await under.sink.createWriter(sinkContext(1));
+    const writer = await under.sink.createWriter(contextOf(under, 1));
     writer.write(under.record(0), 0);
     const kept = await writer.prepareCommit(1);
     writer.write(under.record(1), 0);
     await writer.prepareCommit(2);
     writer.write(under.record(2), 0);
-    const committer = await under.sink.createCommitter(sinkContext(2));
+    const committer = await under.sink.createCommitter(contextOf(under, 2));
     await committer.commit(kept);
     await committer.recover(kept);
     await committer.commit(kept);

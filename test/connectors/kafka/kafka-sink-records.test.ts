@@ -55,6 +55,7 @@ function testRecords(kafka: KafkaService): void {
       const topic = `contract-${++contracts}`;
       await kafka.createTopic(topic, 2);
       return {
+        clock: systemClock,
         // Jobs of one id are one job to the markers.
         sink: kafkaSink({ connection, topic, value: raw(), transactionalIdPrefix: topic }),
         record: (index: number) => Buffer.from(String(index)),

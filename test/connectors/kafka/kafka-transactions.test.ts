@@ -104,6 +104,7 @@ function testTransactions(kafka: KafkaService): void {
       const topic = `contract-${++contracts}`;
       await kafka.createTopic(topic, PARTITIONS);
       return {
+        clock: systemClock,
         // Jobs of one id are one job to the markers.
         sink: kafkaSink({
           connection,

@@ -97,6 +97,7 @@ function testTables(kafka: KafkaService): void {
       const topic = `contract-${++contracts}`;
       await kafka.createTopic(topic, 2, { 'cleanup.policy': 'compact' });
       return {
+        clock: systemClock,
         // Jobs of one id are one job to the markers.
         sink: upsertKafkaSink({ connection, topic, key, value, transactionalIdPrefix: topic }),
         record: (index: number) => upsert(String(index), index),
