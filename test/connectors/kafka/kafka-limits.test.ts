@@ -1,4 +1,4 @@
-/** What a broker limits (the time of a session, bytes per second, bytes of a record), and a job lives with. */
+/** What a broker limits (time of a login, bytes per second, bytes of a record) or takes away, and what a job says of it. */
 import test, { type ExecutionContext } from 'ava';
 import { raw } from '../../../connectors/formats/raw.js';
 import {
@@ -17,7 +17,7 @@ import { KafkaService } from '../../services/kafka.js';
 import { sinkContext } from '../sink-contract.js';
 import { Reading } from './kafka-reading.js';
 
-const SESSION_MS = 2_000;
+const SESSION_MS = 1_500;
 const SETTINGS = {
   'listener.name.sasl_plaintext.scram-sha-256.connections.max.reauth.ms': SESSION_MS,
   // Bytes are counted over so many seconds: a quota holds from the second on.
@@ -174,6 +174,21 @@ function testLimits(kafka: KafkaService): void {
       });
     },
   );
+
+  test.serial('a topic that is deleted under a sink is told by its name', async (t) => {
+    await kafka.createTopic('gone', 1);
+    const soon = { patienceMs: 1_000 };
+    const once = await writingTo(t, 'gone', soon);
+    const atLeastOnce = await writingTo(t, 'gone', { ...soon, delivery: 'atLeastOnce' });
+    await kafka.admin.deleteTopics({ topics: ['gone'] });
+    const missing = { message: /^TOPIC_MISSING: .* topic "gone".*create the topic, or correct/ };
+    for (const { writer } of [once, atLeastOnce]) writer.write(Buffer.from('x'), 0);
+    const pending = await once.writer.prepareCommit(1);
+    await Promise.all([
+      t.throwsAsync(once.committer.commit(pending), missing),
+      t.throwsAsync(Promise.resolve(atLeastOnce.writer.prepareCommit(1)), missing),
+    ]);
+  });
 
   test.serial(
     'a limit that is lowered fails the commit, which goes on once it is raised',
