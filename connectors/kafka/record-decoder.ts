@@ -23,7 +23,7 @@ export interface RecordDecoder<T> {
 export type TombstonePolicy = 'skip' | 'deadLetter';
 
 /** Before the first batch. */
-export const NO_COLUMNS: RecordColumns = {
+const NO_COLUMNS: RecordColumns = {
   bytes: Buffer.alloc(0),
   count: 0,
   offsets: new Float64Array(0),
@@ -61,20 +61,19 @@ export class ValueDecoder<V> implements RecordDecoder<V> {
   }
 }
 
-export class EnvelopeDecoder<K, V> implements RecordDecoder<KafkaRecord<K, V>> {
-  readonly #place: TopicPartition;
+/** What records with keys are made of; each of them is one for the job. */
+export abstract class KeyValueDecoder<K, V, R> implements RecordDecoder<R> {
+  protected columns = NO_COLUMNS;
   readonly #key: Decoder<K>;
   readonly #value: Decoder<V>;
-  #columns = NO_COLUMNS;
 
-  constructor({ topic, partition }: TopicPartition, key: Decoder<K>, value: Decoder<V>) {
-    this.#place = { topic, partition };
+  constructor(key: Decoder<K>, value: Decoder<V>) {
     this.#key = key;
     this.#value = value;
   }
 
   begin(columns: RecordColumns): void {
-    this.#columns = columns;
+    this.columns = columns;
     this.#key.begin(columns.bytes);
     this.#value.begin(columns.bytes);
   }
@@ -83,28 +82,52 @@ export class EnvelopeDecoder<K, V> implements RecordDecoder<KafkaRecord<K, V>> {
     return true;
   }
 
+  abstract decode(index: number): R;
+
+  protected hasKey(index: number): boolean {
+    return (this.columns.keyStarts[index] ?? -1) >= 0;
+  }
+
+  /** Of a record that has one. @throws FormatError that says that it is the key's */
+  protected key(index: number): K {
+    const { keyStarts, keyEnds } = this.columns;
+    try {
+      return this.#key.decode(keyStarts[index] ?? 0, keyEnds[index] ?? 0);
+    } catch (error) {
+      if (error instanceof FormatError) throw new FormatError(`key: ${error.message}`);
+      throw error;
+    }
+  }
+
+  protected hasValue(index: number): boolean {
+    return (this.columns.valueStarts[index] ?? -1) >= 0;
+  }
+
+  /** Of a record that has one. @throws FormatError */
+  protected value(index: number): V {
+    const { valueStarts, valueEnds } = this.columns;
+    return this.#value.decode(valueStarts[index] ?? 0, valueEnds[index] ?? 0);
+  }
+}
+
+export class EnvelopeDecoder<K, V> extends KeyValueDecoder<K, V, KafkaRecord<K, V>> {
+  readonly #place: TopicPartition;
+
+  constructor({ topic, partition }: TopicPartition, key: Decoder<K>, value: Decoder<V>) {
+    super(key, value);
+    this.#place = { topic, partition };
+  }
+
   decode(index: number): KafkaRecord<K, V> {
-    const { offsets, timestamps, keyStarts, keyEnds, valueStarts, valueEnds } = this.#columns;
-    const keyStart = keyStarts[index] ?? -1;
-    const valueStart = valueStarts[index] ?? -1;
+    const { offsets, timestamps } = this.columns;
     return {
       ...this.#place,
       offset: offsets[index] ?? -1,
       timestamp: timestamps[index] ?? -1,
-      ...(keyStart < 0 ? {} : { key: decodeKey(this.#key, keyStart, keyEnds[index] ?? 0) }),
-      ...(valueStart < 0 ? {} : { value: this.#value.decode(valueStart, valueEnds[index] ?? 0) }),
-      headers: readHeaders(this.#columns, index).map(ownHeader),
+      ...(this.hasKey(index) ? { key: this.key(index) } : {}),
+      ...(this.hasValue(index) ? { value: this.value(index) } : {}),
+      headers: readHeaders(this.columns, index).map(ownHeader),
     };
-  }
-}
-
-/** @throws FormatError that says that it is the key's */
-export function decodeKey<K>(key: Decoder<K>, start: number, end: number): K {
-  try {
-    return key.decode(start, end);
-  } catch (error) {
-    if (error instanceof FormatError) throw new FormatError(`key: ${error.message}`);
-    throw error;
   }
 }
 
