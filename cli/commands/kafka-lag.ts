@@ -1,7 +1,8 @@
 /**
  * `millrace kafka lag JOB`: how far the job's Kafka sources are behind, partition by partition, by the
- * positions of its last completed checkpoint. The command asks the brokers itself, so that secrets of
- * the connection have to be where it runs.
+ * positions of its last completed checkpoint, which a source tells its group; without one, by what the
+ * source says of itself. The command asks the brokers itself, so that secrets of the connection have to be
+ * where it runs.
  */
 import type { JobDetails } from '../../api/rest/job-dto.js';
 import { KafkaClient } from '../../connectors/kafka/kafka-client.js';
@@ -16,13 +17,15 @@ import { printListing, type ListingOptions } from './listings.js';
 interface KafkaSource {
   readonly name: string;
   readonly info: KafkaSourceInfo;
+  /** What the source counts itself, over all partitions; undefined: it has not said. */
+  readonly pendingRecords: number | undefined;
 }
 
 interface SourceLag {
   readonly source: string;
   readonly group: string | null;
   readonly partitions: readonly PartitionLag[];
-  /** Over the partitions with a position; null when there is none. */
+  /** Over the partitions with a position or, without a group, as the source says; null when neither is known. */
   readonly lag: number | null;
 }
 
@@ -57,13 +60,18 @@ export async function listKafkaLag(
     'no partitions',
   );
   if (options.json === true) return;
-  for (const { source, group, lag } of sources) {
-    context.print(
-      lag === null
-        ? `${source}: no checkpoint has told group ${group} of a position yet\n`
-        : `${source}: ${formatCount(lag)} behind, by the last completed checkpoint\n`,
-    );
+  for (const lag of sources) context.print(`${lag.source}: ${describeLag(lag)}\n`);
+}
+
+function describeLag({ group, lag }: SourceLag): string {
+  if (group === null) {
+    return lag === null
+      ? 'has no groupId, and has not said yet how far it is'
+      : `${formatCount(lag)} behind, as it says; give it a groupId to see each partition`;
   }
+  return lag === null
+    ? `no checkpoint has told group ${group} of a position yet`
+    : `${formatCount(lag)} behind, by the last completed checkpoint`;
 }
 
 function countOrDash(count: number | null): string {
@@ -73,9 +81,10 @@ function countOrDash(count: number | null): string {
 function kafkaSources({ jobName, status, vertices }: JobDetails): readonly KafkaSource[] {
   const sources = vertices
     .flatMap(({ operators }) => operators)
-    .flatMap(({ name, connectorInfo }) => {
+    .flatMap(({ name, connectorInfo, metrics }) => {
       const info = connectorInfo === null ? undefined : parseSourceInfo(connectorInfo);
-      return info === undefined ? [] : [{ name, info }];
+      const pendingRecords = metrics['pending_records'];
+      return info === undefined ? [] : [{ name, info, pendingRecords }];
     });
   if (sources.length > 0) return sources;
   throw new MillraceError(
@@ -86,16 +95,20 @@ function kafkaSources({ jobName, status, vertices }: JobDetails): readonly Kafka
   );
 }
 
-async function lagOf({ clock }: CliContext, { name, info }: KafkaSource): Promise<SourceLag> {
+async function lagOf(
+  { clock }: CliContext,
+  { name, info, pendingRecords }: KafkaSource,
+): Promise<SourceLag> {
   const client = new KafkaClient({ connection: info.connection, clock, patienceMs: PATIENCE_MS });
   try {
     const partitions = await readSourceLag(client, info);
     const known = partitions.flatMap(({ lag }) => lag ?? []);
+    const said = info.groupId === undefined ? (pendingRecords ?? null) : null;
     return {
       source: name,
       group: info.groupId ?? null,
       partitions,
-      lag: known.length === 0 ? null : known.reduce((sum, lag) => sum + lag, 0),
+      lag: known.length === 0 ? said : known.reduce((sum, lag) => sum + lag, 0),
     };
   } finally {
     client.close();

@@ -1,8 +1,7 @@
 /**
  * How far a source is behind, asked of the brokers: where its topics end, and the positions of its last
- * completed checkpoint, of which its group was told. Nothing here joins the group or moves it.
+ * completed checkpoint, of which its group was told, if it has one. Nothing here joins the group or moves it.
  */
-import { MillraceError } from '../../core/errors.js';
 import type { KafkaClient } from './kafka-client.js';
 import type { KafkaSourceInfo } from './kafka-source-info.js';
 import { LATEST } from './offset-requests.js';
@@ -11,7 +10,7 @@ import { findTopics } from './split-discovery.js';
 export interface PartitionLag {
   readonly topic: string;
   readonly partition: number;
-  /** Offset of the next record to read; null: no completed checkpoint has told of one. */
+  /** Offset of the next record to read; null: no completed checkpoint has told a group of one. */
   readonly position: number | null;
   /** Behind the last record that the source may read. */
   readonly end: number;
@@ -21,25 +20,17 @@ export interface PartitionLag {
 
 /**
  * In the order of topics and partitions.
- * @throws MillraceError INPUT_INVALID when no group is told of the positions, TOPIC_MISSING, ACCESS_DENIED,
- *   BROKER_UNREACHABLE
+ * @throws MillraceError TOPIC_MISSING, ACCESS_DENIED, BROKER_UNREACHABLE
  */
 export async function readSourceLag(
   client: KafkaClient,
   { topics, isolation, groupId }: KafkaSourceInfo,
 ): Promise<readonly PartitionLag[]> {
-  if (groupId === undefined) {
-    const named = topics instanceof RegExp ? String(topics) : topics.join(', ');
-    throw new MillraceError(
-      'INPUT_INVALID',
-      `nobody is told of the positions in Kafka topic ${named}; give the source a groupId`,
-    );
-  }
   const partitions = (await findTopics(client, topics)).flatMap((found) =>
     found.partitions.map(({ partition }) => ({ topic: found.topic, partition })),
   );
   const [positions, ends] = await Promise.all([
-    client.offsetFetch(groupId, partitions),
+    groupId === undefined ? [] : client.offsetFetch(groupId, partitions),
     client.listOffsets(
       partitions.map((partition) => ({ ...partition, timestamp: LATEST })),
       isolation,
