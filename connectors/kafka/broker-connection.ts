@@ -84,7 +84,11 @@ export class BrokerConnection {
       port,
       clientId: options.clientId,
       logger: SILENT,
-      socketFactory: (at) => (at.ssl === null ? this.#connectPlain(at) : socketFactory()(at)),
+      socketFactory: (at) => {
+        const socket = at.ssl === null ? this.#connectPlain(at) : socketFactory()(at);
+        // As Kafka's own clients: the end of a request must not wait until what went before it is acknowledged.
+        return socket.setNoDelay(true);
+      },
       ssl: options.tls,
       sasl: options.sasl,
       connectionTimeout: options.connectTimeoutMs,
