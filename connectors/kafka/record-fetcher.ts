@@ -21,7 +21,7 @@ import type { PartitionReader } from './partition-reader.js';
 import type { IsolationLevel } from './record-set-reader.js';
 
 export interface RecordFetcherOptions {
-  readonly client: KafkaClient;
+  readonly client: Pick<KafkaClient, 'metadata' | 'listOffset' | 'fetch' | 'brokerName'>;
   readonly clock: SourceContext['clock'];
   readonly isolation: IsolationLevel;
   readonly onOutOfRange: OutOfRangePolicy;
@@ -173,7 +173,7 @@ export class RecordFetcher {
         return;
       }
       const wanting = led.filter(({ reader }) => reader.wantsFetch);
-      const bytesMax = Math.min(this.#room(), ANSWER_BYTES_MAX);
+      const bytesMax = Math.min(this.#room(), this.#share());
       if (wanting.length === 0 || bytesMax <= 0) {
         await new Promise<void>((resolve) => this.#waiting.add(resolve));
         continue;
@@ -212,6 +212,7 @@ export class RecordFetcher {
       this.#locateSoon();
     } finally {
       this.#onTheWayBytes -= bytesMax;
+      this.wake();
     }
   }
 
@@ -282,6 +283,12 @@ export class RecordFetcher {
       });
       this.#timers.add(cancel);
     });
+  }
+
+  /** Of one answer: brokers that have nothing to give must not keep others from being asked. */
+  #share(): number {
+    const leaders = new Set(this.#unfinished.map(({ leader }) => leader));
+    return Math.min(ANSWER_BYTES_MAX, Math.floor(this.#options.bufferedBytesMax / leaders.size));
   }
 
   #room(): number {
