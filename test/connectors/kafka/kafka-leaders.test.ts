@@ -52,9 +52,14 @@ function testLeaders(kafka: KafkaService): void {
       written.push(...values);
       for (const value of values) atLeastOnce.write(Buffer.from(value), 0);
       await Promise.all([
-        producer.write(
-          'read',
-          values.map((value, index) => ({ value, partition: index % PARTITIONS })),
+        // Apart: of one sending kafkajs loses what moves to a leader that has taken other partitions of it.
+        ...Array.from({ length: PARTITIONS }, (_, partition) =>
+          producer.write(
+            'read',
+            values
+              .filter((_value, index) => index % PARTITIONS === partition)
+              .map((value) => ({ value, partition })),
+          ),
         ),
         once.epoch(rounds, values),
         atLeastOnce.prepareCommit(rounds),
