@@ -90,8 +90,11 @@ export class TaskMetricsStore {
         sum.sideOutputs.set(output, (sum.sideOutputs.get(output) ?? 0) + count);
       }
       for (const [metric, value] of figures.metrics) {
-        const before = sum.metrics.get(metric) ?? 0;
-        sum.metrics.set(metric, metric.endsWith('_max') ? Math.max(before, value) : before + value);
+        const before = sum.metrics.get(metric);
+        const both = metric.endsWith('_max')
+          ? Math.max(before ?? value, value)
+          : (before ?? 0) + value;
+        sum.metrics.set(metric, both);
       }
     }
     return sum;

@@ -33,6 +33,8 @@ const OUTCOME_UNKNOWN = ['CONNECTION_FAILED', 'REQUEST_TIMEOUT'];
 
 export class LeftTransactions {
   #mayBeOpen: boolean;
+  /** By topic, until something fails. */
+  readonly #markers = new Map<string, Promise<MarkerTopic>>();
 
   constructor(private readonly options: LeftTransactionsOptions) {
     this.#mayBeOpen = options.isStreaming;
@@ -49,6 +51,8 @@ export class LeftTransactions {
       try {
         await this.#commit(transaction);
       } catch (error) {
+        // Leaders may have moved.
+        this.#markers.clear();
         if (isRetriable(error) || !hasKafkaCode(error, ...OUTCOME_UNKNOWN)) throw error;
         const { code, message, kafkaCode } = error;
         throw new KafkaError(code, message, { kafkaCode, retriable: true, cause: error });
@@ -88,7 +92,9 @@ export class LeftTransactions {
   async #isCommitted(transaction: TransactionCommittable): Promise<boolean> {
     const { jobId, checkpointId, markerTopic: topic } = transaction;
     const { markerKey: key, markerPartition: partition, markerOffset: offset } = transaction;
-    const markers = await MarkerTopic.open({ ...this.options, topic });
+    const opened = this.#markers.get(topic) ?? MarkerTopic.open({ ...this.options, topic });
+    this.#markers.set(topic, opened);
+    const markers = await opened;
     // A later one of this job tells the same: its id is used again only for what comes after.
     return markers.isCommitted({ key, partition, offset }, (marker) => {
       return marker.jobId === jobId && marker.checkpointId >= checkpointId;

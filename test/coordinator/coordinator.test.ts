@@ -309,7 +309,11 @@ test('figures that tasks report are shown per operator and vertex', async (t) =>
             recordsIn: 0,
             recordsOut: 10,
             sideOutputs: { late: 1 },
-            metrics: { pending_records: 5, records_lag_max: 3 + subtask },
+            metrics: {
+              pending_records: 5,
+              records_lag_max: 3 + subtask,
+              below_zero_max: -2 - subtask,
+            },
           },
           {
             operator: 'unknown',
@@ -338,7 +342,11 @@ test('figures that tasks report are shown per operator and vertex', async (t) =>
   );
   t.like(vertices[0], { id: 'numbers', busyMsPerSecond: 150, watermarkMs: 1_000 });
   t.deepEqual(vertices[0]?.operators[0]?.sideOutputs, { late: 2 });
-  t.deepEqual(vertices[0]?.operators[0]?.metrics, { pending_records: 10, records_lag_max: 4 });
+  t.deepEqual(vertices[0]?.operators[0]?.metrics, {
+    pending_records: 10,
+    records_lag_max: 4,
+    below_zero_max: -2,
+  });
   t.true((vertices[0]?.watermarkLagMs ?? 0) > 1_000_000);
   t.is(vertices[1]?.watermarkMs, null);
   const metrics = await (await fetch(`http://${fixture.coordinator.restAddress}/metrics`)).text();
