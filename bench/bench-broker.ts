@@ -123,7 +123,7 @@ export class BenchBroker {
     },
   ): LatencyReading {
     const { isolation, records, fromIndex, timeoutSeconds } = options;
-    const [java, ...flags] = javaCommand(VERSION);
+    const [java, ...flags] = javaCommand(VERSION, true);
     const numbers = [records, fromIndex, timeoutSeconds].map(String);
     const reader = path.join(PEER, 'LatencyReader.java');
     const reading = promisify(execFile)(java, [

@@ -2,6 +2,7 @@
  * Time of a record from when it was due to when Kafka's own consumer has it, behind a job from one topic to
  * another, at a steady rate.
  */
+import type { KafkaTransaction } from '../../connectors/kafka/kafka-sink.js';
 import { BenchBroker } from '../bench-broker.js';
 import { BenchCluster, bundleOf } from '../bench-cluster.js';
 import { atMost } from '../figures.js';
@@ -23,39 +24,54 @@ const LAST_SECONDS = 30;
 const COMMIT_MS_MAX = 50;
 
 interface Mode {
-  readonly delivery: 'atLeastOnce' | 'exactlyOnce';
+  readonly sink: Readonly<{
+    delivery: 'atLeastOnce' | 'exactlyOnce';
+    transaction: KafkaTransaction;
+    compression: 'none' | 'lz4';
+  }>;
   readonly title: string;
   readonly p99MsMax: number;
 }
 
-const MODES: readonly Mode[] = [
-  { delivery: 'atLeastOnce', title: 'at least once', p99MsMax: 25 },
-  {
-    delivery: 'exactlyOnce',
-    title: `exactly once, checkpoints each ${EXACTLY_ONCE_INTERVAL_MS} ms`,
+function exactlyOnce(transaction: KafkaTransaction): Mode {
+  return {
+    // What a second brings becomes visible at once, and has to be written, kept and read.
+    sink: { delivery: 'exactlyOnce', transaction, compression: 'lz4' },
+    title: `exactly once, ${transaction}, lz4, checkpoints each ${EXACTLY_ONCE_INTERVAL_MS} ms`,
     p99MsMax: EXACTLY_ONCE_INTERVAL_MS + COMMIT_MS_MAX,
+  };
+}
+
+const MODES: readonly Mode[] = [
+  {
+    sink: { delivery: 'atLeastOnce', transaction: 'atCheckpoint', compression: 'none' },
+    title: 'at least once',
+    p99MsMax: 25,
   },
+  exactlyOnce('atCheckpoint'),
+  exactlyOnce('streaming'),
 ];
 
 function measure(
   broker: BenchBroker,
-  { delivery, title, p99MsMax }: Mode,
+  { sink, title, p99MsMax }: Mode,
   { seconds, note, ...options }: RunOptions,
 ): Promise<Measurement> {
   const warmUpSeconds = Math.max(options.warmUpSeconds, WARM_UP_SECONDS_MIN);
-  const [input, output] = [`due-${delivery}`, `seen-${delivery}`];
+  const mode = `${sink.delivery}-${sink.transaction}`;
+  const [input, output] = [`due-${mode}`, `seen-${mode}`];
   return BenchCluster.with(shapeOf(TOPOLOGY), async (cluster) => {
     await broker.createTopic(input, PARTITIONS);
     await broker.createTopic(output, PARTITIONS);
     note(`kafka-latency, ${title}: ${RATE_PER_SECOND} records/s for ${seconds} s`);
     const brokers = broker.address;
-    const bundle = await bundleOf('kafka-latency.ts', { brokers, input, output, delivery });
+    const bundle = await bundleOf('kafka-latency.ts', { brokers, input, output, ...sink });
     const jobId = await cluster.submitBundle(bundle, shapeOf(TOPOLOGY).slots);
     await cluster.running(jobId);
     const allSeconds = warmUpSeconds + seconds;
     const records = RATE_PER_SECOND * allSeconds;
     const seen = broker.readLatencies(output, {
-      isolation: delivery === 'exactlyOnce' ? 'read_committed' : 'read_uncommitted',
+      isolation: sink.delivery === 'exactlyOnce' ? 'read_committed' : 'read_uncommitted',
       records,
       fromIndex: RATE_PER_SECOND * warmUpSeconds,
       timeoutSeconds: allSeconds + LAST_SECONDS,

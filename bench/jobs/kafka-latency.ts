@@ -15,9 +15,11 @@ export default job(
       input: param.string({ help: 'topic to read' }),
       output: param.string({ help: 'topic to write to' }),
       delivery: param.choice(['atLeastOnce', 'exactlyOnce'], { help: 'how often' }),
+      transaction: param.choice(['atCheckpoint', 'streaming'], { help: 'when exactly once' }),
+      compression: param.choice(['none', 'lz4'], { help: 'of what is written' }),
     },
   },
-  (env, { brokers, input, output, delivery }) => {
+  (env, { brokers, input, output, ...sink }) => {
     const connection = { brokers: [brokers] };
     const value = json(TimedTransaction);
     env
@@ -25,6 +27,6 @@ export default job(
       .map('with-fee', (record) => ({ ...record, price: record.price + 0.5 }), {
         output: TimedTransaction,
       })
-      .sinkTo('to-kafka', kafkaSink({ connection, topic: output, value, delivery }));
+      .sinkTo('to-kafka', kafkaSink({ connection, topic: output, value, ...sink }));
   },
 );

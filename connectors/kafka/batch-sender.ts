@@ -49,6 +49,8 @@ export class BatchSender {
   readonly #lanes = new Map<string, Lane>();
   /** Lanes that have something waiting, by leader. */
   readonly #ready = new Map<number, Lane[]>();
+  /** Leaders to which what is given in this turn goes in one request, not each batch in its own. */
+  readonly #gathering = new Set<number>();
   readonly #inFlight = new Map<number, number>();
   /** Leaders that have answered: until then one request is under way, so that none overtakes it. */
   readonly #answered = new Set<number>();
@@ -84,7 +86,16 @@ export class BatchSender {
       const lane = this.#lane(outgoing);
       if (lane.waiting.length === 0) this.#readyAt(lane.leader).push(lane);
       lane.waiting.push({ ...outgoing, resolve, reject });
-      this.#pump(lane.leader);
+      this.#gather(lane.leader);
+    });
+  }
+
+  #gather(leader: number): void {
+    if (this.#gathering.has(leader)) return;
+    this.#gathering.add(leader);
+    queueMicrotask(() => {
+      this.#gathering.delete(leader);
+      this.#pump(leader);
     });
   }
 

@@ -85,7 +85,10 @@ export interface KafkaSinkOptions<T, K = never> {
    * which brokers allow unless they are set otherwise.
    */
   readonly transactionTimeoutMs?: number;
-  /** Otherwise: how long a record waits for others at most, 5 ms by default. */
+  /**
+   * Otherwise: how long a record waits for others at most, 5 ms by default. With `streaming` 50 ms: readers of what is
+   * committed wait for the checkpoint, and the barrier waits for nobody.
+   */
   readonly lingerMs?: number;
   /** Otherwise: bytes that brokers have not acknowledged, 32 MiB by default. */
   readonly unsentBytesMax?: number;
@@ -106,7 +109,7 @@ const DEFAULTS = {
   unsentBytesMax: 32 * 1024 * 1024,
   patienceMs: 30_000,
 } as const;
-const STREAMING_TIMEOUT_MS = 900_000;
+const STREAMING_DEFAULTS = { transactionTimeoutMs: 900_000, lingerMs: 50 } as const;
 /** Of the transactions that only say whose the output is. */
 const CLAIM_TIMEOUT_MS = 60_000;
 const TRANSACTIONS: readonly string[] = ['atCheckpoint', 'streaming'];
@@ -317,9 +320,9 @@ function hangingMsOf<T, K>(settings: Settings<T, K>): number {
 }
 
 function settingsOf<T, K>(options: KafkaSinkOptions<T, K>): Settings<T, K> {
-  const isStreaming = options.transaction === 'streaming';
-  const longer = isStreaming ? { transactionTimeoutMs: STREAMING_TIMEOUT_MS } : {};
-  return { ...DEFAULTS, ...longer, ...options };
+  const { delivery = DEFAULTS.delivery, transaction = DEFAULTS.transaction } = options;
+  const isStreaming = delivery === 'exactlyOnce' && transaction === 'streaming';
+  return { ...DEFAULTS, ...(isStreaming ? STREAMING_DEFAULTS : {}), ...options };
 }
 
 function checkSettings<T, K>(settings: Settings<T, K>): void {

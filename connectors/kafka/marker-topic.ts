@@ -103,11 +103,13 @@ export class MarkerTopic {
    */
   async isCommitted(place: MarkerPlace, isMeant: Visit): Promise<boolean> {
     let committed = false;
-    const until = Math.max(place.offset + 1, await this.end(place.partition));
-    await this.scan(place, until, (marker, offset) => {
+    const visit: Visit = (marker, offset) => {
       committed ||= isMeant(marker, offset);
       return committed;
-    });
+    };
+    await this.scan(place, place.offset + 1, visit);
+    // Compaction has removed it: then a later one of its key is there.
+    if (!committed) await this.scan(place, await this.end(place.partition), visit);
     return committed;
   }
 

@@ -6,8 +6,8 @@ import { FAULT_KINDS, killsOf, planFaults } from './kafka-faults.js';
 import { judge, rowOf } from './kafka-ledger.js';
 import { runKafkaCampaign } from './kafka.js';
 
-/** A hundred seconds of a busy machine. */
-const KILLS = 12;
+/** Three to four minutes. */
+const KILLS = 25;
 
 const found = kafkaAvailability();
 if (found.available) testCampaign();
