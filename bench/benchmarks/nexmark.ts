@@ -2,23 +2,20 @@
  * The queries of Nexmark, each a benchmark: a bounded stream of events, of which the later part is
  * measured up to the last; the tally of all must be what the naive model of the query comes to.
  */
-import { setTimeout as delay } from 'node:timers/promises';
 import { BenchCluster } from '../bench-cluster.js';
 import { FlinkCluster } from '../flink-cluster.js';
 import { FLINK_JOBS } from '../flink-jobs.js';
 import { NEXMARK_MODELS } from '../jobs/nexmark/models.js';
 import type { RowSums } from '../jobs/nexmark/row-tally.js';
-import { machineMs } from '../jobs/tally-sink.js';
-import type { MeasuredCluster } from '../measured-cluster.js';
-import type { Benchmark, Engine, Measurement, RunOptions, Topology } from '../measurement.js';
+import type { Benchmark, Measurement, RunOptions, Topology } from '../measurement.js';
 import { printProfile } from '../profile-split.js';
 import { runRawLoop } from '../raw-loop.js';
 import type { RawResult } from '../raw-loop-main.js';
-import { lastTraceMs, progressAt, readTallies } from '../tallies.js';
+import { progressAt, readTallies } from '../tallies.js';
+import { runBounded, type BoundedStart } from './bounded-run.js';
 import {
   checkSums,
   measurementOfRaw,
-  others,
   shapeOf,
   withRatios,
   withTarget,
@@ -27,20 +24,6 @@ import {
 
 /** So many for each second that the measurement is to last. */
 const EVENTS_PER_SECOND = 500_000;
-
-/** Of the events, before anything counts: compilers get to know the job. */
-const WARM_UP_SHARE = 0.4;
-const WARM_UP_TIMEOUT_MS = 300_000;
-const POLL_MS = 50;
-
-/** A cluster, and the job on it that is to be measured. */
-interface Started {
-  readonly cluster: MeasuredCluster;
-  /** Resolves with the job's id once all of its tasks run. */
-  readonly start: () => Promise<string>;
-  /** Called when all processes have ended. */
-  readonly closed?: (recordsPerSecond: number) => Promise<void>;
-}
 
 interface Query {
   readonly benchmark: string;
@@ -76,7 +59,8 @@ async function measure(
 function measureOurs(query: string, of: Query, { profile, note }: RunOptions): Promise<Course> {
   const shape = { ...shapeOf(of.topology), ...(profile ? { profileAfterMs: 0 } : {}) };
   return BenchCluster.with(shape, (cluster) =>
-    runBounded({ engine: 'millrace' }, of, {
+    run(of, {
+      engine: { engine: 'millrace' },
       cluster,
       start: async () => {
         const jobId = await cluster.submit(`nexmark/${query}.ts`, { events: String(of.events) });
@@ -96,7 +80,8 @@ async function measureFlink(of: Query, { flink }: RunOptions): Promise<Course | 
   return FlinkCluster.with(
     { build: flink, ...shapeOf(of.topology), stateBackend: peer.stateBackend },
     (cluster) =>
-      runBounded({ engine: 'flink', engineVersion: flink.version }, of, {
+      run(of, {
+        engine: { engine: 'flink', engineVersion: flink.version },
         cluster,
         start: () => cluster.submit(peer, { more: [of.events] }),
       }),
@@ -108,50 +93,19 @@ interface Course {
   readonly proof: Proof;
 }
 
-async function runBounded(
-  engine: { readonly engine: Engine; readonly engineVersion?: string },
-  { benchmark, topology, events, note }: Query,
-  { cluster, start, closed }: Started,
+async function run(
+  { benchmark, topology, events: records, note }: Query,
+  start: BoundedStart,
 ): Promise<Course> {
-  note(`${benchmark} ${topology} ${engine.engine}: ${events} events`);
-  const jobId = await start();
-  await warmedUp(cluster, events);
-  const load = await cluster.watch(cluster.finished(jobId));
-  // Flink waits for its next checkpoint before a job has finished: its last record counts.
-  const endedMs = engine.engine === 'flink' ? await lastTraceMs(cluster.tallyFolder) : load.toMs;
-  const measured = events - (await progressAt(cluster.tallyFolder, load.fromMs));
-  const tallies = await readTallies<RowSums>(cluster.tallyFolder);
-  const total = tallies.reduce((sum, tally) => sum + tally.sum, 0);
-  const proof = { counts: [events], sums: { sum: total }, checksum: total.toString(16) };
-  await cluster.close();
-  const gcSeconds = await cluster.gcSeconds(load);
-  const rate = (measured * 1000) / (endedMs - load.fromMs);
-  await closed?.(rate);
+  const job = { benchmark, topology, records, progressAt, note };
+  const measurement = await runBounded(job, start);
+  const tallies = await readTallies<RowSums>(start.cluster.tallyFolder);
+  const sum = tallies.reduce((total, tally) => total + tally.sum, 0);
+  const checksum = sum.toString(16);
   return {
-    proof,
-    measurement: {
-      benchmark,
-      topology,
-      ...engine,
-      recordsPerSecond: Math.round(rate),
-      recordsPerCpuSecond: Math.round(measured / load.cpuSeconds),
-      cpuSeconds: load.cpuSeconds,
-      rssBytesMax: load.rssBytesMax,
-      gcShare: gcSeconds / load.cpuSeconds,
-      records: events,
-      checksum: proof.checksum,
-      ...others(load),
-    },
+    proof: { counts: [records], sums: { sum }, checksum },
+    measurement: { ...measurement, checksum },
   };
-}
-
-/** Resolves when the source has made the events that are not to be measured. */
-async function warmedUp({ tallyFolder }: MeasuredCluster, events: number): Promise<void> {
-  const deadlineMs = machineMs() + WARM_UP_TIMEOUT_MS;
-  while ((await progressAt(tallyFolder, machineMs())) < events * WARM_UP_SHARE) {
-    if (machineMs() > deadlineMs) throw new Error('nexmark: the source made no progress');
-    await delay(POLL_MS);
-  }
 }
 
 function withRatioToRaw(measurement: Measurement, raw: RawResult): Measurement {
