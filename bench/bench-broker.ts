@@ -13,7 +13,6 @@ import { systemClock } from '../process/system-clock.js';
 import { KafkaService } from '../test/services/kafka.js';
 import { ensureKafka, javaCommand, runKafkaTool } from '../test/services/kafka-installation.js';
 import type { LatencyHistogram } from './jobs/latency-tally.js';
-import { transactionsOf, USERS, type Transaction } from './jobs/transactions.js';
 
 const VERSION = '3.9';
 const PEER = path.join('bench', 'peers', 'kafka');
@@ -63,17 +62,19 @@ export class BenchBroker {
     return this.#kafka.createTopic(topic, partitions);
   }
 
-  /** Makes a topic of transactions 0 to count - 1, those of a partition in the order of their times. */
-  async fill(
+  /** Makes a topic of records 0 to count - 1. */
+  async fill<T>(
     topic: string,
-    value: Format<Transaction>,
+    value: Format<T>,
     options: {
       readonly partitions: number;
       readonly count: number;
-      readonly recordsPerMs: number;
+      readonly recordOf: (index: number) => T;
+      /** Those of a partition grow. */
+      readonly timestampOf: (record: T) => number;
     },
   ): Promise<void> {
-    const { partitions, count, recordsPerMs } = options;
+    const { partitions, count, recordOf, timestampOf } = options;
     await this.createTopic(topic, partitions);
     let index = 0;
     const sink = kafkaSink({
@@ -84,11 +85,10 @@ export class BenchBroker {
       delivery: 'atLeastOnce',
     });
     const writer = await sink.createWriter(subtask('fill'));
-    const transactionOf = transactionsOf({ users: USERS, recordsPerMs });
     try {
       for (; index < count; index++) {
-        const record = transactionOf(index);
-        writer.write(record, record.timestamp);
+        const record = recordOf(index);
+        writer.write(record, timestampOf(record));
         if (index % TURN_RECORDS !== 0) continue;
         await writer.whenWritable();
       }

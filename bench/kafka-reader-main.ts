@@ -1,5 +1,5 @@
 /**
- * Reads a topic of transactions to its end, in one thread, by our source's reader or by kafkajs, a few
+ * Reads a topic of payments to its end, in one thread, by our source's reader or by kafkajs, a few
  * times. `node kafka-reader-main.js READER ADDRESS BROKER_PID TOPIC COUNT`; prints one line of JSON.
  */
 import { once } from 'node:events';
@@ -9,8 +9,7 @@ import type { SourceOutput } from '../api/source.js';
 import { json, raw, type Format } from '../connectors/formats/index.js';
 import { kafkaSource } from '../connectors/kafka/index.js';
 import { subtask } from './bench-broker.js';
-import { avroTransactions } from './jobs/kafka-formats.js';
-import { fingerprint, Transaction } from './jobs/transactions.js';
+import { avroPayments, Payment, paymentFingerprint } from './jobs/payments.js';
 import { Stretch, type StretchResult } from './stretch.js';
 
 /** By the name of its format, or kafkajs with `JSON.parse`. */
@@ -32,11 +31,11 @@ interface Tally<T> {
   readonly sums: ReadSums;
 }
 
-class FieldTally implements Tally<Transaction> {
+class FieldTally implements Tally<Payment> {
   fields = 0;
 
-  add(record: Transaction): void {
-    this.fields += fingerprint(record);
+  add(record: Payment): void {
+    this.fields += paymentFingerprint(record);
   }
 
   get sums(): ReadSums {
@@ -47,9 +46,9 @@ class FieldTally implements Tally<Transaction> {
 class ByteTally implements Tally<Uint8Array> {
   bytes = 0;
 
-  /** The last digit of the transaction's id stands there. */
+  /** The last digit of the payment's id stands there. */
   add(value: Uint8Array): void {
-    this.bytes += value.length + (value[30] ?? 0);
+    this.bytes += value.length + (value[18] ?? 0);
   }
 
   get sums(): ReadSums {
@@ -134,7 +133,7 @@ async function readKafkajs(place: Place, group: string): Promise<ReaderResult> {
         for (const { value } of batch.messages) {
           if (value === null) continue;
           bytes.add(value);
-          fields.add(JSON.parse(value.toString()) as Transaction);
+          fields.add(JSON.parse(value.toString()) as Payment);
         }
         records += batch.messages.length;
         if (records >= place.count) all.abort();
@@ -159,9 +158,9 @@ interface Place {
 function readOnce(reader: ReaderName, place: Place, round: number): Promise<ReaderResult> {
   switch (reader) {
     case 'json':
-      return readOurs(place, json(Transaction), () => new FieldTally());
+      return readOurs(place, json(Payment), () => new FieldTally());
     case 'avro':
-      return readOurs(place, avroTransactions, () => new FieldTally());
+      return readOurs(place, avroPayments, () => new FieldTally());
     case 'raw':
       return readOurs(place, raw(), () => new ByteTally());
     case 'kafkajs':

@@ -8,7 +8,7 @@ import { BenchBroker, type TopicSums } from '../bench-broker.js';
 import { BenchCluster } from '../bench-cluster.js';
 import { FlinkCluster } from '../flink-cluster.js';
 import { FLINK_JOBS } from '../flink-jobs.js';
-import { SPLITS, Transaction } from '../jobs/transactions.js';
+import { SPLITS, Transaction, transactionsOf, USERS } from '../jobs/transactions.js';
 import { RECORDS_PER_MS } from '../jobs/window-pipeline.js';
 import type { Benchmark, Measurement, RunOptions, Topology } from '../measurement.js';
 import { printProfile } from '../profile-split.js';
@@ -124,7 +124,8 @@ export const kafkaJob: Benchmark = {
       await broker.fill(INPUT, json(Transaction), {
         partitions: PARTITIONS,
         count: records,
-        recordsPerMs: RECORDS_PER_MS,
+        recordOf: transactionsOf({ users: USERS, recordsPerMs: RECORDS_PER_MS }),
+        timestampOf: ({ timestamp }) => timestamp,
       });
       const measurements: Measurement[] = [];
       for (const topology of options.topologies) {

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { BenchBroker, subtask } from '../../bench/bench-broker.js';
 import { besideKafkajs } from '../../bench/benchmarks/kafka-clients.js';
-import { avroTransactions } from '../../bench/jobs/kafka-formats.js';
+import { avroPayments, Payment, paymentsOf } from '../../bench/jobs/payments.js';
 import { hash24, TotalSums } from '../../bench/jobs/total-sums.js';
 import { lineOf } from '../../bench/jobs/transaction-lines.js';
 import { Transaction, transactionsOf, USERS } from '../../bench/jobs/transactions.js';
@@ -13,14 +13,20 @@ import { kafkaAvailability } from '../services/kafka-installation.js';
 const RECORDS_PER_MS = 20;
 const transactionOf = transactionsOf({ users: USERS, recordsPerMs: RECORDS_PER_MS });
 
-test('a transaction is about 100 bytes as Avro, and reads back', async (t) => {
-  const encoder = await avroTransactions.createEncoder({ subject: 'a topic' });
-  const bytes = Buffer.alloc(1024);
-  const end = encoder.encode(transactionOf(123_456), bytes, 0);
-  t.true(end > 80 && end < 120, String(end));
-  const decoder = avroTransactions.createDecoder({ subject: 'a topic' });
-  decoder.begin(bytes);
-  t.deepEqual(decoder.decode(0, end), transactionOf(123_456));
+test('a payment is 100 bytes as JSON and half of that as Avro, and reads back', async (t) => {
+  const paymentOf = paymentsOf(RECORDS_PER_MS);
+  for (const [format, bytesMin, bytesMax] of [
+    [json(Payment), 95, 105],
+    [avroPayments, 45, 55],
+  ] as const) {
+    const encoder = await format.createEncoder({ subject: 'a topic' });
+    const bytes = Buffer.alloc(1024);
+    const end = encoder.encode(paymentOf(123_456), bytes, 0);
+    t.true(end >= bytesMin && end <= bytesMax, String(end));
+    const decoder = format.createDecoder({ subject: 'a topic' });
+    decoder.begin(bytes);
+    t.deepEqual(decoder.decode(0, end), paymentOf(123_456));
+  }
 });
 
 test('a client’s row holds its share of kafkajs’ rate, and none is of other records', (t) => {
@@ -59,7 +65,8 @@ brokerTest('Kafka’s own consumer adds up what the raw loop does', (t) =>
     await broker.fill('transactions', json(Transaction), {
       partitions: 3,
       count,
-      recordsPerMs: RECORDS_PER_MS,
+      recordOf: transactionOf,
+      timestampOf: ({ timestamp }) => timestamp,
     });
     const lines = Array.from({ length: count }, (_, index) => lineOf(transactionOf(index)));
     const checksum = lines.reduce((sum, line) => sum + hash24(line), 0);
