@@ -1,5 +1,6 @@
 /** Markers as a partition has them: committed, aborted, undecided, compacted away, cut off; and what is read for it. */
 import test from 'ava';
+import fc from 'fast-check';
 import { MarkerTopic, type MarkerTopicOptions } from '../../../connectors/kafka/marker-topic.js';
 import type { SinkMarker } from '../../../connectors/kafka/sink-marker.js';
 import { ManualClock } from '../../manual-clock.js';
@@ -25,6 +26,7 @@ class MarkerPartition {
   readonly asked: string[] = [];
   /** What happens while a reader waits at the end of the log, one after the other; then time passes. */
   readonly later: (() => void)[] = [];
+  batchesAnAnswer = 1;
   readonly clock = new ManualClock();
 
   /** @returns its offset */
@@ -84,7 +86,7 @@ class MarkerPartition {
       fetch: (_, [wanted], { maxWaitMs }) => {
         const fetchOffset = wanted?.fetchOffset ?? 0;
         this.asked.push(`fetch ${fetchOffset}`);
-        const { batches } = log.fetch(fetchOffset, 1);
+        const { batches } = log.fetch(fetchOffset, this.batchesAnAnswer);
         if (batches.length === 0) this.#pass(maxWaitMs);
         const fetched = {
           topicId: 'id',
@@ -243,4 +245,42 @@ test('a log that was cut where the marker was, or before it, is not taken for an
       ),
     });
   }
+});
+
+/** A marker of `OURS`, or of another key by another producer, and how it ends some steps later. */
+const stepArbitrary = fc.record({
+  isOurs: fc.boolean(),
+  isCommitted: fc.boolean(),
+  /** Whether compaction comes by, once it may. */
+  isCleaned: fc.boolean(),
+  /** The other producer's transaction stays open beyond this step. */
+  staysOpen: fc.boolean(),
+});
+
+test('whatever was committed, aborted and compacted: a marker is told by what came of it or later', async (t) => {
+  const logs = fc.array(stepArbitrary, { minLength: 1, maxLength: 20 });
+  await fc.assert(
+    fc.asyncProperty(logs, fc.integer({ min: 1, max: 5 }), async (steps, batchesAnAnswer) => {
+      const markers = new MarkerPartition();
+      markers.batchesAnAnswer = batchesAnAnswer;
+      const { log } = markers;
+      const ours = steps.flatMap(({ isOurs, isCommitted, isCleaned, staysOpen }, index) => {
+        const producerId = isOurs ? A : B;
+        const offset = markers.write(index, producerId, isOurs ? OURS : OTHER);
+        if (isOurs || !staysOpen) log.end(producerId, isCommitted ? COMMIT : ABORT);
+        return isOurs ? [{ offset, checkpointId: index, isCommitted, isCleaned }] : [];
+      });
+      const last = ours.findLast(({ isCommitted }) => isCommitted);
+      for (const { offset, isCommitted, isCleaned } of ours) {
+        const mayGo = !isCommitted || offset < (last?.offset ?? -1);
+        if (isCleaned && mayGo) log.clean(offset);
+      }
+      t.is(await markers.read(), last?.checkpointId);
+      for (const { offset, checkpointId } of ours) {
+        const expected = offset <= (last?.offset ?? -1);
+        t.is(await markers.isCommitted(offset, checkpointId), expected);
+      }
+    }),
+    { numRuns: 200 },
+  );
 });
