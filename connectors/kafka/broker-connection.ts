@@ -170,6 +170,13 @@ export class BrokerConnection {
     return socket;
   }
 
+  /** A broker that throttles us reads nothing for so long: what is under way is answered that much later. */
+  #allow(throttleMs: number): void {
+    for (const request of this.#connection.requestQueue.inflight.values()) {
+      request.requestTimeout += throttleMs;
+    }
+  }
+
   async #open(): Promise<void> {
     await this.#connection.connect();
     const { code, versions } = await this.#exchange(apiVersionsRequest);
@@ -209,6 +216,7 @@ export class BrokerConnection {
             reader,
             (throttleMs) => {
               clientSideThrottleTime = throttleMs;
+              this.#allow(throttleMs);
             },
             () => this.#memory.giveBack(payload.buffer),
           );

@@ -68,7 +68,8 @@ const REMEDIES: Readonly<Record<string, { readonly code: ErrorCode; readonly rem
   TOPIC_AUTHORIZATION_FAILED: denied('give the user an ACL for the topic'),
   GROUP_AUTHORIZATION_FAILED: denied('give the user an ACL for the group, or leave out groupId'),
   TRANSACTIONAL_ID_AUTHORIZATION_FAILED: denied(
-    'give the user WRITE and DESCRIBE on the transactional id',
+    "give the user WRITE and DESCRIBE on all transactional ids that begin with the sink's " +
+      'transactionalIdPrefix (an ACL of the pattern type PREFIXED)',
   ),
   CLUSTER_AUTHORIZATION_FAILED: denied('give the user the ACL for the cluster'),
   SASL_AUTHENTICATION_FAILED: denied('correct the user name and password'),

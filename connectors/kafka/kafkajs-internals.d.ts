@@ -82,6 +82,8 @@ declare module 'kafkajs/src/network/connection.js' {
     chunks: Buffer[];
     /** How long a login lasts, ms; 0: for ever. */
     readonly sessionLifetime: { toNumber(): number };
+    /** Requests that are not answered yet, and for how long each may be, ms. */
+    readonly requestQueue: { readonly inflight: ReadonlyMap<number, { requestTimeout: number }> };
     /** A request that comes so long before the login ends, ms, or later, renews it first. */
     reauthenticationThreshold: number;
     isConnected(): boolean;

@@ -15,8 +15,13 @@ import type { RecordColumns } from './record-columns.js';
 import { RecordSetReader } from './record-set-reader.js';
 import { decodeMarker, type SinkMarker } from './sink-marker.js';
 
+type MarkerClient = Pick<
+  KafkaClient,
+  'brokerName' | 'createTopics' | 'describeConfigs' | 'fetch' | 'listOffset' | 'metadata' | 'topics'
+>;
+
 export interface MarkerTopicOptions {
-  readonly client: KafkaClient;
+  readonly client: MarkerClient;
   readonly topic: string;
   readonly clock: Pick<Clock, 'monotonic'>;
   /** How long it may take until a transaction with a marker that is looked for has ended, ms. */
@@ -48,6 +53,7 @@ const SETTINGS = {
   'segment.bytes': String(1024 * 1024),
   'min.cleanable.dirty.ratio': '0.1',
 };
+const OFFSET_OUT_OF_RANGE = 1;
 const UNKNOWN_TOPIC_OR_PARTITION = 3;
 const FETCH_BYTES = 1024 * 1024;
 const FETCH_WAIT_MS = 200;
@@ -83,7 +89,8 @@ export class MarkerTopic {
 
   /**
    * The last marker of the key, as far as the log goes now.
-   * @throws MillraceError BROKER_REFUSED when a transaction with such a marker does not end
+   * @throws MillraceError BROKER_REFUSED when a transaction with such a marker does not end, or the log lacks
+   * what brokers had acknowledged
    */
   async read(key: string, partition: number): Promise<SinkMarker | undefined> {
     const { client, topic } = this.options;
@@ -175,6 +182,7 @@ export class MarkerTopic {
     const [fetched] = answer.partitions;
     const errorCode = answer.errorCode === 0 ? (fetched?.errorCode ?? 0) : answer.errorCode;
     if (fetched !== undefined && errorCode === 0) return fetched;
+    if (errorCode === OFFSET_OUT_OF_RANGE) throw this.cut(partition, fetchOffset);
     throw answerError('Fetch', errorCode, { broker: client.brokerName(leader), topic, partition });
   }
 
@@ -182,16 +190,27 @@ export class MarkerTopic {
   private async hanging(partition: number, offset: number): Promise<KafkaError> {
     const { topic, hangingMs } = this.options;
     const { recordSet } = await this.fetch(partition, offset);
-    const known = recordSet.length >= FIELD.records;
-    const producer = known
-      ? `producer id ${recordSet.readBigInt64BE(FIELD.producerId)}, epoch ${recordSet.readInt16BE(FIELD.producerEpoch)}`
-      : 'a producer that is not known';
+    if (recordSet.length < FIELD.records) return this.cut(partition, offset);
+    const producer =
+      `producer id ${recordSet.readBigInt64BE(FIELD.producerId)}, ` +
+      `epoch ${recordSet.readInt16BE(FIELD.producerEpoch)}`;
     return new KafkaError(
       'BROKER_REFUSED',
       `a hanging transaction (${producer}) holds back topic "${topic}" partition ${partition} at ` +
         `offset ${offset} for more than ${hangingMs} ms, so that nobody can know what is ` +
         'committed; look at it with "kafka-transactions.sh find-hanging", end it with its "abort"',
       { kafkaCode: 'HANGING_TRANSACTION', retriable: false },
+    );
+  }
+
+  private cut(partition: number, offset: number): KafkaError {
+    return new KafkaError(
+      'BROKER_REFUSED',
+      `topic "${this.topic}" partition ${partition} lacks offset ${offset}, which its brokers had ` +
+        'acknowledged: the log was cut or emptied, so that nobody can know what is committed, and ' +
+        'the last epoch may come twice; let no leader of this topic be elected uncleanly ' +
+        '(unclean.leader.election.enable)',
+      { kafkaCode: 'LOG_CUT', retriable: false },
     );
   }
 }
@@ -206,7 +225,7 @@ function* recordsOf(
   }
 }
 
-async function checkPolicy(client: KafkaClient, topic: string): Promise<void> {
+async function checkPolicy(client: MarkerClient, topic: string): Promise<void> {
   let policy: string | null | undefined;
   try {
     const [answer] = await client.describeConfigs([topic], ['cleanup.policy']);

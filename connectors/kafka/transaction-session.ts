@@ -7,7 +7,7 @@ import type { Clock } from '../../core/clock.js';
 import { BatchSender } from './batch-sender.js';
 import type { KafkaClient } from './kafka-client.js';
 import type { BatchCommittable } from './kafka-committable.js';
-import { KafkaError } from './kafka-error.js';
+import { hasKafkaCode, KafkaError, TRANSACTION_OVER } from './kafka-error.js';
 import { groupBy, type TopicPartition } from './kafka-request.js';
 import type { MarkerTopic } from './marker-topic.js';
 import { untilEnded } from './open-transaction.js';
@@ -75,6 +75,18 @@ export class TransactionSession {
    * Not to be called again before that.
    */
   async commit(batches: readonly BatchCommittable[], marker: SinkMarker): Promise<void> {
+    const { clock, transactionTimeoutMs } = this.#options;
+    const sinceMs = clock.monotonic();
+    try {
+      await this.#commit(batches, marker);
+    } catch (error) {
+      const tookMs = clock.monotonic() - sinceMs;
+      const isOver = hasKafkaCode(error, ...TRANSACTION_OVER);
+      throw isOver && tookMs >= transactionTimeoutMs ? this.#tookTooLong(batches, error) : error;
+    }
+  }
+
+  async #commit(batches: readonly BatchCommittable[], marker: SinkMarker): Promise<void> {
     const { client, markers, clock, transactionalId, markerPartition } = this.#options;
     const markerPlace = { topic: markers.topic, partition: markerPartition };
     const partitions = partitionsOf(batches);
@@ -102,6 +114,18 @@ export class TransactionSession {
     }
     await this.untilEnded(partitions);
     this.#marker = marker;
+  }
+
+  #tookTooLong(batches: readonly BatchCommittable[], cause: KafkaError): KafkaError {
+    const { transactionalId, transactionTimeoutMs } = this.#options;
+    const bytes = batches.reduce((sum, { batch }) => sum + batch.length, 0);
+    return new KafkaError(
+      'BROKER_REFUSED',
+      `the brokers have ended transaction "${transactionalId}" (${cause.kafkaCode}): writing ${bytes} bytes ` +
+        `took longer than transactionTimeoutMs (${transactionTimeoutMs}), and nothing is committed or lost; ` +
+        "raise transactionTimeoutMs or the client's quota, or shorten checkpoint.intervalMs",
+      { kafkaCode: cause.kafkaCode, retriable: false, cause },
+    );
   }
 
   /** Until no partition of these epochs has a transaction of this id open, of which the marker tells that it is over. */

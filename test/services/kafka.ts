@@ -39,6 +39,20 @@ export interface KafkaOptions {
   readonly secured?: boolean;
 }
 
+export type KafkaResource = 'TOPIC' | 'TRANSACTIONAL_ID' | 'GROUP';
+
+/** What a user may do, or may not. */
+export interface AclRule {
+  readonly user: string;
+  readonly permission: 'ALLOW' | 'DENY';
+  readonly resource: KafkaResource;
+  readonly name: string;
+  /** By default it is this one resource. */
+  readonly pattern?: 'LITERAL' | 'PREFIXED';
+  /** All unless given. */
+  readonly operations?: readonly ('READ' | 'WRITE' | 'DESCRIBE' | 'CREATE')[];
+}
+
 const { AclOperationTypes, AclPermissionTypes, AclResourceTypes, ResourcePatternTypes } = kafkajs;
 const READY_TIMEOUT_MS = 60_000;
 const START_ATTEMPTS_MAX = 3;
@@ -124,39 +138,27 @@ export class KafkaService {
     const configEntries = Object.entries(settings).map(([name, value]) => ({ name, value }));
     const made = { topic, numPartitions: partitions, configEntries };
     await this.admin.createTopics({ topics: [made], waitForLeaders: false });
-    await this.everywhere(async (admin) => {
-      const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
-      const found = topics[0]?.partitions ?? [];
-      return found.length === partitions && found.every(({ leader }) => leader >= 0);
-    });
+    await this.led(topic, partitions);
+  }
+
+  /** Adds partitions to a topic, up to so many; every living broker knows it then. */
+  async growTopic(topic: string, partitions: number): Promise<void> {
+    await this.admin.createPartitions({ topicPartitions: [{ topic, count: partitions }] });
+    await this.led(topic, partitions);
   }
 
   /** Lets a user do nothing with one resource, and everyone else anything; true on every living broker. */
-  async deny(
-    user: string,
-    resource: 'TOPIC' | 'TRANSACTIONAL_ID' | 'GROUP',
-    resourceName: string,
-  ): Promise<void> {
-    const rule = {
-      resourceType: AclResourceTypes[resource],
-      resourceName,
-      resourcePatternType: ResourcePatternTypes.LITERAL,
-      operation: AclOperationTypes.ALL,
-      host: '*',
-    };
-    const { ALLOW, DENY } = AclPermissionTypes;
-    const acl = [
-      { ...rule, principal: `User:${user}`, permissionType: DENY },
+  async deny(user: string, resource: KafkaResource, name: string): Promise<void> {
+    await this.addAcls([
+      { resource, name, user, permission: 'DENY' },
       // Where there is a rule, whoever has none may do nothing.
-      { ...rule, principal: 'User:*', permissionType: ALLOW },
-    ];
-    await this.admin.createAcls({ acl });
-    await this.everywhere(async (admin) => {
-      const any = { operation: AclOperationTypes.ANY, permissionType: AclPermissionTypes.ANY };
-      const { resources } = await admin.describeAcls({ ...rule, ...any });
-      const acls = resources.flatMap((found) => found.acls);
-      return acl.every(({ principal }) => acls.some((found) => found.principal === principal));
-    });
+      { resource, name, user: '*', permission: 'ALLOW' },
+    ]);
+  }
+
+  /** Lets a user do these things, and nobody else any with the same resources; true on every living broker. */
+  async allow(user: string, rules: readonly Omit<AclRule, 'user' | 'permission'>[]): Promise<void> {
+    await this.addAcls(rules.map((rule) => ({ ...rule, user, permission: 'ALLOW' })));
   }
 
   /** SIGKILL of one broker; what it wrote to its files stays. */
@@ -194,6 +196,34 @@ export class KafkaService {
     await this.admin.disconnect();
     await Promise.all(this.processes.map(killService));
     await rm(this.folder, { recursive: true, force: true });
+  }
+
+  private async addAcls(rules: readonly AclRule[]): Promise<void> {
+    const acl = rules.flatMap(({ operations = ['ALL'], ...rule }) =>
+      operations.map((operation) => ({
+        resourceType: AclResourceTypes[rule.resource],
+        resourceName: rule.name,
+        resourcePatternType: ResourcePatternTypes[rule.pattern ?? 'LITERAL'],
+        operation: AclOperationTypes[operation],
+        principal: `User:${rule.user}`,
+        permissionType: AclPermissionTypes[rule.permission],
+        host: '*',
+      })),
+    );
+    await this.admin.createAcls({ acl });
+    await this.everywhere(async (admin) => {
+      const found = await Promise.all(acl.map((entry) => admin.describeAcls(entry)));
+      return found.every(({ resources }) => resources.length > 0);
+    });
+  }
+
+  /** Waits until every living broker knows a leader for each of so many partitions. */
+  private led(topic: string, partitions: number): Promise<void> {
+    return this.everywhere(async (admin) => {
+      const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
+      const found = topics[0]?.partitions ?? [];
+      return found.length === partitions && found.every(({ leader }) => leader >= 0);
+    });
   }
 
   private process(index: number): ChildProcess {

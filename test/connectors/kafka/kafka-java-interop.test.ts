@@ -238,40 +238,49 @@ function testInterop(kafka: KafkaService): void {
     );
   });
 
-  test.serial('exactly once on the newest brokers: killed before and after the end', async (t) => {
-    await kafka.createTopic('once', 2);
-    const start = async (
-      attempt: number,
-      restored: readonly KafkaCommittable[],
-    ): Promise<Subtask> => {
-      const subtask = await Subtask.start({ ...connection, topic: 'once', attempt, restored });
-      t.teardown(() => subtask.close());
-      return subtask;
-    };
-    let subtask = await start(1, []);
-    const written: string[] = [];
-    for (const [index, edge] of (['before end', 'after end'] as const).entries()) {
-      const values = Array.from({ length: 20 }, (_, number) => `${edge} ${number}`);
-      written.push(...values);
-      subtask.write(values);
-      const pending = await subtask.prepare(1 + index);
-      FaultyClient.armed = {
-        edge,
-        fault: () => {
-          throw new Killed(edge);
-        },
+  for (const transaction of ['atCheckpoint', 'streaming'] as const) {
+    const title = `exactly once on the newest brokers, ${transaction}: killed before and after the end`;
+    test.serial(title, async (t) => {
+      const topic = `once-${transaction}`;
+      await kafka.createTopic(topic, 2);
+      const start = async (
+        attempt: number,
+        restored: readonly KafkaCommittable[],
+      ): Promise<Subtask> => {
+        const options = { ...connection, topic, transaction, attempt, restored };
+        const subtask = await Subtask.start(options);
+        t.teardown(() => subtask.close());
+        return subtask;
       };
-      await t.throwsAsync(subtask.committer.commit(pending), { instanceOf: Killed });
-      subtask = await start(2 + index, pending);
-    }
-    await kafka.kill();
-    const back = kafka.restart();
-    await subtask.epoch(3, ['after the restart']);
-    await back;
-    const read = await readOurselves(['once']);
-    t.deepEqual(
-      read.map(({ value }) => String(value)).sort(),
-      [...written, 'after the restart'].sort(),
-    );
-  });
+      let subtask = await start(1, []);
+      const written: string[] = [];
+      for (const [index, edge] of (['before end', 'after end'] as const).entries()) {
+        const values = Array.from({ length: 20 }, (_, number) => `${edge} ${number}`);
+        written.push(...values);
+        subtask.write(values);
+        const pending = await subtask.prepare(1 + index);
+        // Of a checkpoint that is never complete, and of none.
+        subtask.write(['never']);
+        await subtask.prepare(100 + index);
+        subtask.write(['never']);
+        FaultyClient.armed = {
+          edge,
+          fault: () => {
+            throw new Killed(edge);
+          },
+        };
+        await t.throwsAsync(subtask.committer.commit(pending), { instanceOf: Killed });
+        subtask = await start(2 + index, pending);
+      }
+      await kafka.kill();
+      const back = kafka.restart();
+      await subtask.epoch(3, ['after the restart']);
+      await back;
+      const read = await readTopics(kafka, [topic]);
+      t.deepEqual(
+        read.map(({ value }) => String(value)).sort(),
+        [...written, 'after the restart'].sort(),
+      );
+    });
+  }
 }

@@ -1,8 +1,10 @@
-/** Three brokers: leaders die, and come back by election, under a source and sinks; one election loses records. */
+/** Three brokers: leaders and coordinators die, and come back by election, under a source and sinks; one election loses records. */
 import test from 'ava';
 import { raw } from '../../../connectors/formats/raw.js';
 import { kafkaSink, kafkaSource } from '../../../connectors/kafka/index.js';
+import { KafkaClient } from '../../../connectors/kafka/kafka-client.js';
 import { systemClock } from '../../../process/system-clock.js';
+import { eventually } from '../../integration/eventually.js';
 import { kafkaAvailability } from '../../services/kafka-installation.js';
 import { nodeId } from '../../services/kafka-settings.js';
 import { readTopics } from '../../services/kafka-topic-reader.js';
@@ -10,7 +12,11 @@ import { KafkaService } from '../../services/kafka.js';
 import { sinkContext } from '../sink-contract.js';
 import { Reading } from './kafka-reading.js';
 import { TopicWriter } from './kafka-topic.js';
-import { Subtask } from './kafka-writing.js';
+import { openIn, Subtask, valuesOf } from './kafka-writing.js';
+
+type PartitionMetadata = Awaited<
+  ReturnType<KafkaService['admin']['fetchTopicMetadata']>
+>['topics'][number]['partitions'][number];
 
 const PARTITIONS = 3;
 /** A broker that is back gets its partitions back soon, while all live. */
@@ -85,10 +91,10 @@ function testLeaders(kafka: KafkaService): void {
     await round();
 
     const seen = await readTopics(kafka, ['once', 'at-least']);
-    const valuesOf = (topic: string): string[] =>
+    const seenIn = (topic: string): string[] =>
       seen.filter((record) => record.topic === topic).map(text);
-    t.deepEqual(valuesOf('once').sort(), [...written].sort());
-    t.deepEqual([...new Set(valuesOf('at-least'))].sort(), [...written].sort());
+    t.deepEqual(seenIn('once').sort(), [...written].sort());
+    t.deepEqual([...new Set(seenIn('at-least'))].sort(), [...written].sort());
     // Who writes to it may have written twice; who reads comes to each offset once.
     for (const partition of Array.from({ length: PARTITIONS }).keys()) {
       const offsets = reading.output.recordsOf.get(`read-${partition}`) ?? [];
@@ -98,6 +104,62 @@ function testLeaders(kafka: KafkaService): void {
       );
     }
   });
+
+  test.serial(
+    'streaming: who leads and coordinates dies while an epoch is open, and before its end',
+    async (t) => {
+      const topic = 'streamed';
+      await kafka.createTopic(topic, PARTITIONS);
+      const client = new KafkaClient({ connection, clock: systemClock });
+      t.teardown(() => client.close());
+      const long = { transactionTimeoutMs: 300_000, patienceMs: 120_000, hangingMs: 120_000 };
+      const transaction = 'streaming';
+      const subtask = await Subtask.start({ ...connection, topic, transaction, ...long });
+      t.teardown(() => subtask.close());
+      const partitionsOf = async (name: string): Promise<PartitionMetadata[]> => {
+        const { topics } = await kafka.admin.fetchTopicMetadata({ topics: [name] });
+        return topics.flatMap(({ partitions }) => partitions);
+      };
+      /** Who coordinates a transaction and leads a partition of it, once all may lose one of them. */
+      const victimOf = async (transactionalId: string): Promise<number | undefined> => {
+        const [states, partitions, markers] = await Promise.all(
+          ['__transaction_state', topic, 'millrace-sink-markers'].map(partitionsOf),
+        );
+        const all = [...(states ?? []), ...(partitions ?? []), ...(markers ?? [])];
+        const state = (hashOf(transactionalId) & 0x7fffffff) % (states?.length ?? 0);
+        const coordinator = states?.find(({ partitionId }) => partitionId === state)?.leader;
+        const isLeader = partitions?.some(({ leader }) => leader === coordinator) === true;
+        return isLeader && all.every(({ isr }) => isr.length === 3) ? coordinator : undefined;
+      };
+
+      const written: string[] = [];
+      const write = (values: readonly string[]): void => {
+        written.push(...values);
+        subtask.write(values);
+      };
+      for (const [epoch, when] of ['while it is open', 'before its end'].entries()) {
+        const transactionalId = `millrace/job of ${topic}/out/0/1/${epoch}`;
+        const victim = await eventually(
+          () => `who coordinates ${transactionalId}`,
+          () => victimOf(transactionalId),
+        );
+        write(valuesOf(`${epoch} ${'a'.repeat(40_000)}`));
+        await eventually(
+          () => 'a transaction in each partition',
+          async () => (await openIn(client, topic, PARTITIONS)) === PARTITIONS || undefined,
+        );
+        if (when === 'while it is open') await kafka.kill(victim - nodeId(0));
+        write(valuesOf(`${epoch} ${'b'.repeat(40_000)}`));
+        const prepared = await subtask.prepare(1 + epoch);
+        t.is(prepared[0]?.transactionalId, transactionalId);
+        if (when === 'before its end') await kafka.kill(victim - nodeId(0));
+        await subtask.commit(prepared);
+        await kafka.restart(victim - nodeId(0));
+      }
+      const seen = await readTopics(kafka, [topic]);
+      t.deepEqual(seen.map(text).sort(), written.sort());
+    },
+  );
 
   test.serial(
     'a leader that lacks records by an unclean election fails the job by name',
@@ -159,4 +221,9 @@ function testLeaders(kafka: KafkaService): void {
 
 function text({ value }: { readonly value?: Uint8Array | null }): string {
   return Buffer.from(value ?? []).toString();
+}
+
+/** As Java's texts have it: by it a transactional id has its partition of the state that its coordinator leads. */
+function hashOf(id: string): number {
+  return Array.from(id).reduce((hash, char) => (Math.imul(31, hash) + char.charCodeAt(0)) | 0, 0);
 }

@@ -1,4 +1,4 @@
-/** What a broker limits (time of a login, bytes per second, bytes of a record) or takes away, and what a job says of it. */
+/** What a broker limits (time of a login, bytes per second, bytes of a record), forbids, takes away or adds, and what a job says of it. */
 import test, { type ExecutionContext } from 'ava';
 import { raw } from '../../../connectors/formats/raw.js';
 import {
@@ -7,6 +7,7 @@ import {
   type KafkaCommittable,
   type KafkaConnectionOptions,
   type KafkaSinkOptions,
+  type KafkaTransaction,
 } from '../../../connectors/kafka/index.js';
 import { systemClock } from '../../../process/system-clock.js';
 import type { Committer, SinkWriter } from '../../../api/sink.js';
@@ -22,6 +23,8 @@ const SETTINGS = {
   'listener.name.sasl_plaintext.scram-sha-256.connections.max.reauth.ms': SESSION_MS,
   // Bytes are counted over so many seconds: a quota holds from the second on.
   'quota.window.num': 2,
+  // Nobody waits for what has timed out.
+  'transaction.abort.timed.out.transaction.cleanup.interval.ms': 100,
 };
 const MIB = 1024 * 1024;
 
@@ -46,11 +49,13 @@ function testLimits(kafka: KafkaService): void {
     t: ExecutionContext,
     topic: string,
     more: Partial<KafkaSinkOptions<Uint8Array>> = {},
+    attempt = 1,
   ): Promise<Writing> => {
     const sink = kafkaSink({ connection: plain, topic, value: raw(), ...more });
-    const context = { ...sinkContext(1, topic), clock: systemClock };
+    const context = { ...sinkContext(attempt, topic), clock: systemClock };
     const committer = await sink.createCommitter(context);
     t.teardown(() => committer.close());
+    if (attempt > 1) await committer.recover([]);
     const writer = await sink.createWriter(context);
     t.teardown(() => writer.close());
     return { writer, committer };
@@ -69,6 +74,16 @@ function testLimits(kafka: KafkaService): void {
       ...['kafka.admin.ConfigCommand', '--bootstrap-server', kafka.bootstrapServers],
       ...['--alter', ...entity, '--add-config', settings],
     ]);
+
+  let limiting: Promise<KafkaConnectionOptions> | undefined;
+  /** As a client that may write, and read, 4 MiB per second. */
+  const limited = (): Promise<KafkaConnectionOptions> => {
+    limiting ??= configure(
+      ['--entity-type', 'clients', '--entity-name', 'limited'],
+      `producer_byte_rate=${4 * MIB},consumer_byte_rate=${4 * MIB}`,
+    ).then(() => ({ ...plain, clientId: 'limited' }));
+    return limiting;
+  };
 
   test.serial(
     'a login that expires is renewed: in use, after a pause, by a new password',
@@ -118,32 +133,111 @@ function testLimits(kafka: KafkaService): void {
     },
   );
 
-  test.serial('a quota slows source and sink down to it, and fails nothing', async (t) => {
-    await kafka.createTopic('quota', 1);
-    const limits = `producer_byte_rate=${4 * MIB},consumer_byte_rate=${4 * MIB}`;
-    await configure(['--entity-type', 'clients', '--entity-name', 'limited'], limits);
-    const connection = { ...plain, clientId: 'limited' };
-    const { writer, committer } = await writingTo(t, 'quota', {
-      connection,
-      batchBytes: 256 * 1024,
+  for (const transaction of ['atCheckpoint', 'streaming'] as const) {
+    test.serial(
+      `a quota slows source and sink down to it, and fails nothing: ${transaction}`,
+      async (t) => {
+        const topic = `quota-${transaction}`;
+        await kafka.createTopic(topic, 1);
+        const connection = await limited();
+        const { writer, committer } = await writingTo(t, topic, { connection, transaction });
+        const timed = async (act: () => Promise<unknown>): Promise<number> => {
+          const since = systemClock.monotonic();
+          await act();
+          return systemClock.monotonic() - since;
+        };
+        const records = numbered(192);
+        const writingMs = await timed(async () => {
+          for (const record of records) writer.write(record, 0);
+          await committer.commit(await writer.prepareCommit(1));
+        });
+        const read = await reading(t, topic, connection);
+        const readingMs = await timed(() =>
+          read.until(() => read.output.records.length >= records.length),
+        );
+        t.deepEqual(numbersOf(read.output.records), numbersOf(records));
+        // 12 MiB, of which those of the first second are free.
+        t.true(writingMs > 1_000, `written in ${writingMs} ms`);
+        t.true(readingMs > 1_000, `read in ${readingMs} ms`);
+        t.log({ writingMs, readingMs });
+      },
+    );
+  }
+
+  test.serial('an epoch that a quota makes longer than a transaction may be says so', async (t) => {
+    await kafka.createTopic('too-long', 1);
+    const short = { transactionTimeoutMs: 1_000, patienceMs: 1_000 };
+    const { writer, committer } = await writingTo(t, 'too-long', {
+      ...short,
+      connection: await limited(),
     });
-    const timed = async (act: () => Promise<unknown>): Promise<number> => {
-      const since = systemClock.monotonic();
-      await act();
-      return systemClock.monotonic() - since;
-    };
-    const records = 192;
-    const value = Buffer.alloc(MIB / 16, 'x');
-    for (let record = 0; record < records; record++) writer.write(value, 0);
+    const records = numbered(192);
+    for (const record of records) writer.write(record, 0);
     const pending = await writer.prepareCommit(1);
-    const writingMs = await timed(() => committer.commit(pending));
-    const read = await reading(t, 'quota', connection);
-    const readingMs = await timed(() => read.until(() => read.output.records.length >= records));
-    t.is(read.output.records.length, records);
-    // 12 MiB, of which those of the first second are free.
-    t.true(writingMs > 1_000, `written in ${writingMs} ms`);
-    t.true(readingMs > 1_000, `read in ${readingMs} ms`);
-    t.log({ writingMs, readingMs });
+    await t.throwsAsync(committer.commit(pending), {
+      message:
+        /^BROKER_REFUSED: the brokers have ended transaction "millrace\/too-long\/out\/0" .* writing 12\d+ bytes took longer than transactionTimeoutMs \(1000\), .*; raise transactionTimeoutMs or the client's quota/,
+    });
+    // As it says.
+    const longer = await writingTo(t, 'too-long');
+    await longer.committer.commit(pending);
+    const read = await reading(t, 'too-long');
+    await read.until(() => read.output.records.length >= records.length);
+    t.deepEqual(numbersOf(read.output.records), numbersOf(records));
+  });
+
+  test.serial('what a user has to be allowed for both kinds of transactions', async (t) => {
+    const [topic, markerTopic] = ['permitted', 'permitted-markers'];
+    await kafka.createTopic(topic, 1);
+    const operations = ['WRITE', 'DESCRIBE'] as const;
+    const ids = { resource: 'TRANSACTIONAL_ID', pattern: 'PREFIXED', operations } as const;
+    await kafka.allow('bob', [
+      { resource: 'TOPIC', name: topic, operations: ['READ', ...operations] },
+      { resource: 'TOPIC', name: markerTopic, operations: ['READ', 'CREATE', ...operations] },
+      { ...ids, name: 'open/' },
+      // All that atCheckpoint needs: the id of one subtask.
+      { ...ids, name: `narrow/${topic}/out/0`, pattern: 'LITERAL' },
+    ]);
+    await kafka.allow('alice', [
+      { ...ids, name: 'closed/' },
+      { ...ids, name: 'narrow/' },
+    ]);
+    process.env['MILLRACE_TEST_BOB'] = KAFKA_USERS.bob;
+    const connection: KafkaConnectionOptions = {
+      brokers: kafka.brokers('SASL_PLAINTEXT'),
+      sasl: {
+        mechanism: 'scram-sha-512',
+        username: 'bob',
+        password: { env: 'MILLRACE_TEST_BOB' },
+      },
+    };
+    let checkpointId = 0;
+    const write = async (
+      transactionalIdPrefix: string,
+      transaction: KafkaTransaction,
+    ): Promise<void> => {
+      const options = { connection, markerTopic, transactionalIdPrefix, transaction };
+      const { writer, committer } = await writingTo(t, topic, options);
+      checkpointId++;
+      writer.write(Buffer.from(`${transactionalIdPrefix} ${transaction}`), 0);
+      await committer.commit(await writer.prepareCommit(checkpointId));
+    };
+    const denied = (id: string): { readonly message: RegExp } => ({
+      message: new RegExp(
+        `^ACCESS_DENIED: .* for transactional id "${id}": .* give the user WRITE and DESCRIBE on all ` +
+          'transactional ids that begin with the sink.s transactionalIdPrefix \\(.* PREFIXED\\)$',
+      ),
+    });
+    await write('open', 'streaming');
+    await write('open', 'atCheckpoint');
+    await t.throwsAsync(write('closed', 'streaming'), denied('closed/permitted/out/0'));
+    await t.throwsAsync(write('closed', 'atCheckpoint'), denied('closed/permitted/out/0'));
+    await write('narrow', 'atCheckpoint');
+    await t.throwsAsync(write('narrow', 'streaming'), denied('narrow/permitted/out/0/1/\\d'));
+    t.deepEqual(
+      (await readTopics(kafka, [topic])).map(({ value }) => String(value)),
+      ['open streaming', 'open atCheckpoint', 'narrow atCheckpoint'],
+    );
   });
 
   test.serial('a time that the topic does not take is refused with the remedy', async (t) => {
@@ -191,6 +285,43 @@ function testLimits(kafka: KafkaService): void {
     ]);
   });
 
+  test.serial('a partition that is added is used after the next start', async (t) => {
+    const transactions = ['atCheckpoint', 'streaming'] as const;
+    const topicOf = (transaction: KafkaTransaction): string => `grown-${transaction}`;
+    for (const transaction of transactions) {
+      const topic = topicOf(transaction);
+      await kafka.createTopic(topic, 2);
+      const partitioner = ([first = 0]: Uint8Array, partitions: number): number =>
+        first % partitions;
+      const options = { transaction, partitioner };
+      const before = await writingTo(t, topic, options);
+      const write = ({ writer }: Writing, from: number): void => {
+        for (let value = from; value < from + 6; value++) writer.write(Uint8Array.of(value), 0);
+      };
+      write(before, 0);
+      await before.committer.commit(await before.writer.prepareCommit(1));
+      write(before, 6);
+      await kafka.growTopic(topic, 3);
+      write(before, 12);
+      await before.committer.commit(await before.writer.prepareCommit(2));
+      const after = await writingTo(t, topic, options, 2);
+      write(after, 18);
+      await after.committer.commit(await after.writer.prepareCommit(3));
+    }
+    const written = await readTopics(kafka, transactions.map(topicOf));
+    for (const transaction of transactions) {
+      const placed = written
+        .filter(({ topic }) => topic === topicOf(transaction))
+        .map(({ partition, value }) => [value?.[0] ?? -1, partition] as const)
+        .sort(([left], [right]) => left - right);
+      const expected = Array.from({ length: 24 }, (_, value) => [
+        value,
+        value % (value < 18 ? 2 : 3),
+      ]);
+      t.deepEqual(placed, expected, transaction);
+    }
+  });
+
   test.serial(
     'a limit that is lowered fails the commit, which goes on once it is raised',
     async (t) => {
@@ -217,4 +348,17 @@ function testLimits(kafka: KafkaService): void {
       t.is((await readTopics(kafka, ['lowered'])).length, 1);
     },
   );
+}
+
+/** Records of 64 KiB. */
+function numbered(count: number): readonly Uint8Array[] {
+  return Array.from({ length: count }, (_, index) => {
+    const record = Buffer.alloc(MIB / 16, 'x');
+    record.writeUInt32BE(index);
+    return record;
+  });
+}
+
+function numbersOf(records: readonly Uint8Array[]): readonly number[] {
+  return records.map((record) => Buffer.from(record).readUInt32BE());
 }

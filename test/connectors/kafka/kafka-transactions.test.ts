@@ -21,6 +21,7 @@ import { readAll } from './kafka-reading.js';
 import {
   FaultyClient,
   Killed,
+  openIn,
   rescale,
   Subtask,
   valuesOf,
@@ -81,19 +82,12 @@ function testTransactions(kafka: KafkaService): void {
   /** The brokers have ended it. */
   const untilOver = (transaction: TransactionCommittable): Promise<void> =>
     untilEnded({ client, clock: systemClock, ...transaction, hangingMs: 30_000 });
-  /** How many transactions are open in a topic. */
-  const openIn = async (topic: string): Promise<number> => {
-    const partitions = Array.from({ length: PARTITIONS }, (_, partition) => ({ topic, partition }));
-    const found = await client.describeProducers(partitions);
-    return found
-      .flatMap(({ producers }) => producers)
-      .filter(({ transactionStart }) => transactionStart >= 0).length;
-  };
+  const openInTopic = (topic: string): Promise<number> => openIn(client, topic, PARTITIONS);
 
   const untilOpen = (topic: string, count: number): Promise<true> =>
     eventually(
       () => `${count} open transactions in ${topic}`,
-      async () => (await openIn(topic)) === count || undefined,
+      async () => (await openInTopic(topic)) === count || undefined,
     );
 
   let contracts = 0;
@@ -131,7 +125,7 @@ function testTransactions(kafka: KafkaService): void {
         const values = valuesOf(String(checkpointId));
         subtask.write(values);
         const prepared = await subtask.prepare(checkpointId);
-        t.is(await openIn('normal'), 1);
+        t.is(await openInTopic('normal'), 1);
         t.is((await visible('normal')).length, written.length);
         await subtask.commit(prepared);
         written.push(...values);
@@ -161,7 +155,7 @@ function testTransactions(kafka: KafkaService): void {
         [...(await visible('killed'))].sort(),
         [...valuesOf('a'), ...valuesOf('b')].sort(),
       );
-      t.is(await openIn('killed'), 0);
+      t.is(await openInTopic('killed'), 0);
       await second.epoch(5, valuesOf('c'));
       // What it has committed it commits again, without an effect.
       await second.commit(pending);
@@ -285,7 +279,7 @@ function testTransactions(kafka: KafkaService): void {
       await t.throwsAsync(subtask.prepare(11), {
         message: /^OUTPUT_FAILED: 5 transactions of the sink wait for checkpoints/,
       });
-      t.is(await openIn('waiting'), 5);
+      t.is(await openInTopic('waiting'), 5);
       await subtask.committer.discard?.(orphans);
       await untilOpen('waiting', 0);
       expected.set('waiting', written);
@@ -295,7 +289,7 @@ function testTransactions(kafka: KafkaService): void {
   test.serial('transactions move when three subtasks become two, and two four', async (t) => {
     const written = await rescale(await starting(t, 'rescaled'));
     t.is(written.length, 18 * 20);
-    t.is(await openIn('rescaled'), 0);
+    t.is(await openInTopic('rescaled'), 0);
     expected.set('rescaled', written);
   });
 
@@ -308,7 +302,7 @@ function testTransactions(kafka: KafkaService): void {
     first.write(['never']);
     const later = await first.prepare(3);
     const second = await start({ jobId: 'second', restoredJobId: 'first', restored: saved });
-    t.is(await openIn('taken'), 0);
+    t.is(await openInTopic('taken'), 0);
     await t.throwsAsync(first.commit([...saved, ...later]), {
       message: /^OUTPUT_CONFLICT: job second writes as "millrace\/first\/out\/0"/,
     });
@@ -328,7 +322,7 @@ function testTransactions(kafka: KafkaService): void {
         transaction,
         ...(restored === undefined ? {} : { restored }),
       });
-      t.is(await openIn('changed'), 0);
+      t.is(await openInTopic('changed'), 0);
       const values = valuesOf(String(index));
       written.push(...values);
       subtask.write(values);

@@ -104,6 +104,19 @@ export function valuesOf(prefix: string, count = 20): string[] {
   return Array.from({ length: count }, (_, index) => `${prefix}-${index}`);
 }
 
+/** In how many of a topic's partitions transactions are open, each counted by itself. */
+export async function openIn(
+  client: KafkaClient,
+  topic: string,
+  partitions: number,
+): Promise<number> {
+  const places = Array.from({ length: partitions }, (_, partition) => ({ topic, partition }));
+  const found = await client.describeProducers(places);
+  return found
+    .flatMap(({ producers }) => producers)
+    .filter(({ transactionStart }) => transactionStart >= 0).length;
+}
+
 export class Subtask {
   private constructor(
     private readonly writer: SinkWriter<Uint8Array, KafkaCommittable>,

@@ -61,6 +61,12 @@ export class PartitionLog {
     this.endOffset += offsets;
   }
 
+  /** Compaction removes the batch that ends there; only `fetch` heeds it. */
+  clean(lastOffset: number): void {
+    const index = this.batches.findIndex((batch) => batch.lastOffset === lastOffset);
+    if (index >= 0) this.batches.splice(index, 1);
+  }
+
   end(producerId: bigint, kind: typeof ABORT | typeof COMMIT): void {
     const transaction = this.#open.get(producerId);
     if (transaction === undefined) return;
