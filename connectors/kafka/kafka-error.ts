@@ -184,7 +184,9 @@ function refusedGreeting({ greeted, sasl, tls }: ConnectionState): string {
     const login = sasl ? 'what sasl says' : 'whether it expects a login (then set sasl)';
     return `closed the connection at the first request; check ${login}`;
   }
-  const hint = tls ? 'that it speaks TLS' : 'whether it expects TLS (then set tls)';
+  const hint = tls
+    ? 'that it speaks TLS (else leave out tls)'
+    : 'whether it expects TLS (then set tls)';
   return `closed the connection at the greeting; check that this is a Kafka port, and ${hint}`;
 }
 

@@ -26,6 +26,7 @@ import {
 import type { IsolationLevel } from './record-set-reader.js';
 import { discoverKafkaSplits, findTopics } from './split-discovery.js';
 import type { KafkaEnd, KafkaStart } from './split-offsets.js';
+import { checkMayUseTopics } from './user-rights.js';
 
 export interface KafkaSourceOptions<V> {
   readonly connection: KafkaConnectionOptions;
@@ -145,6 +146,7 @@ export function createKafkaSource<V, T>(
       const found = await checkCluster(connection, context, async (client) => {
         const names = (await findTopics(client, topics)).map(({ topic }) => topic);
         await checkTopics?.(client, names);
+        await checkMayUseTopics(client, names, 'READ');
         return names;
       });
       await checkFormats(formats, found ?? (topics instanceof RegExp ? [] : topics), 'read');
