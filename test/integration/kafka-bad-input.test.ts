@@ -37,7 +37,7 @@ if (!found.available) {
     await Promise.all([
       KafkaService.start(),
       ApicurioService.start(),
-      TestCluster.open({ workers: 1, slots: 1 }),
+      TestCluster.open({ workers: 1, slots: 2 }),
     ]),
   );
 }
@@ -151,6 +151,44 @@ function testBadInput([kafka, registry, cluster]: [
       'Bearer POST compatibility/subjects',
       'Bearer POST subjects/orders',
     ]);
+  });
+
+  test.serial('a schema that the registry refuses is told at submit, or by the task', async (t) => {
+    const { params } = await gated(t, 'refused');
+    // By the registry's rule a newer order would need what the registry has without it.
+    const ask = async (method: 'POST' | 'PUT', path: string, body: object): Promise<void> => {
+      const headers = { 'content-type': 'application/json' };
+      const answer = await fetch(`${registry.url}${path}`, {
+        method,
+        headers,
+        body: JSON.stringify(body),
+      });
+      t.true(answer.ok, await answer.text());
+    };
+    const schema = JSON.stringify({ ...AVRO, fields: [{ name: 'number', type: 'int' }] });
+    await ask('POST', '/subjects/refused-copied-value/versions', { schema });
+    await ask('PUT', '/config/refused-copied-value', { compatibility: 'BACKWARD' });
+    for (const [flags, message] of [
+      [
+        [],
+        /^error: SCHEMA_INCOMPATIBLE: operator "to-kafka" .* with version 1 of subject refused-copied-value at http.*change the schema, or the subject's rule$/,
+      ],
+      [
+        ['--no-check'],
+        /^failure: SCHEMA_INCOMPATIBLE: .* of subject refused-copied-value at http.*\n {4}in operator "to-kafka"$/,
+      ],
+    ] as const) {
+      assertToldOnce(t, await submit(ORDERS, params, ...flags), message);
+    }
+  });
+
+  test.serial('two jobs of one name are two jobs, and both write to the topic', async (t) => {
+    const { params } = await gated(t, 'twice');
+    const results = await Promise.all(
+      [1, 2].map(() => submit(ORDERS, params, '--parallelism', '1')),
+    );
+    for (const { exitCode, stderr } of results) t.is(exitCode, 0, stderr);
+    t.is((await readTopics(kafka, ['twice-copied'])).length, 2);
   });
 
   test.serial(
