@@ -7,20 +7,19 @@ import type { KafkaClient } from './kafka-client.js';
 import { hasKafkaCode } from './kafka-error.js';
 
 /** Kafka's numbers of them. */
-const OPERATIONS = { READ: 3, WRITE: 4 } as const;
-/** From a broker that was not asked, or does not say. */
-const NOT_TOLD = -(2 ** 31);
+const OPERATIONS = { READ: 3, WRITE: 4, DESCRIBE: 8 } as const;
+type Operation = keyof typeof OPERATIONS;
 
 /** @throws MillraceError ACCESS_DENIED naming the topic and a broker */
 export async function checkMayUseTopics(
   client: KafkaClient,
   names: readonly string[],
-  operation: keyof typeof OPERATIONS,
+  operation: Exclude<Operation, 'DESCRIBE'>,
 ): Promise<void> {
   const { topics, brokers } = await client.metadata(names, true);
   for (const { topic, operations } of topics) {
-    const isAllowed = ((operations >>> OPERATIONS[operation]) & 1) === 1;
-    if (isAllowed || operations === NOT_TOLD) continue;
+    // A topic that is shown may be described; a broker that does not even say that tells nothing.
+    if (isAmong(operations, operation) || !isAmong(operations, 'DESCRIBE')) continue;
     const asked = brokers.map(({ host, port }) => `${host}:${String(port)}`)[0] ?? '';
     throw new MillraceError(
       'ACCESS_DENIED',
@@ -41,4 +40,8 @@ export async function checkMayUseTransactions(client: KafkaClient, prefix: strin
     // A cluster that never had a transaction takes its time over the first.
     if (hasKafkaCode(error, 'TRANSACTIONAL_ID_AUTHORIZATION_FAILED')) throw error;
   }
+}
+
+function isAmong(operations: number, operation: Operation): boolean {
+  return ((operations >>> OPERATIONS[operation]) & 1) === 1;
 }
