@@ -37,17 +37,29 @@ export class RegistryGate {
     /** Of the registry behind the gate: `https://HOST:PORT/PATH` */
     readonly url: string,
     /** Files with secrets, as references name them. */
-    readonly files: Readonly<Record<'authority' | 'password' | 'token', string>>,
+    readonly files: Readonly<
+      Record<'authority' | 'certificate' | 'key' | 'password' | 'token', string>
+    >,
     private readonly server: Server,
   ) {}
 
-  /** @param registry its URL @param folder where certificates and secrets are put */
-  static async start(registry: string, folder: string): Promise<RegistryGate> {
+  /**
+   * @param registry its URL
+   * @param folder where certificates and secrets are put
+   * @param wantsCertificate whether clients have to show one of the same authority
+   */
+  static async start(
+    registry: string,
+    folder: string,
+    wantsCertificate = false,
+  ): Promise<RegistryGate> {
     const certificates = join(folder, 'certificates');
     await mkdir(certificates);
     await makeCertificates(certificates);
     const files = {
       authority: join(certificates, 'authority.pem'),
+      certificate: join(certificates, 'client.crt'),
+      key: join(certificates, 'client.key'),
       password: join(folder, 'password'),
       token: join(folder, 'token'),
     };
@@ -56,6 +68,9 @@ export class RegistryGate {
     const server = createServer({
       cert: await readFile(join(certificates, 'broker.crt')),
       key: await readFile(join(certificates, 'broker.key')),
+      ca: await readFile(files.authority),
+      requestCert: wantsCertificate,
+      rejectUnauthorized: wantsCertificate,
     });
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');

@@ -263,6 +263,24 @@ if (found.available) {
       message: /^PARAM_INVALID: registry\.tls\.ca holds what is no certificate or key in PEM/,
     });
   });
+
+  test('a registry that asks for a certificate is shown one, or told of', async (t) => {
+    const gate = await RegistryGate.start(registry.url, await temporaryFolder(t), true);
+    t.teardown(() => gate.stop());
+    const { authority, certificate, key, token } = gate.files;
+    const orderBy = (tls: RegistryOptions['tls'] & object): Format<unknown> => {
+      const options = { url: gate.url, auth: { token: { file: token } }, tls };
+      return avro({ avroSchema: record(ID), registry: options });
+    };
+    const ca = { file: authority };
+    const shown = { ca, certificate: { file: certificate }, key: { file: key } };
+    await t.notThrowsAsync(check(orderBy(shown), contextOf('certified'), 'read'));
+    await t.throwsAsync(check(orderBy({ ca }), contextOf('certified'), 'read'), {
+      code: 'REGISTRY_UNREACHABLE',
+      message:
+        /asked for subject certified-value, refused the TLS connection \(.+\); give what it asks for as registry\.tls\.certificate and key$/,
+    });
+  });
 } else {
   test.skip(`Apicurio did not run: ${found.reason}`, (t) => t.pass());
 }
