@@ -33,6 +33,8 @@ export interface SourceOutput<T> {
   /** What follows comes from this split: its watermark is kept apart from the others'. */
   selectSplit(splitId: string): void;
   collect(record: T): void;
+  /** Whether the job takes what is given to `deadLetter` anywhere; else it is counted, and gone. */
+  readonly takesDeadLetters: boolean;
   deadLetter(letter: DeadLetter): void;
   /**
    * Whether the split's watermark has yet to see a record, so that there is something to `observe`:

@@ -84,6 +84,7 @@ async function readOurs<T>(
       records++;
       tally.add(record);
     },
+    takesDeadLetters: true,
     deadLetter: ({ reason }) => {
       throw new Error(`a record could not be read: ${reason}`);
     },

@@ -18,6 +18,7 @@ import type { StreamGraph } from '../core/stream-graph.js';
 import { ENGINE_VERSION } from '../core/version.js';
 import { bundleIdOf, describeBundleFile, writeBundleArchive } from '../storage/bundle-archive.js';
 import { compileModules } from './bundle-compiler.js';
+import type { Environment } from './cli-context.js';
 import { GraphGenerator } from './graph-generator.js';
 import { findScoreModules } from './score-modules.js';
 
@@ -31,8 +32,8 @@ export interface BundleOptions {
   /** Folder that `file` and paths in messages are relative to. */
   readonly workingFolder: string;
   readonly limits?: BundleLimits;
-  /** Whether sources and sinks look for what they read and write; unless told they don't. */
-  readonly check?: boolean;
+  /** The environment in which sources and sinks look for what they read and write; without it they don't. */
+  readonly checkIn?: Environment;
   /** For the builder and each scoring module; 30 s unless told. */
   readonly graphTimeoutMs?: number;
   readonly heapMbMax?: number;
@@ -83,6 +84,7 @@ function generatorOptions(
     jobFolder: places.jobFolder,
     displayRoot: places.displayRoot,
     ...(options.graphTimeoutMs === undefined ? {} : { timeoutMs: options.graphTimeoutMs }),
+    ...(options.checkIn === undefined ? {} : { checkIn: options.checkIn }),
     ...(options.heapMbMax === undefined ? {} : { heapMbMax: options.heapMbMax }),
     ...(options.signal === undefined ? {} : { signal: options.signal }),
     ...(options.onOutput === undefined ? {} : { onOutput: options.onOutput }),
@@ -134,7 +136,7 @@ async function buildModules(options: BundleOptions): Promise<{
       BUNDLE_ENTRY,
       places.displayName,
       options.params,
-      { workingFolder: path.resolve(options.workingFolder), check: options.check ?? false },
+      path.resolve(options.workingFolder),
     );
     const modules = await findScoreModules(graph, places);
     if (modules.length === 0) return { graph, params, places, files: compiled };

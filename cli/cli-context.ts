@@ -4,10 +4,14 @@
  */
 import type { Clock } from '../core/clock.js';
 
+export type Environment = Readonly<Record<string, string | undefined>>;
+
 export interface CliContext {
   readonly workingFolder: string;
   /** Address of a cluster from the environment (MILLRACE_CLUSTER), if set. */
   readonly defaultCluster: string | undefined;
+  /** All of it, for checks of what is kept there: a job names its secrets by their variables. */
+  readonly environment: Environment;
   /** Standard output where it is a terminal that can redraw. */
   readonly terminal: NodeJS.WriteStream | undefined;
   /** Whether standard output takes colours: a terminal, and NO_COLOR is not set. */

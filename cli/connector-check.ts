@@ -57,6 +57,8 @@ function located(error: unknown, at: string): unknown {
   if (!isMillraceError(error)) return error;
   const reason = error.message.slice(error.code.length + 2);
   const remedy =
-    error.code === 'BROKER_UNREACHABLE' ? '; if only the workers reach it: --no-check' : '';
+    error.code === 'BROKER_UNREACHABLE' || error.code === 'REGISTRY_UNREACHABLE'
+      ? '; if only the workers reach it: --no-check'
+      : '';
   return new MillraceError(error.code, `${at}: ${reason}${remedy}`, { cause: error });
 }

@@ -67,7 +67,11 @@ async function answer(request: GeneratorRequest): Promise<GeneratorReply> {
   }
   const params = resolvePaths(job.params, request.params, request.workingFolder);
   const built = job.build(params);
-  if (request.check) await checkConnectors(built);
+  if (request.checkIn !== undefined) {
+    // The builder is done, and may not depend on it; connectors find their secrets there.
+    Object.assign(process.env, request.checkIn);
+    await checkConnectors(built);
+  }
   return { kind: 'built', graph: built.graph, params };
 }
 

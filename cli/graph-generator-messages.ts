@@ -1,6 +1,7 @@
 /** What the CLI and the disposable graph generator say to each other; plain data only. */
 import type { SerializedError } from '../core/errors.js';
 import type { StreamGraph } from '../core/stream-graph.js';
+import type { Environment } from './cli-context.js';
 
 interface Target {
   /** Absolute path of the compiled module. */
@@ -16,8 +17,8 @@ export type GeneratorRequest = Target &
         readonly params: Readonly<Record<string, string>>;
         /** Absolute path that relative paths among the parameters are relative to. */
         readonly workingFolder: string;
-        /** Whether sources and sinks are asked to look for what they read and write. */
-        readonly check: boolean;
+        /** The environment in which sources and sinks look for what they read and write; without it they don't. */
+        readonly checkIn?: Environment;
       }
     | { readonly kind: 'checkScore' }
   );

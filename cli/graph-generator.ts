@@ -10,6 +10,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { deserializeError, MillraceError, type SerializedError } from '../core/errors.js';
 import type { StreamGraph } from '../core/stream-graph.js';
+import type { Environment } from './cli-context.js';
 import type { GeneratorReply, GeneratorRequest } from './graph-generator-messages.js';
 import { SourcePositions, type CompiledModule } from './source-positions.js';
 
@@ -30,6 +31,8 @@ export interface GraphGeneratorOptions {
   readonly jobFolder: string;
   /** Folder that paths in messages are relative to. */
   readonly displayRoot: string;
+  /** The environment in which sources and sinks look for what they read and write; without it they don't. */
+  readonly checkIn?: Environment;
   readonly timeoutMs?: number;
   readonly heapMbMax?: number;
   /** Ends a request early. */
@@ -51,9 +54,11 @@ export class GraphGenerator {
   private constructor(options: GraphGeneratorOptions, folder: string) {
     this.#options = options;
     this.#folder = folder;
+    // A builder sees no environment. Authorities are read once, when a process starts.
+    const authorities = options.checkIn?.['NODE_EXTRA_CA_CERTS'];
     this.#child = fork(GENERATOR_MAIN, [], {
       cwd: folder,
-      env: {},
+      env: authorities === undefined ? {} : { NODE_EXTRA_CA_CERTS: authorities },
       execArgv: [`--max-old-space-size=${options.heapMbMax ?? GENERATOR_LIMITS.heapMbMax}`],
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
@@ -83,14 +88,14 @@ export class GraphGenerator {
   }
 
   /**
-   * @param options.check whether sources and sinks look for what they read and write
+   * @param workingFolder that relative paths among the parameters are relative to
    * @throws MillraceError what the module or the builder is refused for, in the user's files and lines
    */
   async build(
     module: string,
     sourceName: string,
     params: Readonly<Record<string, string>>,
-    options: { readonly workingFolder: string; readonly check: boolean },
+    workingFolder: string,
   ): Promise<{
     readonly graph: StreamGraph;
     readonly params: Readonly<Record<string, string>>;
@@ -100,7 +105,8 @@ export class GraphGenerator {
       file: path.join(this.#folder, module),
       sourceName,
       params,
-      ...options,
+      workingFolder,
+      ...(this.#options.checkIn === undefined ? {} : { checkIn: this.#options.checkIn }),
     });
     const positions = this.#positions();
     const nodes = built.graph.nodes.map((node) => ({

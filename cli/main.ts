@@ -31,6 +31,7 @@ const terminal = stdout.isTTY && env['TERM'] !== 'dumb' ? stdout : undefined;
 const context: CliContext = {
   workingFolder: process.cwd(),
   defaultCluster: env['MILLRACE_CLUSTER'] === '' ? undefined : env['MILLRACE_CLUSTER'],
+  environment: env,
   terminal,
   color: terminal !== undefined && (env['NO_COLOR'] ?? '') === '',
   clock: systemClock,

@@ -100,7 +100,7 @@ async function submit(
 ): Promise<string> {
   const bundle = await createBundle({
     ...job,
-    check: true,
+    checkIn: context.environment,
     workingFolder: context.workingFolder,
     signal: context.interrupted,
     onOutput: (text) => context.note(text),

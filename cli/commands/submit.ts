@@ -45,7 +45,7 @@ export async function submitJob(
   const bundle = await createBundle({
     file,
     params: options.param,
-    check: options.check ?? true,
+    ...((options.check ?? true) ? { checkIn: context.environment } : {}),
     workingFolder: context.workingFolder,
     signal: context.interrupted,
     onOutput: (text) => context.note(text),

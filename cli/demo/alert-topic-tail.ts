@@ -76,6 +76,7 @@ export class AlertTopicTail implements AlertFeed {
       if (alert !== undefined) this.#latest = [...this.#latest, alert].slice(-LATEST_MAX);
     },
     selectSplit: () => undefined,
+    takesDeadLetters: true,
     deadLetter: () => undefined,
     needsStart: () => false,
     observe: () => undefined,

@@ -3,6 +3,7 @@
  * records begin with, and the check at submit. Registers nothing but in `prefix`.
  */
 import { MillraceError } from '../../core/errors.js';
+import { checkTls, type TlsOptions } from '../tls.js';
 import type { FormatContext } from './format.js';
 import { framePrefix } from './framed-decoder.js';
 import { checkRegistryAuth, type RegistryAuth } from './registry-credentials.js';
@@ -13,6 +14,8 @@ export interface RegistryOptions {
   /** Such as `https://registry:8081`, or `http://apicurio:8080/apis/ccompat/v7`. */
   readonly url: string;
   readonly auth?: RegistryAuth;
+  /** What an https URL needs beside the machine's trust store. */
+  readonly tls?: TlsOptions;
   /** Under which the schema stands; else `TOPIC-value` or `TOPIC-key`. */
   readonly subject?: string;
   /** Whether a writer puts a schema there that the subject does not have; default true. */
@@ -34,15 +37,26 @@ export class RegisteredFormat {
 
   /** @throws MillraceError PARAM_INVALID */
   constructor(options: RegistryOptions, schema: RegistrySchema) {
-    const { url, auth, timeoutMs = TIMEOUT_MS_DEFAULT } = options;
+    const { url, auth, tls, timeoutMs = TIMEOUT_MS_DEFAULT } = options;
     checkUrl(url);
     if (auth !== undefined) checkRegistryAuth(auth);
+    if (tls !== undefined) {
+      checkTls('registry.tls', tls);
+      if (new URL(url).protocol !== 'https:') {
+        throw invalid(`registry.url is ${url} and has registry.tls`, 'begin it with https://');
+      }
+    }
     if (!(timeoutMs >= 1 && timeoutMs <= TIMEOUT_MS_MAX)) {
       throw invalid(`registry.timeoutMs is ${String(timeoutMs)}`, 'give 1 to 600,000 ms');
     }
     this.#options = options;
     this.#schema = schema;
-    this.registry = new SchemaRegistry({ url, timeoutMs, ...(auth === undefined ? {} : { auth }) });
+    this.registry = new SchemaRegistry({
+      url,
+      timeoutMs,
+      ...(auth === undefined ? {} : { auth }),
+      ...(tls === undefined ? {} : { tls }),
+    });
   }
 
   /**

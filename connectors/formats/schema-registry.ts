@@ -4,8 +4,19 @@
  * it must never hang, nor show a secret.
  */
 import { ExponentialBackoff, TimeoutStrategy, handleWhen, retry, timeout, wrap } from 'cockatiel';
-import { isMillraceError, MillraceError, type ErrorCode } from '../../core/errors.js';
+import { isMillraceError, MillraceError } from '../../core/errors.js';
+import { resolveTls, type TlsOptions } from '../tls.js';
 import { authorizationOf, type RegistryAuth } from './registry-credentials.js';
+import {
+  clip,
+  denied,
+  RegistryError,
+  silent,
+  unexpected,
+  unreachable,
+  type RegistryPlace,
+} from './registry-error.js';
+import { askRegistry, type RegistryAnswer, type RegistryRequest } from './registry-request.js';
 
 export type SchemaType = 'AVRO' | 'PROTOBUF' | 'JSON';
 
@@ -30,6 +41,7 @@ export interface SchemaRegistryOptions {
   /** Such as `https://registry:8081`, or `http://apicurio:8080/apis/ccompat/v7`. */
   readonly url: string;
   readonly auth?: RegistryAuth;
+  readonly tls?: TlsOptions;
   /** Of one request. */
   readonly timeoutMs: number;
 }
@@ -43,16 +55,22 @@ const SCHEMAS_MAX = 1000;
 /** Schemas that name schemas that name schemas. */
 const REFERENCES_MAX = 100;
 const REFERENCE_DEPTH_MAX = 20;
-const REASON_LENGTH_MAX = 1000;
+/** Confluent's codes for what is not there; another 404 comes from a place that is no registry. */
+const ABSENT_CODE_MIN = 40_400;
+
+interface Question extends Pick<RegistryRequest, 'method'> {
+  readonly path: string;
+  /** Such as `subject orders-value`. */
+  readonly about: string;
+  readonly body?: object;
+}
 
 /** What a registry answered, as far as it is understood. */
 interface Answer {
-  readonly status: number;
+  readonly place: RegistryPlace;
+  readonly raw: RegistryAnswer;
   readonly body: Readonly<Record<string, unknown>>;
 }
-
-/** A failure that may pass. */
-class Passing extends MillraceError {}
 
 export class SchemaRegistry {
   readonly #options: SchemaRegistryOptions;
@@ -65,8 +83,9 @@ export class SchemaRegistry {
   /** Undefined: there is none of this id. @throws MillraceError REGISTRY_UNREACHABLE, ACCESS_DENIED */
   async schemaById(id: number): Promise<RegistrySchema | undefined> {
     if (this.#byId.has(id)) return this.#byId.get(id);
-    const answer = await this.#request('GET', `/schemas/ids/${String(id)}`);
-    const schema = answer.status === 404 ? undefined : this.#schemaOf(this.#accepted(answer));
+    const path = `/schemas/ids/${String(id)}`;
+    const answer = await this.#ask({ method: 'GET', path, about: `schema ${String(id)}` });
+    const schema = answer && schemaOf(answer);
     const [oldest] = this.#byId.keys();
     if (this.#byId.size >= SCHEMAS_MAX && oldest !== undefined) this.#byId.delete(oldest);
     this.#byId.set(id, schema);
@@ -76,10 +95,8 @@ export class SchemaRegistry {
   /** Undefined: the subject has none. */
   async version(subject: string, version: number | 'latest'): Promise<SchemaVersion | undefined> {
     const path = `/subjects/${encodeURIComponent(subject)}/versions/${String(version)}`;
-    const answer = await this.#request('GET', path);
-    if (answer.status === 404) return undefined;
-    const body = this.#accepted(answer);
-    return { ...this.#schemaOf(body), version: Number(body['version']) };
+    const answer = await this.#ask({ method: 'GET', path, about: `subject ${subject}` });
+    return answer && { ...schemaOf(answer), version: Number(answer.body['version']) };
   }
 
   /**
@@ -111,16 +128,16 @@ export class SchemaRegistry {
   /** The id of the schema, which is made the subject's newest when it is not there yet. */
   async register(subject: string, schema: RegistrySchema): Promise<number> {
     const path = `/subjects/${encodeURIComponent(subject)}/versions`;
-    const answer = await this.#request('POST', path, requestOf(schema));
-    if (answer.status !== 409) return this.#idOf(this.#accepted(answer, subject));
+    const answer = await this.#post(subject, path, schema);
+    if (answer === undefined) throw this.incompatible(subject, 'it takes no schema for it');
+    if (answer.raw.status !== 409) return idOf(answer);
     throw this.incompatible(subject, reasonOf(answer.body));
   }
 
   /** The id of the schema under the subject; undefined when it is not there. */
   async find(subject: string, schema: RegistrySchema): Promise<number | undefined> {
-    const path = `/subjects/${encodeURIComponent(subject)}`;
-    const answer = await this.#request('POST', path, requestOf(schema));
-    return answer.status === 404 ? undefined : this.#idOf(this.#accepted(answer, subject));
+    const answer = await this.#post(subject, `/subjects/${encodeURIComponent(subject)}`, schema);
+    return answer && idOf(answer);
   }
 
   /**
@@ -129,9 +146,9 @@ export class SchemaRegistry {
    */
   async refusal(subject: string, schema: RegistrySchema): Promise<string | undefined> {
     const path = `/compatibility/subjects/${encodeURIComponent(subject)}/versions/latest?verbose=true`;
-    const answer = await this.#request('POST', path, requestOf(schema));
-    if (answer.status === 404) return undefined;
-    const { is_compatible: isCompatible, messages } = this.#accepted(answer, subject);
+    const answer = await this.#post(subject, path, schema);
+    if (answer === undefined) return undefined;
+    const { is_compatible: isCompatible, messages } = answer.body;
     if (isCompatible !== false) return undefined;
     return Array.isArray(messages) ? messages.map(String).join('; ') : '';
   }
@@ -145,98 +162,87 @@ export class SchemaRegistry {
     );
   }
 
-  #schemaOf(body: Answer['body']): RegistrySchema {
-    const { schema, schemaType, references } = body;
-    if (typeof schema !== 'string') throw this.#unreachable('answered without a schema');
-    return {
-      type: schemaType === 'PROTOBUF' || schemaType === 'JSON' ? schemaType : 'AVRO',
-      text: schema,
-      references: Array.isArray(references) ? (references as SchemaReference[]) : [],
-    };
+  async #post(subject: string, path: string, schema: RegistrySchema): Promise<Answer | undefined> {
+    const about = `subject ${subject}`;
+    return this.#ask({ method: 'POST', path, about, body: requestOf(schema) });
   }
 
-  #idOf({ id }: Answer['body']): number {
-    if (typeof id === 'number') return id;
-    throw this.#unreachable('answered without an id');
-  }
-
-  #accepted({ status, body }: Answer, subject = ''): Answer['body'] {
-    if (status === 200) return body;
-    if (status === 422 || status === 400) {
-      const place = subject === '' ? '' : ` for subject ${subject}`;
-      throw new MillraceError(
-        'SCHEMA_INVALID',
-        `the registry ${this.#options.url} refuses the schema${place}: ${clip(reasonOf(body))}; correct the schema`,
-      );
-    }
-    throw this.#unreachable(`answered ${String(status)}: ${clip(reasonOf(body))}`);
-  }
-
-  async #request(method: 'GET' | 'POST', path: string, body?: object): Promise<Answer> {
+  /** Undefined: the registry has no such thing. */
+  async #ask(question: Question): Promise<Answer | undefined> {
+    const { timeoutMs } = this.#options;
     const patience = wrap(
       retry(
-        handleWhen((error) => error instanceof Passing),
+        handleWhen((error) => error instanceof RegistryError && error.retriable),
         {
           maxAttempts: RETRIES,
           backoff: new ExponentialBackoff({ initialDelay: FIRST_DELAY_MS, maxDelay: DELAY_MAX_MS }),
         },
       ),
-      timeout(this.#options.timeoutMs, TimeoutStrategy.Cooperative),
+      timeout(timeoutMs, TimeoutStrategy.Cooperative),
     );
-    return patience.execute(({ signal }) => this.#attempt(method, path, body, signal));
+    return patience.execute(({ signal }) => this.#attempt(question, signal));
   }
 
-  async #attempt(
-    method: string,
-    path: string,
-    body: object | undefined,
-    signal: AbortSignal,
-  ): Promise<Answer> {
-    const { url, auth } = this.#options;
+  async #attempt(question: Question, signal: AbortSignal): Promise<Answer | undefined> {
+    const { url, auth, timeoutMs } = this.#options;
+    const place = { url, about: question.about, hasLogin: auth !== undefined };
     try {
-      const response = await fetch(`${url.replace(/\/+$/, '')}${path}`, {
-        method,
-        signal,
-        headers: {
-          accept: `${MEDIA_TYPE}, application/json`,
-          ...(body === undefined ? {} : { 'content-type': MEDIA_TYPE }),
-          ...(auth === undefined ? {} : { authorization: await authorizationOf(auth) }),
-        },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      });
-      const { status } = response;
-      const text = await response.text();
-      if (status === 401 || status === 403) throw this.#denied(status);
-      if (status >= 500 || status === 429) {
-        throw this.#unreachable(`answered ${String(status)}: ${clip(reasonOf(parseBody(text)))}`);
-      }
-      return { status, body: parseBody(text) };
+      return answerOf(place, await this.#send(question, signal));
     } catch (error) {
       if (isMillraceError(error)) throw error;
-      const { timeoutMs } = this.#options;
-      throw this.#unreachable(
-        signal.aborted
-          ? `gave no answer in ${String(timeoutMs)} ms`
-          : `can't be reached (${causeOf(error)})`,
-        error,
-      );
+      throw signal.aborted ? silent(place, timeoutMs, error) : unreachable(place, error);
     }
   }
 
-  #denied(status: number): MillraceError {
-    const { url, auth } = this.#options;
-    const who = auth === undefined ? 'nobody logged in' : 'the login is not let in';
-    return new MillraceError(
-      'ACCESS_DENIED',
-      `the schema registry ${url} answered ${String(status)}: ${who}; correct registry.auth`,
+  async #send({ method, path, body }: Question, signal: AbortSignal): Promise<RegistryAnswer> {
+    const { url, auth, tls } = this.#options;
+    const headers = {
+      accept: `${MEDIA_TYPE}, application/json`,
+      ...(body === undefined ? {} : { 'content-type': MEDIA_TYPE }),
+      ...(auth === undefined ? {} : { authorization: await authorizationOf(auth) }),
+    };
+    return askRegistry(new URL(`${url.replace(/\/+$/, '')}${path}`), {
+      method,
+      headers,
+      signal,
+      ...(tls === undefined ? {} : { tls: await resolveTls('registry.tls', tls) }),
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+  }
+}
+
+/** @throws MillraceError ACCESS_DENIED, SCHEMA_INVALID, REGISTRY_UNREACHABLE */
+function answerOf(place: RegistryPlace, raw: RegistryAnswer): Answer | undefined {
+  const { status } = raw;
+  if (status === 401 || status === 403) throw denied(place, status);
+  const body = parseBody(raw.text);
+  if (body === undefined) throw unexpected(place, raw);
+  if (status === 200 || status === 409) return { place, raw, body };
+  const { error_code: code } = body;
+  if (status === 404 && typeof code === 'number' && code >= ABSENT_CODE_MIN) return undefined;
+  if (status === 422 || status === 400) {
+    const { url, about } = place;
+    throw new MillraceError(
+      'SCHEMA_INVALID',
+      `the schema registry ${url} refuses the schema for ${about}: ${clip(reasonOf(body))}; correct the schema`,
     );
   }
+  throw unexpected(place, raw, clip(reasonOf(body)));
+}
 
-  #unreachable(what: string, cause?: unknown): MillraceError {
-    const code: ErrorCode = 'REGISTRY_UNREACHABLE';
-    const message = `the schema registry ${this.#options.url} ${what}; see its URL and its log`;
-    return new Passing(code, message, { cause });
-  }
+function schemaOf({ place, raw, body }: Answer): RegistrySchema {
+  const { schema, schemaType, references } = body;
+  if (typeof schema !== 'string') throw unexpected(place, raw, 'without a schema');
+  return {
+    type: schemaType === 'PROTOBUF' || schemaType === 'JSON' ? schemaType : 'AVRO',
+    text: schema,
+    references: Array.isArray(references) ? (references as SchemaReference[]) : [],
+  };
+}
+
+function idOf({ place, raw, body }: Answer): number {
+  if (typeof body['id'] === 'number') return body['id'];
+  throw unexpected(place, raw, 'without an id');
 }
 
 function requestOf({ type, text, references }: RegistrySchema): object {
@@ -248,25 +254,16 @@ function requestOf({ type, text, references }: RegistrySchema): object {
   };
 }
 
-function parseBody(text: string): Answer['body'] {
+/** Undefined: it is no object of JSON. */
+function parseBody(text: string): Answer['body'] | undefined {
   try {
     const body: unknown = JSON.parse(text);
-    if (typeof body === 'object' && body !== null) return body as Answer['body'];
-    return { message: text };
+    return typeof body === 'object' && body !== null ? (body as Answer['body']) : undefined;
   } catch {
-    return { message: text };
+    return undefined;
   }
 }
 
 function reasonOf({ message }: Answer['body']): string {
   return typeof message === 'string' ? message : 'no reason given';
-}
-
-function causeOf(error: unknown): string {
-  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
-  return cause instanceof Error ? cause.message : String(cause);
-}
-
-function clip(text: string): string {
-  return text.length <= REASON_LENGTH_MAX ? text : `${text.slice(0, REASON_LENGTH_MAX)}...`;
 }

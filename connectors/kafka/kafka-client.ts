@@ -85,9 +85,9 @@ export class KafkaClient {
     return this.#pool.nameOf(nodeId);
   }
 
-  /** @param topics undefined: all. Each comes with its error, if any. */
-  metadata(topics?: readonly string[]): Promise<ClusterMetadata> {
-    return this.#patiently(() => this.#metadata(topics));
+  /** @param topics undefined: all. Each comes with its error, if any; and with what the user may do, if asked. */
+  metadata(topics?: readonly string[], withOperations = false): Promise<ClusterMetadata> {
+    return this.#patiently(() => this.#metadata(topics, withOperations));
   }
 
   /**
@@ -207,6 +207,11 @@ export class KafkaClient {
     }, TRANSACTION_DELAY_MS);
   }
 
+  /** Whether the id may be used, as far as its coordinator's name tells. @throws MillraceError ACCESS_DENIED naming it */
+  async findTransaction(transactionalId: string): Promise<void> {
+    await this.#patiently(() => this.#findCoordinator({ transactionalId }));
+  }
+
   /**
    * Tells a group's coordinator of positions, for people who watch the group.
    * @throws MillraceError ACCESS_DENIED, BROKER_REFUSED (such as a group that has members) naming the group
@@ -287,9 +292,9 @@ export class KafkaClient {
     return withPatience(options, attempt);
   }
 
-  async #metadata(topics?: readonly string[]): Promise<ClusterMetadata> {
+  async #metadata(topics?: readonly string[], withOperations = false): Promise<ClusterMetadata> {
     const connection = await this.#pool.toAny();
-    const metadata = await connection.send(metadataRequest(topics));
+    const metadata = await connection.send(metadataRequest(topics, withOperations));
     this.#pool.learn(metadata.brokers);
     return metadata;
   }

@@ -7,17 +7,10 @@ import type { ConnectionOptions as TlsSocketOptions } from 'node:tls';
 import type Connection from 'kafkajs/src/network/connection.js';
 import { MillraceError } from '../../core/errors.js';
 import { checkSecret, readSecret, type SecretReference } from '../secret.js';
+import { checkTls, resolveTls, type TlsOptions } from '../tls.js';
 
 /** TLS with what differs from the machine's own trust store. */
-export interface KafkaTlsOptions {
-  /** Certificate authorities in PEM, instead of the well-known ones. */
-  readonly ca?: SecretReference;
-  /** The client's certificate and key in PEM, where the brokers ask for one. */
-  readonly certificate?: SecretReference;
-  readonly key?: SecretReference;
-  /** The name that the broker's certificate must carry; the host of its address by default. */
-  readonly serverName?: string;
-}
+export type KafkaTlsOptions = TlsOptions;
 
 export type KafkaSaslOptions =
   | {
@@ -60,15 +53,7 @@ export function checkConnection(options: KafkaConnectionOptions): void {
     throw invalid('brokers is empty; give at least one address, such as "localhost:9092"');
   }
   options.brokers.forEach(parseAddress);
-  if (typeof options.tls === 'object') {
-    const { ca, certificate, key } = options.tls;
-    for (const [name, secret] of Object.entries({ ca, certificate, key })) {
-      if (secret !== undefined) checkSecret(`tls.${name}`, secret);
-    }
-    if ((certificate === undefined) !== (key === undefined)) {
-      throw invalid('tls has a certificate or a key, but not both; give both');
-    }
-  }
+  if (typeof options.tls === 'object') checkTls('tls', options.tls);
   const { sasl } = options;
   if (sasl === undefined) return;
   if (!MECHANISMS.includes(sasl.mechanism)) {
@@ -97,20 +82,10 @@ export function parseAddress(address: string): BrokerAddress {
 export async function resolveConnection(
   options: KafkaConnectionOptions,
 ): Promise<ResolvedConnection> {
-  return { tls: await resolveTls(options.tls), sasl: await resolveSasl(options.sasl) };
-}
-
-async function resolveTls(tls: KafkaConnectionOptions['tls']): Promise<TlsSocketOptions | null> {
-  if (tls === undefined || tls === false) return null;
-  if (tls === true) return {};
-  const { ca, certificate, key, serverName } = tls;
+  const { tls = false, sasl } = options;
   return {
-    ...(ca === undefined ? {} : { ca: await readSecret('tls.ca', ca) }),
-    ...(certificate === undefined
-      ? {}
-      : { cert: await readSecret('tls.certificate', certificate) }),
-    ...(key === undefined ? {} : { key: await readSecret('tls.key', key) }),
-    ...(serverName === undefined ? {} : { servername: serverName }),
+    tls: tls === false ? null : await resolveTls('tls', tls === true ? {} : tls),
+    sasl: await resolveSasl(sasl),
   };
 }
 

@@ -4,6 +4,7 @@
  */
 import { errorCodes } from 'kafkajs/src/protocol/error.js';
 import { isMillraceError, MillraceError, type ErrorCode } from '../../core/errors.js';
+import { tlsReason } from '../tls.js';
 
 /** Names of our own for what no broker answered. */
 export type ConnectionFailure =
@@ -142,6 +143,10 @@ export function connectionError(
       { kafkaCode: 'SASL_AUTHENTICATION_FAILED', retriable: false, cause },
     );
   }
+  if (/_ALERT_/.test(code)) {
+    const text = `${at} refused the TLS connection (${message}); give the client's tls.certificate and key`;
+    return failed('GREETING_REFUSED', text, false);
+  }
   if (/EPROTO|ERR_SSL|wrong version number|packet length/i.test(`${code} ${message}`)) {
     const text = `${at} does not speak TLS on this port (${message}); correct the port, or leave out tls`;
     return failed('GREETING_REFUSED', text, false);
@@ -179,7 +184,9 @@ function refusedGreeting({ greeted, sasl, tls }: ConnectionState): string {
     const login = sasl ? 'what sasl says' : 'whether it expects a login (then set sasl)';
     return `closed the connection at the first request; check ${login}`;
   }
-  const hint = tls ? 'that it speaks TLS' : 'whether it expects TLS (then set tls)';
+  const hint = tls
+    ? 'that it speaks TLS (else leave out tls)'
+    : 'whether it expects TLS (then set tls)';
   return `closed the connection at the greeting; check that this is a Kafka port, and ${hint}`;
 }
 
@@ -218,7 +225,7 @@ function describe(cause: unknown): { name: string; message: string; code: string
   const code = 'code' in cause && typeof cause.code === 'string' ? cause.code : '';
   // A broker's answer, where kafkajs asked.
   const type = 'type' in cause && typeof cause.type === 'string' ? cause.type : '';
-  return { name: cause.name, message: cause.message, code, type };
+  return { name: cause.name, message: tlsReason(cause.message), code, type };
 }
 
 function later(name: string, message: string): KnownError {

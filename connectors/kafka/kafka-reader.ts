@@ -22,7 +22,7 @@ export interface KafkaReaderOptions<T> {
   readonly metrics: MetricGroup;
   readonly decoderFor: (split: KafkaSplit) => RecordDecoder<T>;
   readonly isolation: IsolationLevel;
-  readonly poison: PoisonPolicy;
+  readonly poison: PoisonPolicy | undefined;
   readonly onOutOfRange: OutOfRangePolicy;
   readonly bufferedBytesMax: number;
   /** Whom to tell of positions; undefined: nobody. */

@@ -30,6 +30,7 @@ import { StreamingWriter, type StreamingOutput } from './streaming-writer.js';
 import { planTopics, type TopicPlan } from './topic-plan.js';
 import { TransactionOutput, type TransactionOutputOptions } from './transaction-output.js';
 import { checkBrokersAllow, checkEpochFits } from './transaction-timeout.js';
+import { checkMayUseTopics, checkMayUseTransactions } from './user-rights.js';
 
 /** How often a record is in the topic after failures: once; once or more; or perhaps not at all. */
 export type KafkaDelivery = 'exactlyOnce' | 'atLeastOnce' | 'none';
@@ -151,7 +152,10 @@ export function kafkaSink<T, K = never>(
       if (isStreaming) checkEpochFits(transactionTimeoutMs, context.settings);
       await checkCluster(connection, context, async (client) => {
         await planTargets(client, settings, names);
-        if (delivery === 'exactlyOnce') await checkBrokersAllow(transactionTimeoutMs, client);
+        await checkMayUseTopics(client, names, 'WRITE');
+        if (delivery !== 'exactlyOnce') return;
+        await checkBrokersAllow(transactionTimeoutMs, client);
+        await checkMayUseTransactions(client, settings.transactionalIdPrefix);
       });
       await checkFormats({ key: settings.key?.format, value }, names, 'write');
     },

@@ -26,6 +26,7 @@ import {
 import type { IsolationLevel } from './record-set-reader.js';
 import { discoverKafkaSplits, findTopics } from './split-discovery.js';
 import type { KafkaEnd, KafkaStart } from './split-offsets.js';
+import { checkMayUseTopics } from './user-rights.js';
 
 export interface KafkaSourceOptions<V> {
   readonly connection: KafkaConnectionOptions;
@@ -42,7 +43,10 @@ export interface KafkaSourceOptions<V> {
   readonly groupId?: string;
   /** When the log does not have the offset that comes next; `fail` by default. */
   readonly onOutOfRange?: OutOfRangePolicy;
-  /** Bytes that hold no record: to the dead-letter output (default), or fail the job. */
+  /**
+   * Bytes that hold no record: to the dead-letter output, or fail the job. By default to that output if the job
+   * takes it anywhere; so that nothing is lost in silence, a job that does not fails.
+   */
   readonly poison?: PoisonPolicy;
   /** How often to look for new partitions and topics, 30,000 ms by default; 0: never. */
   readonly discoveryIntervalMs?: number;
@@ -125,7 +129,7 @@ export function createKafkaSource<V, T>(
 ): Source<T, KafkaSplit> {
   checkOptions(options);
   const { connection, startFrom = 'earliest', boundedAt, groupId } = options;
-  const { isolation = 'read_committed', onOutOfRange = 'fail', poison = 'deadLetter' } = options;
+  const { isolation = 'read_committed', onOutOfRange = 'fail', poison } = options;
   const { discoveryIntervalMs = DISCOVERY_INTERVAL_MS_DEFAULT } = options;
   const { bufferedBytesMax = BUFFERED_BYTES_MAX_DEFAULT } = options;
   const topics = typeof options.topics === 'string' ? [options.topics] : options.topics;
@@ -142,6 +146,7 @@ export function createKafkaSource<V, T>(
       const found = await checkCluster(connection, context, async (client) => {
         const names = (await findTopics(client, topics)).map(({ topic }) => topic);
         await checkTopics?.(client, names);
+        await checkMayUseTopics(client, names, 'READ');
         return names;
       });
       await checkFormats(formats, found ?? (topics instanceof RegExp ? [] : topics), 'read');

@@ -24,6 +24,8 @@ export interface TopicMetadata {
   readonly errorCode: number;
   readonly isInternal: boolean;
   readonly partitions: readonly PartitionMetadata[];
+  /** What the user may do, a bit for each operation by its number; -2^31: nobody asked. */
+  readonly operations: number;
 }
 
 export interface ClusterMetadata {
@@ -35,9 +37,10 @@ export interface ClusterMetadata {
 
 const NO_UUID = '0'.repeat(32);
 
-/** @param topics names; undefined: all */
+/** @param topics names; undefined: all @param withOperations whether to ask what the user may do */
 export function metadataRequest(
   topics: readonly string[] | undefined,
+  withOperations = false,
 ): KafkaRequest<ClusterMetadata> {
   return {
     apiKey: 3,
@@ -46,8 +49,8 @@ export function metadataRequest(
     flexible: true,
     write: (writer) => {
       writer.array(topics ?? null, (topic) => writer.uuid(NO_UUID).string(topic).tags());
-      // Neither creates topics nor asks what we may do.
-      writer.boolean(false).boolean(false).tags();
+      // Never creates topics.
+      writer.boolean(false).boolean(withOperations).tags();
     },
     read: (reader, throttle) => {
       throttle(reader.int32());
@@ -73,10 +76,10 @@ export function metadataRequest(
           reader.tags();
           return { partition, leader, errorCode: partitionError };
         });
-        reader.int32();
+        const operations = reader.int32();
         reader.tags();
         partitions.sort((left, right) => left.partition - right.partition);
-        return { topic, topicId, errorCode, isInternal, partitions };
+        return { topic, topicId, errorCode, isInternal, partitions, operations };
       });
       return { brokers, controller, topics: found };
     },

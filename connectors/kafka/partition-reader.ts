@@ -21,7 +21,8 @@ export type PoisonPolicy = 'deadLetter' | 'fail';
 export interface PartitionReaderOptions<T> {
   readonly decoder: RecordDecoder<T>;
   readonly isolation: IsolationLevel;
-  readonly poison: PoisonPolicy;
+  /** Undefined: the job's dead letters decide, by being taken or not. */
+  readonly poison: PoisonPolicy | undefined;
   /** `isReady` may have changed, by something asynchronous. */
   readonly onProgress: () => void;
   readonly onFailure: (error: unknown) => void;
@@ -253,12 +254,13 @@ export class PartitionReader<T> {
     const start = columns.valueStarts[this.#index] ?? -1;
     const bytes = columns.bytes.subarray(Math.max(0, start), columns.valueEnds[this.#index]);
     const raw = start < 0 ? '' : textOf(bytes);
-    if (this.#options.poison === 'fail') {
+    const { poison = output.takesDeadLetters ? 'deadLetter' : 'fail' } = this.#options;
+    if (poison === 'fail') {
       throw new MillraceError(
         'INPUT_INVALID',
         `${this.#place} holds no record at offset ${offset} (${error.message}), it begins with ` +
-          `${JSON.stringify(raw.slice(0, 64))}; correct the format, or let it go to the ` +
-          "dead-letter output (poison: 'deadLetter')",
+          `${JSON.stringify(raw.slice(0, 64))}; correct what writes it or the format, ` +
+          "or give the source's .deadLetters a sink, and poison: 'deadLetter'",
       );
     }
     this.#index++;

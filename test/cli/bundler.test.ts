@@ -56,6 +56,25 @@ test('the same sources in another folder make the same bundle', async (t) => {
   t.is(there.id, here.id);
 });
 
+test('a builder sees no environment, the checks of its sources and sinks do', async (t) => {
+  const workingFolder = await jobFolder(t, {
+    'job.ts': `import { job, t } from 'millrace';
+${SOURCE}
+const seen = process.env['SECRET'] ?? 'nothing';
+export default job('asking', {}, (env) => {
+  env.source('rows', {
+    ...(source as object),
+    check: () => Promise.reject(new Error(seen + ' and ' + process.env['SECRET'])),
+  } as never).sinkTo('rest', { description: 'none', committableSchema: t.string } as never);
+});
+`,
+  });
+  const job = { file: 'job.ts', params: {}, workingFolder };
+  await t.notThrowsAsync(createBundle(job));
+  const checkIn = { SECRET: 'hidden', UNSET: undefined };
+  await t.throwsAsync(createBundle({ ...job, checkIn }), { message: /nothing and hidden/ });
+});
+
 test('other parameters make another bundle', async (t) => {
   const one = await createBundle({ file: 'job.ts', params: PARAMS, workingFolder: CLICKS });
   const two = await createBundle({

@@ -7,6 +7,8 @@ export class RecordingOutput<T> implements SourceOutput<T> {
   readonly observed = new Map<string, T[]>();
   readonly recordsOf = new Map<string, T[]>();
   readonly finished: string[] = [];
+  /** Whether anyone reads `deadLetters`. */
+  takesDeadLetters = true;
   readonly #asksForStarts: boolean;
   #selected: string | undefined;
 

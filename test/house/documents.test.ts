@@ -181,6 +181,7 @@ async function helpOf(command: string): Promise<string> {
   const code = await runProgram([command, '--help'], {
     workingFolder: ROOT,
     defaultCluster: undefined,
+    environment: {},
     terminal: undefined,
     color: false,
     clock: {

@@ -1,7 +1,7 @@
 import { appendFile, mkdir, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import anyTest, { type ExecutionContext, type TestFn } from 'ava';
-import { runMillrace, type CommandResult } from '../cli/command-line.js';
+import { assertToldOnce, runMillrace, type CommandResult } from '../cli/command-line.js';
 import { jobFolder } from '../cli/job-folder.js';
 import { brokenJob, rowsOf, type BrokenJob } from './broken-job.js';
 import { eventually } from './eventually.js';
@@ -51,9 +51,7 @@ function brokenFiles(broken: Omit<BrokenJob, 'output'>): JobFiles {
 
 /** One message, no frame of the engine, and nothing that still runs. */
 async function isToldOnce(t: Context, result: CommandResult, message: RegExp): Promise<void> {
-  t.is(result.exitCode, 1, result.stderr);
-  t.is(result.stderr.match(new RegExp(message, 'gm'))?.length, 1, result.stderr);
-  t.notRegex(result.stderr, /\n\s+at .*(dist|node_modules|node:|anonymous|millrace:)/);
+  assertToldOnce(t, result, message);
   await allSlotsFree(t);
 }
 

@@ -50,7 +50,7 @@ export interface AclRule {
   /** By default it is this one resource. */
   readonly pattern?: 'LITERAL' | 'PREFIXED';
   /** All unless given. */
-  readonly operations?: readonly ('READ' | 'WRITE' | 'DESCRIBE' | 'CREATE')[];
+  readonly operations?: readonly ('ALL' | 'READ' | 'WRITE' | 'DESCRIBE' | 'CREATE')[];
 }
 
 const { AclOperationTypes, AclPermissionTypes, AclResourceTypes, ResourcePatternTypes } = kafkajs;
@@ -147,10 +147,15 @@ export class KafkaService {
     await this.led(topic, partitions);
   }
 
-  /** Lets a user do nothing with one resource, and everyone else anything; true on every living broker. */
-  async deny(user: string, resource: KafkaResource, name: string): Promise<void> {
+  /** Keeps a user from one resource, or from one use of it, and lets everyone else do anything; true on every living broker. */
+  async deny(
+    user: string,
+    resource: KafkaResource,
+    name: string,
+    operations: AclRule['operations'] & object = ['ALL'],
+  ): Promise<void> {
     await this.addAcls([
-      { resource, name, user, permission: 'DENY' },
+      { resource, name, user, permission: 'DENY', operations },
       // Where there is a rule, whoever has none may do nothing.
       { resource, name, user: '*', permission: 'ALLOW' },
     ]);

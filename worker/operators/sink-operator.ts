@@ -5,7 +5,7 @@
  */
 import type { Histogram } from '../../api/metrics.js';
 import type { Committer, Sink, SinkContext, SinkWriter } from '../../api/sink.js';
-import { isMillraceError, MillraceError } from '../../core/errors.js';
+import { isMillraceError, locateError, MillraceError } from '../../core/errors.js';
 import { AbstractStreamOperator } from './abstract-stream-operator.js';
 import type { PendingCommittable } from './operator-state.js';
 import type { OperatorSnapshot } from './operator.js';
@@ -44,6 +44,14 @@ export class SinkOperator extends AbstractStreamOperator {
   }
 
   override async open(): Promise<void> {
+    try {
+      await this.#open();
+    } catch (error) {
+      throw this.#failed(error);
+    }
+  }
+
+  async #open(): Promise<void> {
     const { sink, context, restored } = this.#options;
     this.#committer = await sink.createCommitter(context);
     if (restored !== undefined || context.attempt > 1) {
@@ -132,7 +140,7 @@ export class SinkOperator extends AbstractStreamOperator {
   }
 
   #failed(error: unknown): MillraceError {
-    if (isMillraceError(error)) return error;
+    if (isMillraceError(error)) return locateError(error, { operator: this.name });
     const message = error instanceof Error ? error.message : String(error);
     return new MillraceError('OUTPUT_FAILED', `sink "${this.name}": ${message}`, {
       cause: error,

@@ -31,6 +31,8 @@ export interface SourceOperatorOptions {
   readonly watermarkIntervalMs: number;
   readonly context: SourceContext;
   readonly output: OperatorOutput;
+  /** Whether an operator reads this one's dead letters. */
+  readonly takesDeadLetters: boolean;
   /** Splits of all subtasks in the restored checkpoint; undefined: not restored. */
   readonly restored: readonly SplitState[] | undefined;
   /** Asks for a turn of the task. */
@@ -213,6 +215,7 @@ export class SourceOperator extends AbstractStreamOperator {
 
 /** What the reader writes into: adds event time and sends late records and dead letters their own way. */
 class ReaderOutput implements SourceOutput<unknown> {
+  readonly takesDeadLetters: boolean;
   readonly #name: string;
   readonly #output: OperatorOutput;
   readonly #timestamp: ((record: unknown) => number) | undefined;
@@ -221,6 +224,7 @@ class ReaderOutput implements SourceOutput<unknown> {
   constructor(options: SourceOperatorOptions, watermarks: SplitWatermarks) {
     this.#name = options.name;
     this.#output = options.output;
+    this.takesDeadLetters = options.takesDeadLetters;
     this.#timestamp = options.watermarks?.timestamp;
     this.#watermarks = watermarks;
   }

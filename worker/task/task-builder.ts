@@ -288,6 +288,9 @@ class OperatorFactory {
           watermarkIntervalMs: graph.streamGraph.watermarkIntervalMs,
           context: this.#context(name),
           output,
+          takesDeadLetters: graph.streamGraph.nodes.some(({ inputs }) =>
+            inputs.some((edge) => edge.from === name && edge.output === 'deadLetters'),
+          ),
           restored: this.#restored?.get(name)?.splits,
           wake: environment.wake,
           fail: (error) => this.#taskOf().fail(error),

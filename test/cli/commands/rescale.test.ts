@@ -38,6 +38,7 @@ async function rescale(
   const context: CliContext = {
     workingFolder: '.',
     defaultCluster: address,
+    environment: {},
     terminal: undefined,
     color: false,
     clock: systemClock,

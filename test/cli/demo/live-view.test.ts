@@ -7,6 +7,7 @@ function contextWith(lines: string[]): CliContext {
   return {
     workingFolder: '/',
     defaultCluster: undefined,
+    environment: {},
     terminal: undefined,
     color: false,
     clock: { now: () => 0, monotonic: () => 0, setTimer: () => () => undefined },

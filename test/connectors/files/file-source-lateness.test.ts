@@ -212,6 +212,7 @@ class Run {
         watermarkIntervalMs: 0,
         context: contextFor(new ManualClock(), subtask, parallelism),
         output,
+        takesDeadLetters: true,
         restored: this.#checkpoint?.splits,
         wake: () => this.#subtasks[subtask]?.woken(),
         fail: (error) => {

@@ -1,11 +1,13 @@
-import { createServer, type RequestListener } from 'node:http';
+import { createServer, type OutgoingHttpHeaders, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { COMPATIBILITY, SchemaRegistry, SchemaType } from '@kafkajs/confluent-schema-registry';
 import test, { type ExecutionContext } from 'ava';
 import { t as types } from '../../../api/schema.js';
-import { avro, json, protobuf } from '../../../connectors/formats/index.js';
+import { avro, json, protobuf, type RegistryOptions } from '../../../connectors/formats/index.js';
 import type { Format, FormatContext } from '../../../connectors/formats/format.js';
 import { ApicurioService, apicurioAvailability } from '../../services/apicurio.js';
+import { GATE_SECRETS, RegistryGate } from '../../services/registry-gate.js';
+import { temporaryFolder } from '../../temporary-folder.js';
 import { decodeOne, encodeOne } from './format-bytes.js';
 
 const record = (...fields: object[]) => ({ type: 'record', name: 'Order', namespace: 's', fields });
@@ -183,6 +185,102 @@ if (found.available) {
       message: /field 'customer.id': the writer has no such field/,
     });
   });
+
+  test('a registry behind TLS of an authority of its own is asked by its user, or by a token', async (t) => {
+    const gate = await RegistryGate.start(registry.url, await temporaryFolder(t));
+    t.teardown(() => gate.stop());
+    const { authority, password, token } = gate.files;
+    const { username } = GATE_SECRETS;
+    const tls = { ca: { file: authority } };
+    const basic = { username, password: { file: password } };
+    const bearer = { token: { file: token } };
+    const orderBy = (
+      options: Partial<RegistryOptions>,
+    ): Format<Readonly<Record<string, unknown>>> =>
+      avro({ avroSchema: record(ID), registry: { url: gate.url, ...options } });
+    const context = contextOf('gated');
+    const bytes = await encodeOne(orderBy({ tls, auth: basic }), { id: 'a' }, context);
+    const reading = orderBy({ tls, auth: bearer });
+    await check(reading, context, 'read');
+    await check(reading, context, 'write');
+    t.deepEqual(await decodeOne(reading, bytes, context), { id: 'a' });
+    const schemes = gate.requests.map(({ method, scheme }) => `${method} ${scheme}`);
+    t.deepEqual(schemes, ['POST Basic', 'GET Bearer', 'POST Bearer', 'GET Bearer']);
+
+    const told = async (
+      options: Partial<RegistryOptions>,
+      code: string,
+      message: RegExp,
+    ): Promise<void> => {
+      const order = orderBy(options);
+      const attempts = [
+        () => check(order, context, 'read'),
+        () => encodeOne(order, { id: 'a' }, context),
+      ];
+      for (const attempt of attempts) {
+        const error = await t.throwsAsync(attempt, { code, message });
+        const { url = gate.url } = options;
+        t.regex(error.message, /^\w+: the schema registry .*, asked for subject gated-value, /);
+        t.true(error.message.includes(url));
+        t.false(/gate-|\n/.test(error.message), error.message);
+      }
+      await t.throwsAsync(decodeOne(order, bytes, context), {
+        code,
+        message: /, asked for schema \d+, /,
+      });
+    };
+    const wrong = { username, password: { file: token } };
+    await told({ tls, auth: wrong }, 'ACCESS_DENIED', /401: the login is not let in; correct/);
+    await told({ tls }, 'ACCESS_DENIED', /answered 401: nobody logged in; correct registry\.auth$/);
+    await told(
+      { auth: basic },
+      'REGISTRY_UNREACHABLE',
+      /certificate that is not trusted \(.+\); give the authority as registry\.tls\.ca/,
+    );
+    const named = { ...tls, serverName: 'registry.example' };
+    await told(
+      { tls: named, auth: basic },
+      'REGISTRY_UNREACHABLE',
+      /as registry\.tls\.serverName$/,
+    );
+    await told(
+      { url: gate.url.replace('https', 'http') },
+      'REGISTRY_UNREACHABLE',
+      /closed the connection without an answer .*begin registry\.url with https:\/\/ if it expects TLS$/,
+    );
+    await told(
+      { url: registry.url.replace('http', 'https'), tls },
+      'REGISTRY_UNREACHABLE',
+      /does not speak TLS on this port .*or begin registry\.url with http:\/\/$/,
+    );
+    await told(
+      { url: new URL('/', registry.url).href },
+      'REGISTRY_UNREACHABLE',
+      /answered 404 .*; correct registry\.url: its protocol, port and path$/,
+    );
+    const notPem = { ca: { file: token } };
+    await t.throwsAsync(encodeOne(orderBy({ tls: notPem }), { id: 'a' }, context), {
+      message: /^PARAM_INVALID: registry\.tls\.ca holds what is no certificate or key in PEM/,
+    });
+  });
+
+  test('a registry that asks for a certificate is shown one, or told of', async (t) => {
+    const gate = await RegistryGate.start(registry.url, await temporaryFolder(t), true);
+    t.teardown(() => gate.stop());
+    const { authority, certificate, key, token } = gate.files;
+    const orderBy = (tls: RegistryOptions['tls'] & object): Format<unknown> => {
+      const options = { url: gate.url, auth: { token: { file: token } }, tls };
+      return avro({ avroSchema: record(ID), registry: options });
+    };
+    const ca = { file: authority };
+    const shown = { ca, certificate: { file: certificate }, key: { file: key } };
+    await t.notThrowsAsync(check(orderBy(shown), contextOf('certified'), 'read'));
+    await t.throwsAsync(check(orderBy({ ca }), contextOf('certified'), 'read'), {
+      code: 'REGISTRY_UNREACHABLE',
+      message:
+        /asked for subject certified-value, refused the TLS connection \(.+\); give what it asks for as registry\.tls\.certificate and key$/,
+    });
+  });
 } else {
   test.skip(`Apicurio did not run: ${found.reason}`, (t) => t.pass());
 }
@@ -206,7 +304,7 @@ async function fakeRegistry(t: ExecutionContext, answer: RequestListener): Promi
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-test('a registry that fails for a moment is asked again, one that is gone is told of', async (t) => {
+test('a registry that fails for a moment is asked again', async (t) => {
   let requests = 0;
   const url = await fakeRegistry(t, (_, response) => {
     requests++;
@@ -216,30 +314,61 @@ test('a registry that fails for a moment is asked again, one that is gone is tol
   const format = avro({ avroSchema: '"string"', schema: types.string, registry: { url } });
   t.is((await encodeOne(format, 'x', contextOf('a'))).toString('hex'), '00000001020278');
   t.is(requests, 3);
-  const gone = avro({
-    avroSchema: '"string"',
-    schema: types.string,
-    registry: { url: 'http://127.0.0.1:1' },
-  });
-  await t.throwsAsync(encodeOne(gone, 'x', contextOf('a')), {
-    code: 'REGISTRY_UNREACHABLE',
-    message: /the schema registry http:\/\/127.0.0.1:1 can't be reached \(.+\); see its URL/,
-  });
+});
+
+test('each way in which a registry fails is one message with URL, subject and remedy', async (t) => {
+  const told = async (registry: RegistryOptions, ends: RegExp): Promise<void> => {
+    const format = avro({ avroSchema: '"string"', schema: types.string, registry });
+    const error = await t.throwsAsync(encodeOne(format, 'x', contextOf('a')), {
+      code: 'REGISTRY_UNREACHABLE',
+      message: ends,
+    });
+    const asked = `the schema registry ${registry.url}, asked for subject a-value, `;
+    t.true(error.message.startsWith(`REGISTRY_UNREACHABLE: ${asked}`), error.message);
+    t.false(error.message.includes('\n'));
+  };
+  await told(
+    { url: 'http://127.0.0.1:1' },
+    /does not listen there \(ECONNREFUSED\); start it, or correct registry\.url$/,
+  );
+  await told(
+    { url: 'http://no-such-host.invalid' },
+    /has no such host \(\w+\); correct registry\.url$/,
+  );
   const silent = await fakeRegistry(t, () => undefined);
-  const late = avro({
-    avroSchema: '"string"',
-    schema: types.string,
-    registry: { url: silent, timeoutMs: 20 },
-  });
-  await t.throwsAsync(encodeOne(late, 'x', contextOf('a')), {
-    code: 'REGISTRY_UNREACHABLE',
-    message: /gave no answer in 20 ms/,
-  });
-  const page = await fakeRegistry(t, (_, response) => response.end('<html>'));
-  const wrong = avro({ avroSchema: '"string"', schema: types.string, registry: { url: page } });
-  await t.throwsAsync(encodeOne(wrong, 'x', contextOf('a')), {
-    message: /answered without an id/,
-  });
+  await told(
+    { url: silent, timeoutMs: 20 },
+    /gave no answer in 20 ms; see its log, or raise registry\.timeoutMs$/,
+  );
+  const answering = (status: number, body: string, headers: OutgoingHttpHeaders = {}) =>
+    fakeRegistry(t, (_, response) => response.writeHead(status, headers).end(body));
+  const html = { 'content-type': 'text/html' };
+  const page = '<html><h1>It works</h1>\n<p>here</p></html>';
+  await told(
+    { url: await answering(200, page, html) },
+    /answered 200 \(text\/html, "It works here"\); correct registry\.url: its protocol, port and path$/,
+  );
+  await told(
+    { url: await answering(502, '<h1>Bad Gateway</h1>', html) },
+    /answered 502 \(text\/html, "Bad Gateway"\); see its log, and that of what stands before it$/,
+  );
+  await told(
+    { url: await answering(500, '{"error_code":50001,"message":"no leader"}') },
+    /answered 500 \(no leader\); see its log/,
+  );
+  await told(
+    { url: await answering(200, '{"subject":"a"}') },
+    /answered 200 \(without an id\); correct registry\.url/,
+  );
+  // As Apicurio answers at another path than that of Confluent's interface.
+  await told(
+    { url: await answering(404, '{"title":"Could not find resource"}') },
+    /answered 404 \(no reason given\); correct registry\.url: its protocol, port and path$/,
+  );
+  await told(
+    { url: await answering(302, '', { location: 'https://login.example/' }) },
+    /answered 302 .*, which leads to https:\/\/login\.example\/; correct registry\.url/,
+  );
 });
 
 test('a secret is read where it stands, and told to nobody', async (t) => {
@@ -261,7 +390,7 @@ test('a secret is read where it stands, and told to nobody', async (t) => {
   await encode({ username: 'me', password: { env: 'MILLRACE_TEST_REGISTRY' } });
   const denied = await t.throwsAsync(encode({ token: { env: 'MILLRACE_TEST_REGISTRY' } }), {
     code: 'ACCESS_DENIED',
-    message: /answered 401: the login is not let in; correct registry.auth/,
+    message: /subject a-value, answered 401: the login is not let in; correct registry.auth/,
   });
   t.false(denied.message.includes('hidden'));
   await t.throwsAsync(encode({ token: { env: 'NOT_THERE' } }), { message: /NOT_THERE/ });
@@ -270,6 +399,18 @@ test('a secret is read where it stands, and told to nobody', async (t) => {
     const refused = await t.throwsAsync(async () => encode(auth), { code: 'PARAM_INVALID' });
     t.false(refused.message.includes('hidden'));
   }
+  for (const tls of [{ ca: 'hidden' }, { ca: { file: 'x' }, key: { env: 'hidden' } }] as object[]) {
+    const options = { url: 'https://registry', tls };
+    const refused = t.throws(() => avro({ avroSchema: '"string"', registry: options }), {
+      message: /^PARAM_INVALID: registry\.tls/,
+    });
+    t.false(refused.message.includes('hidden'));
+  }
+  const untold = { url: 'http://registry', tls: { ca: { env: 'CA' } } };
+  t.throws(() => avro({ avroSchema: '"string"', registry: untold }), {
+    message:
+      /^PARAM_INVALID: registry\.url is http:\/\/registry and has registry\.tls; begin it with/,
+  });
   const withLogin = { url: 'http://me:hidden@registry' };
   t.throws(() => avro({ avroSchema: '"string"', schema: types.string, registry: withLogin }), {
     message: /^PARAM_INVALID: registry.url holds a login; give it as registry.auth/,

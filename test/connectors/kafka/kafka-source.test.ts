@@ -185,9 +185,19 @@ function testSource(kafka: KafkaService): void {
         [2, 'the value is null'],
       ],
     );
-    await t.throwsAsync(readAll(texts('poison', { boundedAt: 'latest', poison: 'fail' })), {
-      message: /topic "poison" partition 0 holds no record at offset 1 .*begins with "!b"/,
-    });
+    const refused = {
+      message:
+        /^INPUT_INVALID: topic "poison" partition 0 holds no record at offset 1 .*begins with "!b"; .*\.deadLetters a sink/,
+    };
+    await t.throwsAsync(readAll(texts('poison', { boundedAt: 'latest', poison: 'fail' })), refused);
+    for (const poison of [undefined, 'deadLetter'] as const) {
+      const untaken = await Reading.start(
+        texts('poison', { boundedAt: 'latest', ...(poison && { poison }) }),
+      );
+      untaken.output.takesDeadLetters = false;
+      if (poison === undefined) await t.throwsAsync(untaken.toEnd(), refused);
+      else t.deepEqual(await untaken.toEnd(), ['a', 'c']);
+    }
   });
 
   test('an envelope has key, offset, time and headers, and tombstones without a value', async (t) => {

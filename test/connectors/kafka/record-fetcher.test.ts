@@ -27,6 +27,7 @@ test('brokers that have nothing to give keep no other from being asked', async (
                 topicId: TOPIC_ID,
                 errorCode: 0,
                 isInternal: false,
+                operations: 0,
                 partitions: Array.from({ length: BROKERS }, (_, partition) => {
                   return { partition, leader: partition, errorCode: 0 };
                 }),

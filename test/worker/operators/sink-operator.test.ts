@@ -223,3 +223,16 @@ test('a commit that fails is an error that names the sink', async (t) => {
   });
   t.is(error?.message, 'OUTPUT_FAILED: sink "out": the disk is gone');
 });
+
+test('what a connector knows by its code is told with the operator, too', async (t) => {
+  const missing = new MillraceError('TOPIC_MISSING', 'there is no topic "a"; create it');
+  class Missing extends RecordedSink {
+    override createWriter(): Promise<never> {
+      return Promise.reject(missing);
+    }
+  }
+  const error = await t.throwsAsync<MillraceError>(open(new Missing()), {
+    message: missing.message,
+  });
+  t.deepEqual(error?.location, { operator: 'out' });
+});

@@ -104,6 +104,7 @@ async function open(source: Source<number, Split>, setup: Setup = {}) {
       metrics: unregisteredMetrics,
     },
     output,
+    takesDeadLetters: true,
     restored: setup.restored,
     wake: () => undefined,
     fail: (error) => failures.push(error),

@@ -204,6 +204,7 @@ test('property: a source gives every record once, in order, and ends with the la
               metrics: unregisteredMetrics,
             },
             output,
+            takesDeadLetters: true,
             restored: restored as readonly SplitState[] | undefined,
             wake: () => undefined,
             fail: (error) => t.fail(String(error)),
