@@ -72,7 +72,8 @@ class MarkerPartition {
   #client(): MarkerTopicOptions['client'] {
     const { log } = this;
     const partitions = [{ partition: 0, leader: 1, errorCode: 0 }];
-    const topic = { topic: TOPIC, topicId: 'id', errorCode: 0, isInternal: false, partitions };
+    const state = { errorCode: 0, isInternal: false, operations: 0 };
+    const topic = { topic: TOPIC, topicId: 'id', partitions, ...state };
     return {
       brokerName: String,
       createTopics: () => Promise.reject(new Error('it is there')),
