@@ -28,6 +28,8 @@ export interface CompilerOptions {
   readonly jobFolder: string;
   /** Folder that paths in messages are relative to. */
   readonly displayRoot: string;
+  /** Aborted by Ctrl-C, which ends the bundler's own process as well. */
+  readonly signal?: AbortSignal;
 }
 
 function isBuildFailure(error: unknown): error is BuildFailure {
@@ -36,7 +38,7 @@ function isBuildFailure(error: unknown): error is BuildFailure {
 
 /**
  * @returns the files of the bundle by path: `<output>.mjs` and `<output>.mjs.map` per entry
- * @throws MillraceError BUNDLE_INVALID with file, line, column and the line of code
+ * @throws MillraceError BUNDLE_INVALID with file, line, column and the line of code; CANCELED
  */
 export async function compileModules(
   options: CompilerOptions,
@@ -62,6 +64,9 @@ export async function compileModules(
     plugins: [nativeModulePlugin(natives)],
   }).catch((error: unknown) => {
     if (isBuildFailure(error)) throw compileError(error.errors, options);
+    if (options.signal?.aborted === true) {
+      throw new MillraceError('CANCELED', 'interrupted; nothing was changed');
+    }
     throw new MillraceError('INTERNAL', 'the bundler failed; run with --verbose to see where', {
       cause: error,
     });

@@ -17,7 +17,7 @@ import { MillraceError } from '../core/errors.js';
 import type { StreamGraph } from '../core/stream-graph.js';
 import { ENGINE_VERSION } from '../core/version.js';
 import { bundleIdOf, describeBundleFile, writeBundleArchive } from '../storage/bundle-archive.js';
-import { compileModules } from './bundle-compiler.js';
+import { compileModules, type CompilerOptions } from './bundle-compiler.js';
 import type { Environment } from './cli-context.js';
 import { GraphGenerator } from './graph-generator.js';
 import { findScoreModules } from './score-modules.js';
@@ -127,8 +127,15 @@ async function buildModules(options: BundleOptions): Promise<{
   readonly files: ReadonlyMap<string, Uint8Array>;
 }> {
   const places = await findJob(options);
-  const entries = [{ file: places.jobFile, output: 'job' }];
-  const compiled = await compileModules({ entries, ...places });
+  const compile = (
+    toCompile: CompilerOptions['entries'],
+  ): Promise<ReadonlyMap<string, Uint8Array>> =>
+    compileModules({
+      entries: toCompile,
+      ...places,
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+    });
+  const compiled = await compile([{ file: places.jobFile, output: 'job' }]);
   const generator = await GraphGenerator.start(generatorOptions(options, places));
   try {
     await generator.add(compiled);
@@ -140,7 +147,7 @@ async function buildModules(options: BundleOptions): Promise<{
     );
     const modules = await findScoreModules(graph, places);
     if (modules.length === 0) return { graph, params, places, files: compiled };
-    const compiledModules = await compileModules({ entries: modules, ...places });
+    const compiledModules = await compile(modules);
     await generator.add(compiledModules);
     for (const { file, output } of modules) {
       await generator.checkScore(`${output}.mjs`, path.relative(places.displayRoot, file));

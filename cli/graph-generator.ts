@@ -164,7 +164,7 @@ export class GraphGenerator {
       const onExit = (code: number | null, by: string | null): void =>
         settle(() => reject(this.#ended(request.sourceName, code, by)));
       const onInterrupt = (): void =>
-        settle(() => reject(new MillraceError('CANCELED', 'interrupted; nothing was submitted')));
+        settle(() => reject(new MillraceError('CANCELED', 'interrupted; nothing was changed')));
       const onTimeout = (): void =>
         settle(() =>
           reject(

@@ -243,7 +243,9 @@ function nextCommands(context: CliContext, workload: DemoWorkload): readonly str
   );
   return [
     `npx millrace demo ${workload.flags}--kill-worker`,
-    `npx millrace plan ${here(workload.jobFile)} ${params.join(' ')}`,
+    ...(workload.lasts
+      ? [`npx millrace plan ${here(workload.jobFile)} ${params.join(' ')}`]
+      : []),
     'npx millrace cluster --workers 2 --slots 2',
   ];
 }

@@ -30,6 +30,8 @@ export interface DemoWorkload {
   /** Of the job; there once the input is. */
   readonly params: Readonly<Record<string, string>>;
   readonly alerts: AlertFeed;
+  /** Whether what `params` name is there when the demo is over. */
+  readonly lasts: boolean;
   /** The flags of this demo, each with a blank after it. */
   readonly flags: string;
   /** Makes the input, and room for the output. @throws MillraceError CANCELED when interrupted */

@@ -8,6 +8,7 @@ import { FRAUD_JOB_FILE, outcomeOf, runFraudCommand } from './fraud-command.js';
 export class FraudWorkload implements DemoWorkload {
   readonly jobFile = FRAUD_JOB_FILE;
   readonly flags = '';
+  readonly lasts = true;
   readonly params: Readonly<Record<string, string>>;
   readonly alerts: AlertTail;
   readonly #folder: string;

@@ -32,6 +32,7 @@ const PATIENCE_MS = 3_000;
 export class KafkaFraudWorkload implements DemoWorkload {
   readonly jobFile = FRAUD_JOB_FILE;
   readonly flags: string;
+  readonly lasts: boolean;
   readonly alerts: AlertTopicTail;
   readonly broker: string;
   readonly #options: KafkaFraudOptions;
@@ -43,6 +44,7 @@ export class KafkaFraudWorkload implements DemoWorkload {
     this.#own = own;
     this.broker = broker;
     this.flags = options.broker === undefined ? '--kafka ' : `--kafka ${options.broker} `;
+    this.lasts = own === undefined;
     this.#prefix = `millrace-demo-${options.clock.now().toString(36)}-`;
     this.alerts = new AlertTopicTail(broker, `${this.#prefix}alerts`, options.clock);
   }

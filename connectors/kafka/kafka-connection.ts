@@ -4,7 +4,7 @@
  * graph, a split or a message.
  */
 import type { ConnectionOptions as TlsSocketOptions } from 'node:tls';
-import type Connection from 'kafkajs/src/network/connection.js';
+import type { SASLOptions } from 'kafkajs';
 import { MillraceError } from '../../core/errors.js';
 import { checkSecret, readSecret, type SecretReference } from '../secret.js';
 import { checkTls, resolveTls, type TlsOptions } from '../tls.js';
@@ -42,7 +42,7 @@ export interface BrokerAddress {
 /** A connection with its secrets. */
 export interface ResolvedConnection {
   readonly tls: TlsSocketOptions | null;
-  readonly sasl: Connection.Sasl | null;
+  readonly sasl: SASLOptions | null;
 }
 
 const MECHANISMS = ['plain', 'scram-sha-256', 'scram-sha-512', 'oauthbearer'];
@@ -89,7 +89,7 @@ export async function resolveConnection(
   };
 }
 
-async function resolveSasl(sasl: KafkaSaslOptions | undefined): Promise<Connection.Sasl | null> {
+async function resolveSasl(sasl: KafkaSaslOptions | undefined): Promise<SASLOptions | null> {
   if (sasl === undefined) return null;
   if (sasl.mechanism === 'oauthbearer') {
     const read = (): Promise<string> => readSecret('sasl.token', sasl.token);

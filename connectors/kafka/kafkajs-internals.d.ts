@@ -5,6 +5,7 @@
 declare module 'kafkajs/src/network/connection.js' {
   import type { ConnectionOptions as TlsOptions } from 'node:tls';
   import type { Socket } from 'node:net';
+  import type { SASLOptions } from 'kafkajs';
 
   namespace Connection {
     interface Logger {
@@ -14,17 +15,6 @@ declare module 'kafkajs/src/network/connection.js' {
       warn(message: string): void;
       error(message: string): void;
     }
-
-    type Sasl =
-      | {
-          readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512';
-          readonly username: string;
-          readonly password: string;
-        }
-      | {
-          readonly mechanism: 'oauthbearer';
-          readonly oauthBearerProvider: () => Promise<{ readonly value: string }>;
-        };
 
     interface Options {
       readonly host: string;
@@ -38,7 +28,7 @@ declare module 'kafkajs/src/network/connection.js' {
         readonly onConnect: () => void;
       }) => Socket;
       readonly ssl: TlsOptions | null;
-      readonly sasl: Sasl | null;
+      readonly sasl: SASLOptions | null;
       readonly connectionTimeout: number;
       readonly requestTimeout: number;
       readonly maxInFlightRequests: number;
