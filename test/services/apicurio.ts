@@ -45,10 +45,12 @@ export class ApicurioService {
   static async start(): Promise<ApicurioService> {
     const found = apicurioAvailability();
     if (!found.available) throw new Error(found.reason);
-    const started = await startService('Apicurio', 1, ([port = 0]) =>
+    const started = await startService('Apicurio', 2, ([port = 0, managementPort = 0]) =>
       spawnGuarded(found.java, [
         ...[HEAP, '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'],
         ...['-Dquarkus.http.host=127.0.0.1', `-Dquarkus.http.port=${port}`],
+        // Without a port of its own it takes 9000, and two at once are one too many.
+        ...['-Dquarkus.management.host=127.0.0.1', `-Dquarkus.management.port=${managementPort}`],
         ...['-jar', join(APICURIO_FOLDER, 'quarkus-run.jar')],
       ]),
     );
