@@ -32,6 +32,7 @@ export interface Declaration {
   readonly module?: string;
   readonly connector?: string;
   readonly connectorInfo?: string | undefined;
+  readonly exclusiveOutputs?: readonly string[] | undefined;
 }
 
 /** The origin of an operator's output, before any partitioning. */
@@ -93,6 +94,9 @@ export class Declarations {
         ...(declaration.connectorInfo === undefined
           ? {}
           : { connectorInfo: declaration.connectorInfo }),
+        ...(declaration.exclusiveOutputs === undefined
+          ? {}
+          : { exclusiveOutputs: declaration.exclusiveOutputs }),
         declaredAt,
       },
       functions: declaration.functions,

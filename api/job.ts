@@ -12,6 +12,7 @@ import {
   type StateConfig,
   type StreamGraph,
 } from '../core/stream-graph.js';
+import { checkJobOptions } from './job-options.js';
 import { Declarations } from './declarations.js';
 import { StreamEnvironment } from './environment.js';
 import { parseParams, type Params, type ParamValues } from './params.js';
@@ -99,18 +100,22 @@ export function job<P extends Params = Record<never, never>>(
         );
       }
       const { transformations } = declarations;
+      const checkpoint = { ...DEFAULT_CHECKPOINT, ...options.checkpoint };
+      const restart = options.restart ?? DEFAULT_RESTART;
+      const state = { ...DEFAULT_STATE, ...options.state };
       const graph: StreamGraph = {
         jobName: name,
         ...(options.parallelism === undefined ? {} : { parallelism: options.parallelism }),
         maxParallelism: options.maxParallelism ?? MAX_PARALLELISM_DEFAULT,
-        checkpoint: { ...DEFAULT_CHECKPOINT, ...options.checkpoint },
-        restart: options.restart ?? DEFAULT_RESTART,
-        state: { ...DEFAULT_STATE, ...options.state },
+        checkpoint,
+        restart,
+        state,
         bufferTimeoutMs: options.bufferTimeoutMs ?? 10,
         watermarkIntervalMs: options.watermarkIntervalMs ?? 100,
         nodes: transformations.map((transformation) => transformation.node),
       };
       validateStreamGraph(graph);
+      checkJobOptions(name, options, { checkpoint, restart, state });
       return {
         graph,
         transformations: new Map(transformations.map((one) => [one.node.name, one])),

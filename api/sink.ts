@@ -52,6 +52,11 @@ export interface Committer<C> {
 export interface Sink<T, C = unknown> {
   /** For people: `files alerts/`. */
   readonly description: string;
+  /**
+   * What it writes to, such as `topic "alerts" (Kafka at broker-1:9092)`, where another job of the same name is
+   * refused while this one runs: what is submitted twice by mistake would write everything twice.
+   */
+  readonly exclusiveOutputs?: readonly string[];
   /** Schema of what it accepts; undefined: anything. */
   readonly schema?: Schema<T>;
   readonly committableSchema: Schema<C>;

@@ -197,6 +197,7 @@ export class Stream<T> {
         { name: 'committables', kind: 'operator', schema: schemaToJson(sink.committableSchema) },
       ],
       connector: sink.description,
+      exclusiveOutputs: sink.exclusiveOutputs,
       options,
     });
   }

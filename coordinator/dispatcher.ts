@@ -12,9 +12,11 @@ import { isOwned } from '../core/checkpoint-retention.js';
 import { MillraceError, serializeError, toMillraceError } from '../core/errors.js';
 import { createJobGraph } from '../core/job-graph.js';
 import type { StreamGraph } from '../core/stream-graph.js';
+import type { MetaTxn } from '../storage/meta-store.js';
 import type { BundleStore, StoredBundle } from './bundle-store.js';
 import { CheckpointIdCounter } from './checkpoint-id-counter.js';
 import { CompletedCheckpointStore } from './completed-checkpoint-store.js';
+import { ExclusiveOutputs } from './exclusive-outputs.js';
 import { cleanUpEnded, forgetJob } from './job-cleanup.js';
 import { JobMaster } from './job-master.js';
 import type { JobRecord } from './job-record.js';
@@ -45,6 +47,7 @@ export class Dispatcher implements WorkerListener {
   readonly #log: Logger;
   readonly #endedJobsMax: number;
   readonly #origins: RestoreOrigins;
+  readonly #outputs = new ExclusiveOutputs();
   readonly #masters = new Map<string, JobMaster>();
   /** Jobs that an earlier coordinator ended, oldest first. */
   readonly #ended = new Map<string, JobRecord>();
@@ -226,6 +229,7 @@ export class Dispatcher implements WorkerListener {
     createJobGraph(streamGraph, desiredParallelism);
     const jobId = this.#random.id();
     const origin = await this.#origins.resolve(request, streamGraph, jobId);
+    this.#outputs.claim(jobId, streamGraph);
     const record: JobRecord = {
       jobId,
       jobName: streamGraph.jobName,
@@ -244,15 +248,28 @@ export class Dispatcher implements WorkerListener {
       failure: null,
       cleanup: null,
     };
-    await services.jobs.put(record, origin?.claim?.txn);
-    this.#bundles.claimed(record.bundleId);
-    const master = await this.#startMaster(record, streamGraph);
+    const master = await this.#accept(record, streamGraph, origin?.claim?.txn);
     this.#log.info({ jobId, job: streamGraph.jobName, desiredParallelism }, 'job accepted');
     master.start();
     void this.#forgetOldJobs().catch((error: unknown) => {
       this.#log.warn({ err: toMillraceError(error) }, 'forgetting old jobs');
     });
     return summarize(master.record);
+  }
+
+  async #accept(
+    record: JobRecord,
+    streamGraph: StreamGraph,
+    claim: MetaTxn | undefined,
+  ): Promise<JobMaster> {
+    try {
+      await this.#services.jobs.put(record, claim);
+      this.#bundles.claimed(record.bundleId);
+      return await this.#startMaster(record, streamGraph);
+    } catch (error) {
+      this.#outputs.release(record.jobId);
+      throw error;
+    }
   }
 
   async #recoverJob(record: JobRecord): Promise<void> {
@@ -281,6 +298,7 @@ export class Dispatcher implements WorkerListener {
     const known = await this.#knownOf(completed, record.jobId);
     const master = new JobMaster(record, streamGraph, completed, known, this.#services);
     this.#masters.set(record.jobId, master);
+    this.#outputs.follow(record.jobId, streamGraph, () => master.isEnded);
     return master;
   }
 

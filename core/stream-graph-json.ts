@@ -22,6 +22,7 @@ const INPUTS_MAX = 100;
 const OUTPUTS_MAX = 100;
 const STATES_MAX = 1000;
 const CONNECTOR_INFO_MAX = 65_536;
+const EXCLUSIVE_OUTPUTS_MAX = 10_000;
 
 const KINDS = [
   'source',
@@ -92,11 +93,14 @@ function readNode(reader: JsonReader): StreamNode {
     ...reader.optional('module', (module) => module.string()),
     ...reader.optional('connector', (connector) => connector.string()),
     ...reader.optional('connectorInfo', (info) => info.string(CONNECTOR_INFO_MAX)),
+    ...reader.optional('exclusiveOutputs', (outputs) =>
+      outputs.items(EXCLUSIVE_OUTPUTS_MAX).map((output) => output.string()),
+    ),
     declaredAt: reader.field('declaredAt').string(),
   };
 }
 
-function readCheckpoint(reader: JsonReader): CheckpointConfig {
+export function readCheckpoint(reader: JsonReader): CheckpointConfig {
   return {
     intervalMs: reader.field('intervalMs').count(),
     timeoutMs: reader.field('timeoutMs').count(),
@@ -113,7 +117,7 @@ function readAlignmentTimeout(reader: JsonReader): number | null {
   return reader.value === undefined || reader.value === null ? null : reader.count();
 }
 
-function readRestart(reader: JsonReader): RestartStrategyConfig {
+export function readRestart(reader: JsonReader): RestartStrategyConfig {
   const kind = reader
     .field('kind')
     .oneOf(['none', 'fixedDelay', 'failureRate', 'exponentialDelay'] as const);
@@ -145,7 +149,7 @@ function readRestart(reader: JsonReader): RestartStrategyConfig {
   }
 }
 
-function readStateConfig(reader: JsonReader): StateConfig {
+export function readStateConfig(reader: JsonReader): StateConfig {
   return {
     backend: reader.field('backend').oneOf(STATE_BACKENDS),
     memoryBytesMax: reader.field('memoryBytesMax').count(),

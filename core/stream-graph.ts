@@ -60,6 +60,8 @@ export interface StreamNode {
   readonly connector?: string;
   /** JSON text of the connector's own, for commands that ask its system themselves; never a secret. */
   readonly connectorInfo?: string;
+  /** What a sink writes to, in words for people, where no other job of the same name may write at the same time. */
+  readonly exclusiveOutputs?: readonly string[];
   /** file:line:column of the call that declared the operator. */
   readonly declaredAt: string;
 }

@@ -146,6 +146,9 @@ export function kafkaSink<T, K = never>(
   const connect = ({ clock }: SinkContext): KafkaClient => new KafkaClient({ connection, clock });
   return {
     description: `Kafka ${names.join(', ')}`,
+    exclusiveOutputs: names.map(
+      (name) => `topic "${name}" (Kafka at ${connection.brokers.join(', ')})`,
+    ),
     schema: value.schema,
     committableSchema: kafkaCommittableSchema,
     async check(context) {

@@ -148,3 +148,34 @@ test('paths are made absolute where the job is submitted, defaults included', (t
     output: '/home/ann/out',
   });
 });
+
+test('options that are misspelt, or not what they may be, are told by name', (t) => {
+  const refused = (options: object, message: string): void => {
+    const misspelt = job('misspelt', options, (env) => {
+      env.source('orders', describedSource(Order)).sinkTo('a', describedSink());
+    });
+    t.throws(() => misspelt.build({}), { message: `JOB_INVALID: job "misspelt": ${message}` });
+  };
+  refused(
+    { paralelism: 2 },
+    'options has no "paralelism"; there are bufferTimeoutMs, checkpoint, maxParallelism, parallelism, ' +
+      'params, restart, state, watermarkIntervalMs; correct it',
+  );
+  refused(
+    { checkpoint: { interval: 5 } },
+    'checkpoint has no "interval"; there are alignmentTimeoutMs, intervalMs, minPauseMs, onCancel, ' +
+      'retained, timeoutMs, tolerableFailures; correct it',
+  );
+  refused(
+    { restart: { strategy: 'none' } },
+    'restart.kind must be one of none, fixedDelay, failureRate, exponentialDelay; correct it',
+  );
+  refused(
+    { restart: { kind: 'none', attempts: 3 } },
+    'restart has no "attempts"; there are kind; correct it',
+  );
+  refused(
+    { state: { bytes: 1 } },
+    'state has no "bytes"; there are backend, memoryBytesMax; correct it',
+  );
+});

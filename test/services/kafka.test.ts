@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import test, { type ExecutionContext } from 'ava';
-import { Kafka, logLevel, type Producer } from 'kafkajs';
+import { ConfigResourceTypes, Kafka, logLevel, type Producer } from 'kafkajs';
 import { KAFKA_VERSIONS, type KafkaVersion } from './install-kafka.js';
 import { dumpLog } from './kafka-log-dump.js';
 import { kafkaAvailability } from './kafka-installation.js';
@@ -117,7 +117,13 @@ function testOthers(): void {
   });
 
   test.serial('as a process it tells where it is, and ends with its standard input', async (t) => {
-    const child = spawn(process.execPath, ['dist/test/services/kafka-main.js'], {
+    const main = 'dist/test/services/kafka-main.js';
+    const refused = spawn(process.execPath, [main, 'orders'], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    const [reason] = (await once(createInterface(refused.stdout), 'line')) as [string];
+    t.regex(reason, /"orders\\" is no topic; give .*NAME:PARTITIONS.*, such as orders:4/);
+    const child = spawn(process.execPath, [main, 'orders:2', 'users:1:compact'], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     t.teardown(() => child.kill('SIGKILL'));
@@ -126,7 +132,13 @@ function testOthers(): void {
     const client = new Kafka({ brokers: [bootstrapServers], logLevel: logLevel.NOTHING });
     const admin = client.admin();
     await admin.connect();
-    t.deepEqual(await admin.listTopics(), []);
+    t.deepEqual((await admin.listTopics()).sort(), ['orders', 'users']);
+    const resources = [{ type: ConfigResourceTypes.TOPIC, name: 'users' }];
+    const { resources: found } = await admin.describeConfigs({ resources, includeSynonyms: false });
+    const policy = found[0]?.configEntries.find(
+      ({ configName }) => configName === 'cleanup.policy',
+    );
+    t.is(policy?.configValue, 'compact');
     await admin.disconnect();
     child.stdin.end();
     t.deepEqual(await once(child, 'exit'), [0, null]);
