@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import test, { type ExecutionContext } from 'ava';
-import { ConfigResourceTypes, Kafka, logLevel, type Producer } from 'kafkajs';
+import kafkajs, { Kafka, logLevel, type Producer } from 'kafkajs';
 import { KAFKA_VERSIONS, type KafkaVersion } from './install-kafka.js';
 import { dumpLog } from './kafka-log-dump.js';
 import { kafkaAvailability } from './kafka-installation.js';
@@ -133,7 +133,7 @@ function testOthers(): void {
     const admin = client.admin();
     await admin.connect();
     t.deepEqual((await admin.listTopics()).sort(), ['orders', 'users']);
-    const resources = [{ type: ConfigResourceTypes.TOPIC, name: 'users' }];
+    const resources = [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: 'users' }];
     const { resources: found } = await admin.describeConfigs({ resources, includeSynonyms: false });
     const policy = found[0]?.configEntries.find(
       ({ configName }) => configName === 'cleanup.policy',
