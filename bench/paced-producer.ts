@@ -11,7 +11,8 @@ import { machineMs } from './jobs/tally-sink.js';
 import { TimedTransaction, timedTransactionsOf } from './jobs/timed-transaction.js';
 
 const TURN_MS = 1;
-const LINGER_MS = 1;
+/** As Kafka's own producer since 4.0. */
+const LINGER_MS = 5;
 
 /** Resolves when so many records were written. */
 export async function producePaced(

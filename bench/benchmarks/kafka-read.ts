@@ -65,6 +65,6 @@ function resultOf({ records, sums, ...stretch }: ReaderResult): ClientResult {
 export const kafkaRead: Benchmark = {
   name: 'kafka-read',
   description: 'reading a topic of payments in one thread, beside kafkajs',
-  seconds: 10,
+  seconds: 30,
   run: measure,
 };
