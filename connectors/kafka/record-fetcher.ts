@@ -15,7 +15,7 @@ import {
   topicRecreated,
   type OutOfRangePolicy,
 } from './lost-position.js';
-import type { TopicMetadata } from './metadata-request.js';
+import type { ClusterMetadata, TopicMetadata } from './metadata-request.js';
 import { EARLIEST, LATEST } from './offset-requests.js';
 import type { PartitionReader } from './partition-reader.js';
 import type { IsolationLevel } from './record-set-reader.js';
@@ -117,16 +117,33 @@ export class RecordFetcher {
           ({ leader, moving }) => leader === undefined && !moving,
         );
         if (lost.length === 0 || this.#closed) return;
-        const topics = [...new Set(lost.map(({ reader }) => reader.split.topic))];
-        const metadata = await this.#options.client.metadata(topics);
-        const found = new Map(metadata.topics.map((topic) => [topic.topic, topic]));
-        for (const one of lost) this.#assign(one, found.get(one.reader.split.topic));
+        await this.#find(lost);
         for (const { leader } of lost) if (leader !== undefined) this.#fetchFrom(leader);
         if (lost.some(({ leader }) => leader === undefined)) await this.#pause(LOCATE_DELAY_MS);
       }
     } finally {
       this.#locating = false;
     }
+  }
+
+  async #find(lost: readonly Assignment[]): Promise<void> {
+    const { client, clock } = this.#options;
+    const topics = [...new Set(lost.map(({ reader }) => reader.split.topic))];
+    const askedAtMs = clock.monotonic();
+    let metadata: ClusterMetadata;
+    try {
+      metadata = await client.metadata(topics);
+    } catch (error) {
+      if (!isRetriable(error)) throw error;
+      // The client has tried for a while; that is not yet how long a broker may be away.
+      for (const one of lost) {
+        one.lostSinceMs ??= askedAtMs;
+        this.#lose(one, error);
+      }
+      return;
+    }
+    const found = new Map(metadata.topics.map((topic) => [topic.topic, topic]));
+    for (const one of lost) this.#assign(one, found.get(one.reader.split.topic));
   }
 
   #assign(assignment: Assignment, topic: TopicMetadata | undefined): void {
@@ -241,9 +258,27 @@ export class RecordFetcher {
 
   /** The log does not have the offset that comes next, or not after the records that were read. */
   async #leaveRange(assignment: Assignment, divergedAt: number | undefined): Promise<void> {
+    const askedAtMs = this.#options.clock.monotonic();
+    try {
+      await this.#settleRange(assignment, divergedAt);
+    } catch (error) {
+      if (!isRetriable(error)) throw error;
+      assignment.lostSinceMs ??= askedAtMs;
+      this.#lose(assignment, error);
+    }
+    assignment.moving = false;
+    this.#locateSoon();
+  }
+
+  /** @throws what the position is lost by, unless a policy says where it goes on */
+  async #settleRange(assignment: Assignment, divergedAt: number | undefined): Promise<void> {
     const { client, onOutOfRange } = this.#options;
-    const { fetchOffset } = assignment.reader.fetch;
-    const split = { ...assignment.reader.split, offset: fetchOffset };
+    const { fetchOffset, leaderEpoch } = assignment.reader.fetch;
+    const split = {
+      ...assignment.reader.split,
+      offset: fetchOffset,
+      ...(leaderEpoch === undefined ? {} : { leaderEpoch }),
+    };
     const { topic, partition } = split;
     const [found] = (await client.metadata([topic])).topics;
     if (found !== undefined && found.errorCode === 0 && found.topicId !== split.topicId) {
@@ -266,8 +301,6 @@ export class RecordFetcher {
       assignment.reader.continueAt(onOutOfRange === 'earliest' ? earliest : latest);
       this.#options.onProgress();
     }
-    assignment.moving = false;
-    this.#locateSoon();
   }
 
   #locateSoon(): void {
