@@ -10,13 +10,13 @@ import type { Compression } from './compression.js';
 import { compressed } from './epoch-writer.js';
 import { hasKafkaCode, isRetriable } from './kafka-error.js';
 import type { SendBacklog } from './send-backlog.js';
-import type { SentMetrics } from './sent-metrics.js';
 
 export interface BatchStreamOptions {
   readonly compression: Compression;
   /** Is told of all that is not acknowledged, and of what ends the stream. */
   readonly backlog: SendBacklog;
-  readonly sent: SentMetrics;
+  /** Is told of what brokers have acknowledged. */
+  readonly sent: { add(batches: readonly OutgoingBatch[]): void };
   readonly clock: Pick<Clock, 'monotonic' | 'setTimer'>;
   /** How long to go on after a failure that may pass, ms. */
   readonly patienceMs: number;

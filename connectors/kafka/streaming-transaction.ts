@@ -54,8 +54,16 @@ export class StreamingTransaction {
 
   constructor(options: StreamingTransactionOptions) {
     this.#options = options;
-    const connect = (): Promise<Pick<BatchSender, 'send'>> => this.#connect();
-    this.#stream = new BatchStream({ ...options, connect, healed: CONNECTION_LOST });
+    const { markerPlace, sent } = options;
+    this.#stream = new BatchStream({
+      ...options,
+      // No record of the job's goes to the topic of the markers.
+      sent: {
+        add: (batches) => sent.add(batches.filter(({ topic }) => topic !== markerPlace.topic)),
+      },
+      connect: () => this.#connect(),
+      healed: CONNECTION_LOST,
+    });
   }
 
   /** Nothing was written, so that no broker knows of it. */

@@ -133,6 +133,8 @@ function testTransactions(kafka: KafkaService): void {
         // An epoch without records needs no transaction.
         t.deepEqual(await subtask.prepare(checkpointId + 100), []);
       }
+      // Markers are none of the job's records.
+      t.is(subtask.counts.get('records_sent'), written.length);
       expected.set('normal', written);
     },
   );

@@ -1,6 +1,6 @@
 /** What tests of the Kafka sink share: subtasks that are driven as the sink operator drives them, and killed. */
 import { DEFAULT_CHECKPOINT, DEFAULT_RESTART } from '../../../api/job.js';
-import { unregisteredMetrics } from '../../../api/metrics.js';
+import { unregisteredMetrics, type Counter } from '../../../api/metrics.js';
 import type { Committer, SinkContext, SinkWriter } from '../../../api/sink.js';
 import { raw } from '../../../connectors/formats/raw.js';
 import {
@@ -121,6 +121,8 @@ export class Subtask {
   private constructor(
     private readonly writer: SinkWriter<Uint8Array, KafkaCommittable>,
     readonly committer: Committer<KafkaCommittable>,
+    /** Of its counters, by their names. */
+    readonly counts: ReadonlyMap<string, number>,
   ) {}
 
   static async start(options: SubtaskOptions): Promise<Subtask> {
@@ -128,12 +130,16 @@ export class Subtask {
     const { restoredJobId, hangingMs = 30_000, patienceMs = 30_000 } = options;
     const { client: Client = FaultyClient, transaction = 'atCheckpoint' } = options;
     const { transactionTimeoutMs = 60_000 } = options;
+    const counts = new Map<string, number>();
+    const counter = (name: string): Counter => ({
+      inc: (count = 1) => counts.set(name, (counts.get(name) ?? 0) + count),
+    });
     const context: SinkContext = {
       operator: 'out',
       subtask: options.subtask ?? 0,
       parallelism: options.parallelism ?? 1,
       clock: systemClock,
-      metrics: unregisteredMetrics,
+      metrics: { ...unregisteredMetrics, counter },
       jobId,
       attempt,
       ...(restoredJobId === undefined ? {} : { restoredJobId }),
@@ -162,7 +168,7 @@ export class Subtask {
       transactionTimeoutMs,
       patienceMs,
     });
-    return new Subtask(await sink.createWriter(context), committer);
+    return new Subtask(await sink.createWriter(context), committer, counts);
   }
 
   write(values: readonly string[]): void {
