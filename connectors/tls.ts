@@ -4,6 +4,7 @@
  */
 import { createSecureContext, type ConnectionOptions } from 'node:tls';
 import { MillraceError } from '../core/errors.js';
+import { group, optional, text } from './option-check.js';
 import { checkSecret, readSecret, type SecretReference } from './secret.js';
 
 export interface TlsOptions {
@@ -16,18 +17,24 @@ export interface TlsOptions {
   readonly serverName?: string;
 }
 
+const checkFields = group<TlsOptions>({
+  ca: optional(checkSecret),
+  certificate: optional(checkSecret),
+  key: optional(checkSecret),
+  serverName: optional(text('the name that the certificate carries')),
+});
+
 /**
- * @param option how the job calls it, such as `tls`
+ * @param name how the job calls it, such as `tls`
  * @throws MillraceError PARAM_INVALID naming what is wrong
  */
-export function checkTls(option: string, { ca, certificate, key }: TlsOptions): void {
-  for (const [name, secret] of Object.entries({ ca, certificate, key })) {
-    if (secret !== undefined) checkSecret(`${option}.${name}`, secret);
-  }
+export function checkTls(name: string, tls: unknown): void {
+  checkFields(name, tls);
+  const { certificate, key } = tls as TlsOptions;
   if ((certificate === undefined) !== (key === undefined)) {
     throw new MillraceError(
       'PARAM_INVALID',
-      `${option} has a certificate or a key, but not both; give both`,
+      `${name} has a certificate or a key, but not both; give both`,
     );
   }
 }

@@ -2,7 +2,7 @@
  * Time of a record from when it was due to when Kafka's own consumer has it, behind a job from one topic to
  * another, at a steady rate.
  */
-import type { KafkaTransaction } from '../../connectors/kafka/kafka-sink.js';
+import type { KafkaTransaction } from '../../connectors/kafka/kafka-sink-options.js';
 import { BenchBroker } from '../bench-broker.js';
 import { BenchCluster, bundleOf } from '../bench-cluster.js';
 import { atMost } from '../figures.js';

@@ -1,12 +1,13 @@
 /** Avro as a format of Kafka's keys and values, plain or with the schemas of a registry. */
 import type { Schema } from '../../api/schema.js';
+import { checkOptions, fitting, optional, schema as schemaRule } from '../option-check.js';
 import { checkAvro, schemaOfAvro } from './avro-schema.js';
 import { AvroMismatch, compileAvroReader, type ReadAvro } from './avro-reader.js';
 import { parseAvroSchema, type AvroSchema, type AvroType } from './avro-type.js';
 import { compileAvroWriter } from './avro-writer.js';
 import { FormatError, type Decoder, type Format } from './format.js';
 import { FramedDecoder, type ReadBody } from './framed-decoder.js';
-import { RegisteredFormat, type RegistryOptions } from './registered-format.js';
+import { checkRegistry, RegisteredFormat, type RegistryOptions } from './registered-format.js';
 import type { RegistrySchema, SchemaRegistry } from './schema-registry.js';
 import { WireEncoder } from './wire-encoder.js';
 import { WireReader } from './wire-reader.js';
@@ -25,11 +26,18 @@ export interface AvroOptions<T> {
  * `float` and `double` t.float64, `timestamp-millis` and `-micros` t.timestamp, an enum t.literal,
  * `fixed` t.bytes, a union with null t.optional, and a union of records t.union, whose variants bear
  * their names.
- * @throws MillraceError SCHEMA_INVALID naming the field that does not fit
+ * @throws MillraceError SCHEMA_INVALID naming the field that does not fit, PARAM_INVALID naming the option
  */
 export function avro<T>(options: AvroOptions<T> & { readonly schema: Schema<T> }): Format<T>;
 export function avro(options: AvroOptions<unknown>): Format<Readonly<Record<string, unknown>>>;
 export function avro(options: AvroOptions<unknown>): Format<unknown> {
+  checkOptions('avro', options, {
+    avroSchema: fitting("Avro's schema, as JSON text or the object of it", (value) =>
+      ['string', 'object'].includes(typeof value),
+    ),
+    schema: optional(schemaRule),
+    registry: optional(checkRegistry),
+  });
   const { avroSchema } = options;
   const type = parseAvroSchema(avroSchema);
   const schema = options.schema ?? schemaOfAvro(type);

@@ -1,11 +1,12 @@
 /** JSON as a format of Kafka's keys and values, and as a pair of functions for text in a job's own hands. */
 import type { Schema } from '../../api/schema.js';
+import { checkOptions, optional, schema as schemaRule, text } from '../option-check.js';
 import type { Decoder, Encoder, Format } from './format.js';
 import { FRAME_BYTES, readFrame } from './framed-decoder.js';
 import { JsonParser } from './json-parser.js';
 import { jsonSchemaText } from './json-schema.js';
 import { JsonWriter } from './json-writer.js';
-import { RegisteredFormat, type RegistryOptions } from './registered-format.js';
+import { checkRegistry, RegisteredFormat, type RegistryOptions } from './registered-format.js';
 
 export interface JsonOptions {
   /** With it records carry the id of the schema, which is put there as JSON Schema. */
@@ -37,8 +38,14 @@ export interface JsonFormat<T> extends Format<T> {
  * - bytes: base64; map: an object
  *
  * The functions are compiled when first used.
+ * @throws MillraceError PARAM_INVALID naming the option that is wrong
  */
 export function json<T>(schema: Schema<T>, options: JsonOptions = {}): JsonFormat<T> {
+  schemaRule('json: schema', schema);
+  checkOptions('json', options, {
+    registry: optional(checkRegistry),
+    title: optional(text('a name, or leave it out')),
+  });
   let parser: JsonParser<T> | undefined;
   let writer: JsonWriter<T> | undefined;
   const format: JsonFormat<T> = {

@@ -1,14 +1,26 @@
 /** Protobuf as a format of Kafka's keys and values, plain or with the schemas of a registry. */
 import type { Schema } from '../../api/schema.js';
 import { MillraceError } from '../../core/errors.js';
+import {
+  checkOptions,
+  fitting,
+  isRecord,
+  optional,
+  schema as schemaRule,
+  text,
+} from '../option-check.js';
 import { FormatError, type Decoder, type Format } from './format.js';
 import { FramedDecoder, type ReadBody } from './framed-decoder.js';
 import { compileProtobufReader, type ReadProtobuf } from './protobuf-reader.js';
 import { checkMessage, messageDifference, schemaOfMessage } from './protobuf-schema.js';
 import { parseProto, type ProtoEntry, type ProtoFile } from './protobuf-type.js';
 import { compileProtobufWriter } from './protobuf-writer.js';
-import { RegisteredFormat, type RegistryOptions } from './registered-format.js';
-import type { RegistrySchema, SchemaReference, SchemaRegistry } from './schema-registry.js';
+import {
+  checkReferringRegistry,
+  RegisteredFormat,
+  type ReferringRegistryOptions,
+} from './registered-format.js';
+import type { RegistrySchema, SchemaRegistry } from './schema-registry.js';
 import { WireEncoder } from './wire-encoder.js';
 import { WireReader } from './wire-reader.js';
 import { WireWriter } from './wire-writer.js';
@@ -23,10 +35,7 @@ export interface ProtobufOptions<T> {
   /** What the job works with; it may leave fields out. Made from the message when it is not given. */
   readonly schema?: Schema<T>;
   /** With it records carry the id of their writer's schema, and where the message stands in it. */
-  readonly registry?: RegistryOptions & {
-    /** Where the registry has what the file imports; asked for only when it imports others' files. */
-    readonly references?: readonly SchemaReference[];
-  };
+  readonly registry?: ReferringRegistryOptions;
 }
 
 /** Messages within messages within messages. */
@@ -39,7 +48,7 @@ const PREFIX_BYTES_MAX = 16 * INDEXES_MAX;
  * `google.protobuf.Timestamp` t.timestamp, `repeated` t.array, a map with string keys t.map. What can be
  * absent (messages, `optional`, fields of a `oneof`) is t.optional; a schema that has it otherwise refuses
  * records without it.
- * @throws MillraceError SCHEMA_INVALID naming the field that does not fit
+ * @throws MillraceError SCHEMA_INVALID naming the field that does not fit, PARAM_INVALID naming the option
  */
 export function protobuf<T>(
   options: ProtobufOptions<T> & { readonly schema: Schema<T> },
@@ -48,6 +57,13 @@ export function protobuf(
   options: ProtobufOptions<unknown>,
 ): Format<Readonly<Record<string, unknown>>>;
 export function protobuf(options: ProtobufOptions<unknown>): Format<unknown> {
+  checkOptions('protobuf', options, {
+    proto: text('the text of the .proto file'),
+    message: text('the name of a message of the file'),
+    imports: optional(fitting('texts by path: { "other.proto": "..." }', isRecord)),
+    schema: optional(schemaRule),
+    registry: optional(checkReferringRegistry),
+  });
   const file = parseProto(options.proto, new Map(Object.entries(options.imports ?? {})));
   const entry = findMessage(file, options.message);
   const schema = options.schema ?? schemaOfMessage(entry.message);

@@ -3,11 +3,26 @@
  * records begin with, and the check at submit. Registers nothing but in `prefix`.
  */
 import { MillraceError } from '../../core/errors.js';
+import {
+  fitting,
+  flag,
+  group,
+  optional,
+  shown,
+  text,
+  wrong,
+  type OptionRules,
+} from '../option-check.js';
 import { checkTls, type TlsOptions } from '../tls.js';
 import type { FormatContext } from './format.js';
 import { framePrefix } from './framed-decoder.js';
 import { checkRegistryAuth, type RegistryAuth } from './registry-credentials.js';
-import { SchemaRegistry, type RegistrySchema, type SchemaVersion } from './schema-registry.js';
+import {
+  SchemaRegistry,
+  type RegistrySchema,
+  type SchemaReference,
+  type SchemaVersion,
+} from './schema-registry.js';
 
 /** With a registry records have Confluent's wire format: a byte 0, the schema's id of 4 bytes, the record. */
 export interface RegistryOptions {
@@ -24,31 +39,59 @@ export interface RegistryOptions {
   readonly timeoutMs?: number;
 }
 
+/** Of formats whose schemas name others. */
+export interface ReferringRegistryOptions extends RegistryOptions {
+  /** Where the registry has what the file imports; asked for only when it imports others' files. */
+  readonly references?: readonly SchemaReference[];
+}
+
 /** Throws an error that says why what was written by this schema can't be read. */
 export type CheckLatest = (latest: SchemaVersion) => Promise<void>;
 
 const TIMEOUT_MS_DEFAULT = 5000;
 const TIMEOUT_MS_MAX = 600_000;
 
+const RULES: OptionRules<RegistryOptions> = {
+  url: checkUrl,
+  auth: optional(checkRegistryAuth),
+  tls: optional(checkTls),
+  subject: optional(text('the name of a subject')),
+  autoRegister: optional(flag),
+  timeoutMs: optional(
+    fitting('1 to 600,000 ms', (value) => Number(value) >= 1 && Number(value) <= TIMEOUT_MS_MAX),
+  ),
+};
+const checkFields = group<RegistryOptions>(RULES);
+const checkReferringFields = group<ReferringRegistryOptions>({
+  ...RULES,
+  references: optional(fitting('a list of { name, subject, version }', Array.isArray)),
+});
+
+/** @throws MillraceError PARAM_INVALID */
+export function checkRegistry(name: string, value: unknown): void {
+  checkFields(name, value);
+  checkScheme(name, value as RegistryOptions);
+}
+
+/** @throws MillraceError PARAM_INVALID */
+export function checkReferringRegistry(name: string, value: unknown): void {
+  checkReferringFields(name, value);
+  checkScheme(name, value as RegistryOptions);
+}
+
+function checkScheme(name: string, { url, tls }: RegistryOptions): void {
+  if (tls === undefined || new URL(url).protocol === 'https:') return;
+  throw invalid(`${name}.url is ${url} and its tls is set`, 'begin it with https://');
+}
+
 export class RegisteredFormat {
   readonly registry: SchemaRegistry;
   readonly #options: RegistryOptions;
   readonly #schema: RegistrySchema;
 
-  /** @throws MillraceError PARAM_INVALID */
+  /** @param options as `checkRegistry` lets pass */
   constructor(options: RegistryOptions, schema: RegistrySchema) {
     const { url, auth, tls, timeoutMs = TIMEOUT_MS_DEFAULT } = options;
-    checkUrl(url);
-    if (auth !== undefined) checkRegistryAuth(auth);
-    if (tls !== undefined) {
-      checkTls('registry.tls', tls);
-      if (new URL(url).protocol !== 'https:') {
-        throw invalid(`registry.url is ${url} and has registry.tls`, 'begin it with https://');
-      }
-    }
-    if (!(timeoutMs >= 1 && timeoutMs <= TIMEOUT_MS_MAX)) {
-      throw invalid(`registry.timeoutMs is ${String(timeoutMs)}`, 'give 1 to 600,000 ms');
-    }
     this.#options = options;
     this.#schema = schema;
     this.registry = new SchemaRegistry({
@@ -130,13 +173,13 @@ async function reasonOf(check: CheckLatest, latest: SchemaVersion): Promise<stri
   }
 }
 
-function checkUrl(url: unknown): void {
+function checkUrl(name: string, url: unknown): void {
   const parsed = typeof url === 'string' && URL.canParse(url) ? new URL(url) : undefined;
   if (parsed === undefined || !/^https?:$/.test(parsed.protocol)) {
-    throw invalid(`registry.url is ${JSON.stringify(url)}`, 'give one that begins with http(s)://');
+    throw wrong(name, shown(url), 'one that begins with http(s)://');
   }
   if (parsed.password !== '' || parsed.username !== '') {
-    throw invalid('registry.url holds a login', 'give it as registry.auth, which keeps it secret');
+    throw invalid(`${name} holds a login`, 'give it as registry.auth, which keeps it secret');
   }
 }
 

@@ -57,7 +57,9 @@ export class BrokerPool {
    * @throws MillraceError why the first could not be reached, or what can't pass
    */
   async toAny(): Promise<BrokerConnection> {
-    const given = this.#options.brokers.map(parseAddress);
+    const given = this.#options.brokers.map((address) =>
+      parseAddress('connection.brokers', address),
+    );
     let first: unknown;
     for (const address of [...given, ...this.#nodes.values()]) {
       try {

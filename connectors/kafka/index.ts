@@ -1,10 +1,10 @@
 /** The public door of the Kafka connectors: `import { kafkaSource } from 'millrace/kafka'`. */
-export {
-  kafkaSource,
-  type KafkaEnvelopeOptions,
-  type KafkaSourceOptions,
-  type KafkaValueOptions,
-} from './kafka-source.js';
+export { kafkaSource } from './kafka-source.js';
+export type {
+  KafkaEnvelopeOptions,
+  KafkaSourceOptions,
+  KafkaValueOptions,
+} from './kafka-source-options.js';
 export type {
   KafkaConnectionOptions,
   KafkaSaslOptions,
@@ -14,14 +14,14 @@ export type { SecretReference } from '../secret.js';
 export type { KafkaHeader, KafkaRecord } from './kafka-record.js';
 export type { KafkaSplit } from './kafka-split.js';
 export type { KafkaEnd, KafkaOffsets, KafkaStart } from './split-offsets.js';
-export {
-  kafkaSink,
-  type KafkaDelivery,
-  type KafkaKey,
-  type KafkaSinkOptions,
-  type KafkaTransaction,
-  type TopicPerRecord,
-} from './kafka-sink.js';
+export { kafkaSink } from './kafka-sink.js';
+export type {
+  KafkaDelivery,
+  KafkaKey,
+  KafkaSinkOptions,
+  KafkaTransaction,
+  TopicPerRecord,
+} from './kafka-sink-options.js';
 export type {
   BatchCommittable,
   KafkaCommittable,

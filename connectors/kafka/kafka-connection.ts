@@ -6,6 +6,16 @@
 import type { ConnectionOptions as TlsSocketOptions } from 'node:tls';
 import type { SASLOptions } from 'kafkajs';
 import { MillraceError } from '../../core/errors.js';
+import {
+  group,
+  isRecord,
+  oneOf,
+  optional,
+  shown,
+  text,
+  wrong,
+  type OptionRule,
+} from '../option-check.js';
 import { checkSecret, readSecret, type SecretReference } from '../secret.js';
 import { checkTls, resolveTls, type TlsOptions } from '../tls.js';
 
@@ -45,37 +55,51 @@ export interface ResolvedConnection {
   readonly sasl: SASLOptions | null;
 }
 
-const MECHANISMS = ['plain', 'scram-sha-256', 'scram-sha-512', 'oauthbearer'];
+const PASSWORD_MECHANISMS = ['plain', 'scram-sha-256', 'scram-sha-512'];
+const TOKEN_MECHANISM = 'oauthbearer';
+
+const mechanism = oneOf([...PASSWORD_MECHANISMS, TOKEN_MECHANISM]);
+const checkPassword = group<Extract<KafkaSaslOptions, { readonly username: string }>>({
+  mechanism,
+  username: text('the name of the Kafka user'),
+  password: checkSecret,
+});
+const checkToken = group<Extract<KafkaSaslOptions, { readonly mechanism: typeof TOKEN_MECHANISM }>>(
+  { mechanism, token: checkSecret },
+);
 
 /** @throws MillraceError PARAM_INVALID naming what is wrong */
-export function checkConnection(options: KafkaConnectionOptions): void {
-  if (options.brokers.length === 0) {
-    throw invalid('brokers is empty; give at least one address, such as "localhost:9092"');
+export const checkConnection: OptionRule = group<KafkaConnectionOptions>({
+  brokers: checkBrokers,
+  tls: (name, value) => {
+    if (value !== undefined && typeof value !== 'boolean') checkTls(name, value);
+  },
+  sasl: optional((name, value) => {
+    const named = isRecord(value) ? value['mechanism'] : undefined;
+    if (named !== undefined) mechanism(`${name}.mechanism`, named);
+    (named === TOKEN_MECHANISM ? checkToken : checkPassword)(name, value);
+  }),
+  clientId: optional(text('a name, or leave it out')),
+});
+
+function checkBrokers(name: string, brokers: unknown): void {
+  if (!Array.isArray(brokers) || brokers.length === 0) {
+    const found = Array.isArray(brokers) ? 'empty' : shown(brokers);
+    throw wrong(name, found, "at least one address in a list, such as ['localhost:9092']");
   }
-  options.brokers.forEach(parseAddress);
-  if (typeof options.tls === 'object') checkTls('tls', options.tls);
-  const { sasl } = options;
-  if (sasl === undefined) return;
-  if (!MECHANISMS.includes(sasl.mechanism)) {
-    throw invalid(`sasl.mechanism is "${sasl.mechanism}"; give one of ${MECHANISMS.join(', ')}`);
-  }
-  if (sasl.mechanism === 'oauthbearer') {
-    checkSecret('sasl.token', sasl.token);
-    return;
-  }
-  if (typeof sasl.username !== 'string' || sasl.username === '') {
-    throw invalid('sasl.username is missing; give the name of the Kafka user');
-  }
-  checkSecret('sasl.password', sasl.password);
+  for (const address of brokers) parseAddress(name, address);
 }
 
 /** @throws MillraceError PARAM_INVALID */
-export function parseAddress(address: string): BrokerAddress {
-  const match = /^(?:\[([0-9a-fA-F:]+)\]|([^\s:/[\]]+)):(\d{1,5})$/.exec(address);
+export function parseAddress(name: string, address: unknown): BrokerAddress {
+  const match = /^(?:\[([0-9a-fA-F:]+)\]|([^\s:/[\]]+)):(\d{1,5})$/.exec(String(address));
   const host = match?.[1] ?? match?.[2];
   const port = Number(match?.[3]);
   if (host !== undefined && port >= 1 && port <= 65_535) return { host, port };
-  throw invalid(`the broker address "${address}" is not host:port; give it as "localhost:9092"`);
+  throw new MillraceError(
+    'PARAM_INVALID',
+    `${name}: ${shown(address)} is not host:port; give it as "localhost:9092"`,
+  );
 }
 
 /** @throws MillraceError PARAM_INVALID naming the secret that is not there */
@@ -101,8 +125,4 @@ async function resolveSasl(sasl: KafkaSaslOptions | undefined): Promise<SASLOpti
   }
   const password = await readSecret('sasl.password', sasl.password);
   return { mechanism: sasl.mechanism, username: sasl.username, password };
-}
-
-function invalid(message: string): MillraceError {
-  return new MillraceError('PARAM_INVALID', `Kafka connection: ${message}`);
 }

@@ -1,13 +1,12 @@
 /**
- * A sink that writes Kafka topics. Here is what the job's author says; an epoch is gathered in
+ * A sink that writes Kafka topics. What a job's author may say stands in kafka-sink-options.ts; an epoch is gathered in
  * epoch-writer.ts, or goes out while it runs by streaming-writer.ts, and is committed in
  * exactly-once-committer.ts.
  */
 import type { Committer, Sink, SinkContext } from '../../api/sink.js';
 import { MillraceError } from '../../core/errors.js';
-import type { Encoder, EncodingFormat } from '../formats/format.js';
+import type { Encoder } from '../formats/format.js';
 import type { OutgoingBatch } from './batch-sender.js';
-import { COMPRESSIONS, type Compression } from './compression.js';
 import { checkCluster } from './cluster-check.js';
 import { DirectOutput } from './direct-output.js';
 import { EpochWriter } from './epoch-writer.js';
@@ -19,8 +18,11 @@ import {
   type EpochIdentity,
   type KafkaCommittable,
 } from './kafka-committable.js';
-import { checkConnection, type KafkaConnectionOptions } from './kafka-connection.js';
-import type { KafkaHeader } from './kafka-record.js';
+import {
+  sinkSettings,
+  type KafkaSinkOptions,
+  type KafkaSinkSettings,
+} from './kafka-sink-options.js';
 import { MarkerTopic } from './marker-topic.js';
 import { RecordBatcher, type RecordMapping, type TopicTarget } from './record-batcher.js';
 import { SentMetrics } from './sent-metrics.js';
@@ -32,94 +34,9 @@ import { TransactionOutput, type TransactionOutputOptions } from './transaction-
 import { checkBrokersAllow, checkEpochFits } from './transaction-timeout.js';
 import { checkMayUseTopics, checkMayUseTransactions } from './user-rights.js';
 
-/** How often a record is in the topic after failures: once; once or more; or perhaps not at all. */
-export type KafkaDelivery = 'exactlyOnce' | 'atLeastOnce' | 'none';
-
-/** How long a transaction is open: for the commit of a checkpoint, or from the first record of its epoch on. */
-export type KafkaTransaction = 'atCheckpoint' | 'streaming';
-
-/** A topic for each record, out of those that are named: a job that starts finds out whether they exist. */
-export interface TopicPerRecord<T> {
-  readonly names: readonly string[];
-  readonly of: (record: T) => string;
-}
-
-export interface KafkaKey<T, K> {
-  /** null: none; such records go wherever a batch is being filled. */
-  readonly of: (record: T) => K | null;
-  readonly format: EncodingFormat<K>;
-}
-
-export interface KafkaSinkOptions<T, K = never> {
-  readonly connection: KafkaConnectionOptions;
-  /** It has to exist. */
-  readonly topic: string | TopicPerRecord<T>;
-  readonly value: EncodingFormat<T>;
-  readonly key?: KafkaKey<T, K>;
-  /** Records of which only the key is written, which deletes it in a compacted topic; none by default. */
-  readonly tombstone?: (record: T) => boolean;
-  /** From 0 to partitions - 1; by default as Kafka's own producers do it: by murmur2 of the key. */
-  readonly partitioner?: (record: T, partitions: number) => number;
-  /** Whole ms; by default the record's event time, or the time of writing where it has none. */
-  readonly timestamp?: (record: T, eventTimestamp: number) => number;
-  readonly headers?: (record: T) => readonly KafkaHeader[];
-  /** `exactlyOnce` by default. */
-  readonly delivery?: KafkaDelivery;
-  /**
-   * exactlyOnce: `atCheckpoint` by default. With `streaming` records go to the brokers while the epoch runs,
-   * and checkpoints don't hold them; what the brokers abort, because it was open for too long, is lost.
-   */
-  readonly transaction?: KafkaTransaction;
-  /** `none` by default. */
-  readonly compression?: Compression;
-  /** A batch is finished at this size, 256 KiB by default. */
-  readonly batchBytes?: number;
-  /** atCheckpoint: what a subtask may hold for one checkpoint, 256 MiB by default. */
-  readonly epochBytesMax?: number;
-  /** exactlyOnce: how the transactional ids begin, `millrace` by default. */
-  readonly transactionalIdPrefix?: string;
-  /** exactlyOnce: the topic of the markers, made if it is not there; `millrace-sink-markers` by default. */
-  readonly markerTopic?: string;
-  /**
-   * exactlyOnce: how long a transaction may be open. For `atCheckpoint` that is the commit of a checkpoint, 60,000 ms by
-   * default; for `streaming` all from the begin of an epoch to its commit, a restart in between included: 900,000 ms,
-   * which brokers allow unless they are set otherwise.
-   */
-  readonly transactionTimeoutMs?: number;
-  /**
-   * Otherwise: how long a record waits for others at most, 5 ms by default. With `streaming` 50 ms: readers of what is
-   * committed wait for the checkpoint, and the barrier waits for nobody.
-   */
-  readonly lingerMs?: number;
-  /** Otherwise: bytes that brokers have not acknowledged, 32 MiB by default. */
-  readonly unsentBytesMax?: number;
-  /** How long to go on when brokers are away, 30,000 ms by default; then the task fails. */
-  readonly patienceMs?: number;
-}
-
-const DEFAULTS = {
-  delivery: 'exactlyOnce',
-  transaction: 'atCheckpoint',
-  compression: 'none',
-  batchBytes: 256 * 1024,
-  epochBytesMax: 256 * 1024 * 1024,
-  transactionalIdPrefix: 'millrace',
-  markerTopic: 'millrace-sink-markers',
-  transactionTimeoutMs: 60_000,
-  lingerMs: 5,
-  unsentBytesMax: 32 * 1024 * 1024,
-  patienceMs: 30_000,
-} as const;
-const STREAMING_DEFAULTS = { transactionTimeoutMs: 900_000, lingerMs: 50 } as const;
 /** Of the transactions that only say whose the output is. */
 const CLAIM_TIMEOUT_MS = 60_000;
-const TRANSACTIONS: readonly string[] = ['atCheckpoint', 'streaming'];
-const DELIVERIES: readonly string[] = ['exactlyOnce', 'atLeastOnce', 'none'];
 const ABORT_SCAN_MS = 15_000;
-const SIZES = ['batchBytes', 'epochBytesMax', 'transactionTimeoutMs', 'unsentBytesMax'] as const;
-
-type Settings<T, K> = KafkaSinkOptions<T, K> & Required<Pick<KafkaSinkOptions<T, K>, Defaulted>>;
-type Defaulted = keyof typeof DEFAULTS;
 
 /**
  * A sink of records of Kafka topics.
@@ -138,8 +55,7 @@ type Defaulted = keyof typeof DEFAULTS;
 export function kafkaSink<T, K = never>(
   options: KafkaSinkOptions<T, K>,
 ): Sink<T, KafkaCommittable> {
-  const settings = settingsOf(options);
-  checkSettings(settings);
+  const settings = sinkSettings(options);
   const { topic, value, delivery, connection, transactionTimeoutMs } = settings;
   const isStreaming = delivery === 'exactlyOnce' && settings.transaction === 'streaming';
   const names = typeof topic === 'string' ? [topic] : topic.names;
@@ -223,7 +139,7 @@ function leftOverCommitter(open: () => Promise<ExactlyOnceCommitter>): Committer
 
 async function planTargets<T, K>(
   client: KafkaClient,
-  { key }: Settings<T, K>,
+  { key }: KafkaSinkSettings<T, K>,
   names: readonly string[],
 ): Promise<readonly TopicPlan[]> {
   const plans = await planTopics(client, names);
@@ -236,7 +152,7 @@ async function planTargets<T, K>(
 
 async function createTargets<T, K>(
   client: KafkaClient,
-  settings: Settings<T, K>,
+  settings: KafkaSinkSettings<T, K>,
   names: readonly string[],
 ): Promise<readonly TopicTarget<T>[]> {
   const { key, value } = settings;
@@ -254,7 +170,7 @@ async function createTargets<T, K>(
   );
 }
 
-function mappingOf<T, K>(settings: Settings<T, K>): RecordMapping<T> {
+function mappingOf<T, K>(settings: KafkaSinkSettings<T, K>): RecordMapping<T> {
   const { topic, key, tombstone, partitioner, timestamp, headers } = settings;
   return {
     topic: typeof topic === 'string' ? () => topic : topic.of,
@@ -268,7 +184,7 @@ function mappingOf<T, K>(settings: Settings<T, K>): RecordMapping<T> {
 
 /** Where records go while the epoch runs. */
 async function openOutput<T, K>(
-  settings: Settings<T, K>,
+  settings: KafkaSinkSettings<T, K>,
   context: SinkContext,
   parts: Pick<TransactionOutputOptions, 'topics' | 'backlog' | 'sent'>,
 ): Promise<StreamingOutput> {
@@ -298,7 +214,7 @@ async function openOutput<T, K>(
 
 async function epochIdentity<T, K>(
   client: KafkaClient,
-  settings: Settings<T, K>,
+  settings: KafkaSinkSettings<T, K>,
   { clock, jobId, attempt, operator, subtask }: SinkContext,
 ): Promise<EpochIdentity> {
   const { markerTopic: topic, transactionalIdPrefix: prefix } = settings;
@@ -315,55 +231,18 @@ async function epochIdentity<T, K>(
 }
 
 /** Of transactions that last as long as a commit. */
-function commitTimeoutMsOf<T, K>({ transaction, transactionTimeoutMs }: Settings<T, K>): number {
+function commitTimeoutMsOf<T, K>({
+  transaction,
+  transactionTimeoutMs,
+}: KafkaSinkSettings<T, K>): number {
   return transaction === 'atCheckpoint'
     ? transactionTimeoutMs
     : Math.min(transactionTimeoutMs, CLAIM_TIMEOUT_MS);
 }
 
 /** A coordinator aborts what is open for longer than its own timeout, for which it looks every 10 s. */
-function hangingMsOf<T, K>(settings: Settings<T, K>): number {
+function hangingMsOf<T, K>(settings: KafkaSinkSettings<T, K>): number {
   return commitTimeoutMsOf(settings) + ABORT_SCAN_MS;
-}
-
-function settingsOf<T, K>(options: KafkaSinkOptions<T, K>): Settings<T, K> {
-  const { delivery = DEFAULTS.delivery, transaction = DEFAULTS.transaction } = options;
-  const isStreaming = delivery === 'exactlyOnce' && transaction === 'streaming';
-  return { ...DEFAULTS, ...(isStreaming ? STREAMING_DEFAULTS : {}), ...options };
-}
-
-function checkSettings<T, K>(settings: Settings<T, K>): void {
-  checkConnection(settings.connection);
-  const { topic, delivery, transaction, compression, lingerMs, patienceMs } = settings;
-  const names = typeof topic === 'string' ? [topic] : topic.names;
-  if (names.length === 0 || names.includes('')) throw invalid('a topic has no name; give one');
-  if (new Set(names).size < names.length) throw invalid('a topic is named twice; name it once');
-  if (names.includes(settings.markerTopic)) {
-    throw invalid(`topic "${settings.markerTopic}" is for markers; name another markerTopic`);
-  }
-  if (!DELIVERIES.includes(delivery)) {
-    throw invalid(`delivery is "${delivery}"; give one of ${DELIVERIES.join(', ')}`);
-  }
-  if (!TRANSACTIONS.includes(transaction)) {
-    throw invalid(`transaction is "${transaction}"; give one of ${TRANSACTIONS.join(', ')}`);
-  }
-  if (!COMPRESSIONS.includes(compression)) {
-    throw invalid(`compression is "${compression}"; give one of ${COMPRESSIONS.join(', ')}`);
-  }
-  if (settings.tombstone !== undefined && settings.key === undefined) {
-    throw invalid('tombstone is given and key is not; give key as well');
-  }
-  for (const name of SIZES) checkNumber(name, settings[name], 1);
-  checkNumber('lingerMs', lingerMs, 0);
-  checkNumber('patienceMs', patienceMs, 0);
-  for (const name of ['transactionalIdPrefix', 'markerTopic'] as const) {
-    if (settings[name] === '') throw invalid(`${name} is empty; give a name, or leave it out`);
-  }
-}
-
-function checkNumber(name: string, value: number, min: number): void {
-  if (Number.isSafeInteger(value) && value >= min) return;
-  throw invalid(`${name} is ${value}; give a whole number from ${min}`);
 }
 
 function invalid(message: string): MillraceError {

@@ -34,7 +34,7 @@ export function parseSourceInfo(text: string): KafkaSourceInfo | undefined {
     if (reader.field('connector').value !== CONNECTOR) return undefined;
     const connection = reader.field('connection').value as KafkaConnectionOptions;
     reader.field('connection').field('brokers').items(TOPICS_MAX);
-    checkConnection(connection);
+    checkConnection('connection', connection);
     const { pattern } = reader.optional('pattern', (source) => source.string());
     const { groupId } = reader.optional('groupId', (group) => group.string());
     return {

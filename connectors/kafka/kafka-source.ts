@@ -1,71 +1,28 @@
 /**
- * A source that reads Kafka topics. Here is what the job's author says; what a reader does with it
- * stands in kafka-reader.ts. There is no consumer group under it: positions live in checkpoints.
+ * A source that reads Kafka topics. What a job's author may say stands in kafka-source-options.ts, what a reader
+ * does with it in kafka-reader.ts. There is no consumer group under it: positions live in checkpoints.
  */
 import type { Schema } from '../../api/schema.js';
 import type { Source, SourceContext } from '../../api/source.js';
-import { MillraceError } from '../../core/errors.js';
 import type { Format } from '../formats/format.js';
 import { raw } from '../formats/raw.js';
 import { checkCluster } from './cluster-check.js';
 import { checkFormats, formatContext, type RecordFormats } from './format-place.js';
 import { KafkaClient } from './kafka-client.js';
-import { checkConnection, type KafkaConnectionOptions } from './kafka-connection.js';
+import { checkGivenEnds, checkGivenPartitions } from './given-offsets.js';
 import { formatSourceInfo } from './kafka-source-info.js';
 import { KafkaReader } from './kafka-reader.js';
 import { kafkaRecordSchema, type KafkaRecord } from './kafka-record.js';
 import { kafkaSplitSchema, type KafkaSplit } from './kafka-split.js';
-import type { OutOfRangePolicy } from './lost-position.js';
-import type { PoisonPolicy } from './partition-reader.js';
 import {
-  EnvelopeDecoder,
-  ValueDecoder,
-  type RecordDecoder,
-  type TombstonePolicy,
-} from './record-decoder.js';
-import type { IsolationLevel } from './record-set-reader.js';
+  checkSourceOptions,
+  type KafkaEnvelopeOptions,
+  type KafkaSourceOptions,
+  type KafkaValueOptions,
+} from './kafka-source-options.js';
+import { EnvelopeDecoder, ValueDecoder, type RecordDecoder } from './record-decoder.js';
 import { discoverKafkaSplits, findTopics } from './split-discovery.js';
-import type { KafkaEnd, KafkaStart } from './split-offsets.js';
 import { checkMayUseTopics } from './user-rights.js';
-
-export interface KafkaSourceOptions<V> {
-  readonly connection: KafkaConnectionOptions;
-  /** Names, or a pattern for all topics that match now or later. */
-  readonly topics: string | readonly string[] | RegExp;
-  readonly value: Format<V>;
-  /** Where to begin when there is no state to go on from; `earliest` by default. */
-  readonly startFrom?: KafkaStart;
-  /** Where to end; left out: never. */
-  readonly boundedAt?: KafkaEnd;
-  /** `read_committed` by default: what a transaction wrote comes once it is committed. */
-  readonly isolation?: IsolationLevel;
-  /** A group that is told of the positions of completed checkpoints, for those who watch it. */
-  readonly groupId?: string;
-  /** When the log does not have the offset that comes next; `fail` by default. */
-  readonly onOutOfRange?: OutOfRangePolicy;
-  /**
-   * Bytes that hold no record: to the dead-letter output, or fail the job. By default to that output if the job
-   * takes it anywhere; so that nothing is lost in silence, a job that does not fails.
-   */
-  readonly poison?: PoisonPolicy;
-  /** How often to look for new partitions and topics, 30,000 ms by default; 0: never. */
-  readonly discoveryIntervalMs?: number;
-  /** Bytes fetched ahead per subtask, 32 MiB by default. */
-  readonly bufferedBytesMax?: number;
-}
-
-export interface KafkaValueOptions<V> extends KafkaSourceOptions<V> {
-  readonly envelope?: false;
-  /** Records whose value is null: left out (default), or to the dead-letter output. */
-  readonly tombstones?: TombstonePolicy;
-}
-
-export interface KafkaEnvelopeOptions<K, V> extends KafkaSourceOptions<V> {
-  /** Records with key, offset, timestamp and headers; tombstones come without a `value`. */
-  readonly envelope: true;
-  /** Of the key; bytes by default. */
-  readonly key?: Format<K>;
-}
 
 const DISCOVERY_INTERVAL_MS_DEFAULT = 30_000;
 const BUFFERED_BYTES_MAX_DEFAULT = 32 * 1024 * 1024;
@@ -87,21 +44,22 @@ export function kafkaSource<V>(options: KafkaValueOptions<V>): Source<V, KafkaSp
 export function kafkaSource<K, V>(
   options: KafkaValueOptions<V> | KafkaEnvelopeOptions<K, V>,
 ): Source<V, KafkaSplit> | Source<KafkaRecord<K, V>, KafkaSplit> {
-  if (options.envelope !== true) {
-    const { value, tombstones = 'skip' } = options;
+  const given = checkSourceOptions(options);
+  if (given.envelope !== true) {
+    const { value, tombstones = 'skip' } = given;
     const formats = { key: undefined, value };
-    return createKafkaSource(options, {
+    return createKafkaSource(given, {
       formats,
       schema: value.schema,
       decoderFor: ({ topic }) =>
         new ValueDecoder(value.createDecoder(formatContext(topic, 'value')), tombstones),
     });
   }
-  const { value } = options;
+  const { value } = given;
   // Without a key format the type parameter is what raw() gives.
-  const key = options.key ?? (raw() as Format<unknown> as Format<K>);
+  const key = given.key ?? (raw() as Format<unknown> as Format<K>);
   const schema = kafkaRecordSchema(key.schema, value.schema);
-  return createKafkaSource(options, {
+  return createKafkaSource(given, {
     formats: { key, value },
     schema,
     decoderFor: (split) =>
@@ -122,12 +80,11 @@ export interface RecordView<T> {
   readonly checkTopics?: (client: KafkaClient, topics: readonly string[]) => Promise<void>;
 }
 
-/** @throws MillraceError PARAM_INVALID naming the option that is wrong */
+/** @param options checked */
 export function createKafkaSource<V, T>(
   options: KafkaSourceOptions<V>,
   { formats, schema, decoderFor, checkTopics }: RecordView<T>,
 ): Source<T, KafkaSplit> {
-  checkOptions(options);
   const { connection, startFrom = 'earliest', boundedAt, groupId } = options;
   const { isolation = 'read_committed', onOutOfRange = 'fail', poison } = options;
   const { discoveryIntervalMs = DISCOVERY_INTERVAL_MS_DEFAULT } = options;
@@ -144,9 +101,12 @@ export function createKafkaSource<V, T>(
     ...(bounded || discoveryIntervalMs === 0 ? {} : { discoveryIntervalMs }),
     async check(context) {
       const found = await checkCluster(connection, context, async (client) => {
-        const names = (await findTopics(client, topics)).map(({ topic }) => topic);
+        const matching = await findTopics(client, topics);
+        const names = matching.map(({ topic }) => topic);
         await checkTopics?.(client, names);
         await checkMayUseTopics(client, names, 'READ');
+        checkGivenPartitions(matching, { startFrom, boundedAt });
+        if (onOutOfRange === 'fail') await checkGivenEnds(client, startFrom);
         return names;
       });
       await checkFormats(formats, found ?? (topics instanceof RegExp ? [] : topics), 'read');
@@ -154,7 +114,7 @@ export function createKafkaSource<V, T>(
     async discoverSplits(context, known) {
       const client = connect(context);
       try {
-        const discovery = { topics, isolation, startFrom, boundedAt, groupId };
+        const discovery = { topics, isolation, startFrom, boundedAt, groupId, onOutOfRange };
         const splits = await discoverKafkaSplits(client, discovery, known);
         await checkTopics?.(client, [...new Set(splits.map(({ topic }) => topic))]);
         return splits;
@@ -175,29 +135,4 @@ export function createKafkaSource<V, T>(
         groupId,
       }),
   };
-}
-
-function checkOptions<V>(options: KafkaSourceOptions<V>): void {
-  checkConnection(options.connection);
-  const { topics, discoveryIntervalMs = 0, bufferedBytesMax = 1, groupId } = options;
-  if (topics instanceof RegExp) {
-    if (topics.global || topics.sticky) {
-      throw invalid(`the pattern ${String(topics)} remembers its last match; leave out g and y`);
-    }
-  } else {
-    const names = typeof topics === 'string' ? [topics] : topics;
-    if (names.length === 0 || names.includes('')) throw invalid('a topic has no name; give one');
-    if (new Set(names).size < names.length) throw invalid('a topic is named twice; name it once');
-  }
-  if (!Number.isSafeInteger(discoveryIntervalMs) || discoveryIntervalMs < 0) {
-    throw invalid(`discoveryIntervalMs is ${discoveryIntervalMs}; give ms, or 0 for never`);
-  }
-  if (!Number.isSafeInteger(bufferedBytesMax) || bufferedBytesMax < 1) {
-    throw invalid(`bufferedBytesMax is ${bufferedBytesMax}; give a whole number above 0`);
-  }
-  if (groupId === '') throw invalid('groupId is empty; give a name, or leave it out');
-}
-
-function invalid(message: string): MillraceError {
-  return new MillraceError('PARAM_INVALID', `kafkaSource: ${message}`);
 }

@@ -8,11 +8,16 @@ import type { KafkaSplit } from './kafka-split.js';
 /** What to do when the log does not have the offset that comes next. */
 export type OutOfRangePolicy = 'fail' | 'earliest' | 'latest';
 
+/** State that can't be gone on from can be left behind, with the rest of the job's kept. */
+const WITHOUT_STATE =
+  'give the source another name in the job and start from the last checkpoint with --allow-non-restored-state, ' +
+  'which reads the topic from startFrom';
+
 export function topicDeleted({ topic, partition, offset }: KafkaSplit): MillraceError {
   return new MillraceError(
     'TOPIC_MISSING',
     `topic "${topic}" was deleted (partition ${partition} was read up to offset ${offset}); ` +
-      'create it and start without this state, or leave it out of the job',
+      `create it, or leave it out of the job; then ${WITHOUT_STATE}`,
   );
 }
 
@@ -20,25 +25,53 @@ export function topicRecreated({ topic, partition, offset }: KafkaSplit): Millra
   return new MillraceError(
     'INPUT_INVALID',
     `topic "${topic}" was deleted and made anew: offset ${offset} of partition ${partition} means ` +
-      'another record by now; start without this state',
+      `another record by now; ${WITHOUT_STATE}`,
   );
 }
 
+/** @param split whose leader epoch is known if it was read from */
 export function offsetOutOfRange(
-  { topic, partition, offset }: KafkaSplit,
+  split: KafkaSplit,
   earliest: number,
   latest: number,
 ): MillraceError {
-  const what =
-    offset < earliest
-      ? `${earliest - offset} records were deleted before they were read; raise the topic's ` +
-        "retention, or say onOutOfRange: 'earliest' to go on without them"
-      : `the log was cut by ${offset - latest} records that were read; start from an older ` +
-        "savepoint, or say onOutOfRange: 'latest' to go on at its end";
+  const { offset, leaderEpoch } = split;
+  let what: string;
+  if (offset < earliest) {
+    what =
+      `${earliest - offset} records were deleted before they were read; raise the topic's ` +
+      "retention, or say onOutOfRange: 'earliest' to go on without them";
+  } else if (leaderEpoch === undefined) {
+    what =
+      'it ends before the position at which reading was to begin, or was cut; correct startFrom, or say ' +
+      "onOutOfRange: 'latest' to go on at its end";
+  } else {
+    what =
+      `the log was cut by ${offset - latest} records that were read; start from an older ` +
+      "savepoint, or say onOutOfRange: 'latest' to go on at its end";
+  }
+  return new MillraceError('INPUT_INVALID', `${rangeOf(split, earliest, latest)}: ${what}`);
+}
+
+/** Of a position that a job gives and has never read from. */
+export function startOutOfRange(
+  given: Pick<KafkaSplit, 'topic' | 'partition' | 'offset'>,
+  earliest: number,
+  latest: number,
+): MillraceError {
   return new MillraceError(
-    'INPUT_INVALID',
-    `topic "${topic}" partition ${partition} has offsets ${earliest} to ${latest}, not ${offset}: ${what}`,
+    'PARAM_INVALID',
+    `Kafka source: ${rangeOf(given, earliest, latest)}, which startFrom gives; give one of these, where ` +
+      `${latest} is what is written next, or say onOutOfRange`,
   );
+}
+
+function rangeOf(
+  { topic, partition, offset }: Pick<KafkaSplit, 'topic' | 'partition' | 'offset'>,
+  earliest: number,
+  latest: number,
+): string {
+  return `topic "${topic}" partition ${partition} has offsets ${earliest} to ${latest}, not ${offset}`;
 }
 
 export function logDiverged(

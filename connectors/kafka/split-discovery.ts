@@ -3,7 +3,8 @@
  * starts begins where the job says; a partition or topic that comes later begins at its first record.
  */
 import type { KafkaClient } from './kafka-client.js';
-import { noTopics } from './lost-position.js';
+import { checkGivenPartitions, checkGivenStarts } from './given-offsets.js';
+import { noTopics, type OutOfRangePolicy } from './lost-position.js';
 import { splitId, splitOrdinal, UNBOUNDED, type KafkaSplit } from './kafka-split.js';
 import type { TopicMetadata } from './metadata-request.js';
 import { SplitOffsets, type KafkaEnd, type KafkaStart } from './split-offsets.js';
@@ -15,19 +16,21 @@ export interface SplitDiscoveryOptions {
   readonly startFrom: KafkaStart;
   readonly boundedAt: KafkaEnd | undefined;
   readonly groupId: string | undefined;
+  readonly onOutOfRange: OutOfRangePolicy;
 }
 
 /**
  * Splits that are not known yet.
  * @param known undefined: the job starts
- * @throws MillraceError TOPIC_MISSING, ACCESS_DENIED, BROKER_UNREACHABLE, INPUT_INVALID
+ * @throws MillraceError TOPIC_MISSING, ACCESS_DENIED, BROKER_UNREACHABLE, INPUT_INVALID, and PARAM_INVALID for an
+ * offset that is given of a partition that there is not, or outside of what it has
  */
 export async function discoverKafkaSplits(
   client: KafkaClient,
   options: SplitDiscoveryOptions,
   known: ReadonlySet<string> | undefined,
 ): Promise<readonly KafkaSplit[]> {
-  const { boundedAt, groupId, isolation, startFrom, topics } = options;
+  const { boundedAt, groupId, isolation, onOutOfRange, startFrom, topics } = options;
   // What a bounded job reads was settled when it started.
   if (known !== undefined && boundedAt !== undefined) return [];
   const matching = await findTopics(client, topics);
@@ -48,6 +51,10 @@ export async function discoverKafkaSplits(
       partition,
     })),
   );
+  if (known === undefined) {
+    checkGivenPartitions(matching, { startFrom, boundedAt });
+    if (onOutOfRange === 'fail') await checkGivenStarts(client, startFrom);
+  }
   const fresh = found.filter(({ id }) => known?.has(id) !== true);
   // Whether the group may be told of positions is found out now, not at the first checkpoint.
   if (known === undefined && groupId !== undefined) await client.offsetFetch(groupId, fresh);

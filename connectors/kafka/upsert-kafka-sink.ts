@@ -4,16 +4,19 @@
  */
 import { t } from '../../api/schema.js';
 import type { Sink, SinkContext, SinkWriter } from '../../api/sink.js';
-import { invariant, MillraceError } from '../../core/errors.js';
+import { invariant } from '../../core/errors.js';
 import type { EncodingFormat } from '../formats/format.js';
+import { writtenFormat } from '../formats/format-option.js';
 import { raw } from '../formats/raw.js';
+import { checkOptions, optional, wholeNumber } from '../option-check.js';
 import { ChangeReducer, type EncodedChange } from './change-reducer.js';
 import { changeSchema, type Change } from './change.js';
 import { checkCluster } from './cluster-check.js';
 import { formatContext } from './format-place.js';
 import { KafkaClient } from './kafka-client.js';
 import type { KafkaCommittable } from './kafka-committable.js';
-import { kafkaSink, type KafkaSinkOptions } from './kafka-sink.js';
+import { kafkaSink } from './kafka-sink.js';
+import { checkTopicName, SINK_RULES, type KafkaSinkOptions } from './kafka-sink-options.js';
 import { checkWrittenTable } from './table-topic.js';
 
 export interface UpsertKafkaSinkOptions<K, V> extends Omit<
@@ -43,13 +46,17 @@ const REDUCE_BYTES_DEFAULT = 4 * 1024 * 1024;
 export function upsertKafkaSink<K, V>(
   options: UpsertKafkaSinkOptions<K, V>,
 ): Sink<Change<K, V>, KafkaCommittable> {
-  const { reduceBytes = REDUCE_BYTES_DEFAULT, ...kafka } = options;
-  if (!Number.isSafeInteger(reduceBytes) || reduceBytes < 0) {
-    throw new MillraceError(
-      'PARAM_INVALID',
-      `upsertKafkaSink: reduceBytes is ${reduceBytes}; give a whole number from 0`,
-    );
-  }
+  const { reduceBytes = REDUCE_BYTES_DEFAULT, ...kafka } = checkOptions(
+    'upsertKafkaSink',
+    options,
+    {
+      ...SINK_RULES,
+      topic: checkTopicName,
+      key: writtenFormat,
+      value: writtenFormat,
+      reduceBytes: optional(wholeNumber(0)),
+    },
+  );
   const { connection, topic, key, value, delivery = 'exactlyOnce' } = kafka;
   const sink = kafkaSink<Change<K, V>, K>({
     ...kafka,

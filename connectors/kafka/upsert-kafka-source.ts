@@ -4,11 +4,15 @@
  */
 import type { Source } from '../../api/source.js';
 import type { Format } from '../formats/format.js';
+import { readFormat } from '../formats/format-option.js';
+import { checkOptions } from '../option-check.js';
 import { ChangeDecoder } from './change-decoder.js';
 import { changeSchema, type Change } from './change.js';
 import { formatContext } from './format-place.js';
-import { createKafkaSource, type KafkaSourceOptions } from './kafka-source.js';
+import { createKafkaSource } from './kafka-source.js';
+import { SOURCE_RULES, type KafkaSourceOptions } from './kafka-source-options.js';
 import type { KafkaSplit } from './kafka-split.js';
+import { checkNamedTopics } from './position-options.js';
 import { checkReadTables } from './table-topic.js';
 
 export interface UpsertKafkaSourceOptions<K, V> extends Omit<
@@ -29,9 +33,11 @@ export interface UpsertKafkaSourceOptions<K, V> extends Omit<
 export function upsertKafkaSource<K, V>(
   options: UpsertKafkaSourceOptions<K, V>,
 ): Source<Change<K, V>, KafkaSplit> {
-  const { key, value } = options;
+  const given = checkOptions('upsertKafkaSource', options, { ...SOURCE_RULES, key: readFormat });
+  checkNamedTopics('upsertKafkaSource', given);
+  const { key, value } = given;
   return createKafkaSource<V, Change<K, V>>(
-    { ...options, startFrom: 'earliest', onOutOfRange: 'fail' },
+    { ...given, startFrom: 'earliest', onOutOfRange: 'fail' },
     {
       formats: { key, value },
       schema: changeSchema(key.schema, value.schema),

@@ -26,7 +26,7 @@ if (found.available) {
 
   test('Avro: another client reads what we write, we what it writes, resolved', async (t) => {
     const context = contextOf('avro');
-    const old = avro({ avroSchema: record(ID, COUNT), registry: registry });
+    const old = avro({ avroSchema: record(ID, COUNT), registry: { url: registry.url } });
     const bytes = await encodeOne(old, { id: 'größe', count: 7 }, context);
     t.like(await client().decode(bytes), { id: 'größe', count: 7 });
     const added = {
@@ -39,7 +39,7 @@ if (found.available) {
     });
     const theirs = await client().encode(id, { id: 'x', count: 1, note: 'n' });
     t.deepEqual(await decodeOne(old, theirs, context), { id: 'x', count: 1 });
-    const renewed = avro({ avroSchema: record(COUNT, NOTE, ID), registry: registry });
+    const renewed = avro({ avroSchema: record(COUNT, NOTE, ID), registry: { url: registry.url } });
     t.deepEqual(await decodeOne(renewed, bytes, context), { id: 'größe', count: 7 });
     t.deepEqual(await encodeOne(renewed, { id: 'x', count: 1, note: 'n' }, context), theirs);
   });
@@ -49,24 +49,24 @@ if (found.available) {
       message Other { int32 id = 1; }
       message Order { string id = 1; message Line { string item = 1; } }`;
     const context = contextOf('proto');
-    const order = protobuf({ proto, message: 'Order', registry: registry });
+    const order = protobuf({ proto, message: 'Order', registry: { url: registry.url } });
     const bytes = await encodeOne(order, { id: 'a' }, context);
     // A count of 1, the index 1, then the message.
     t.is(bytes.subarray(5).toString('hex'), '02020a0161');
     t.deepEqual(await decodeOne(order, bytes, context), { id: 'a' });
-    const line = protobuf({ proto, message: 'Order.Line', registry: registry });
+    const line = protobuf({ proto, message: 'Order.Line', registry: { url: registry.url } });
     const inner = await encodeOne(line, { item: 'b' }, context);
     t.is(inner.subarray(5).toString('hex'), '0402000a0162');
     t.deepEqual(await decodeOne(line, inner, context), { item: 'b' });
     await t.throwsAsync(decodeOne(order, inner, context), {
       message: 'it holds the message s.Order.Line, not s.Order',
     });
-    const first = protobuf({ proto, message: 'Other', registry: registry });
+    const first = protobuf({ proto, message: 'Other', registry: { url: registry.url } });
     t.is((await encodeOne(first, { id: 1 }, context)).subarray(5).toString('hex'), '000801');
     const changed = protobuf({
       proto: 'syntax = "proto3"; package s; message Order { int64 id = 1; }',
       message: 'Order',
-      registry: registry,
+      registry: { url: registry.url },
     });
     const message = /field 'id': the writer has string as number 1, the reader int64/;
     await t.throwsAsync(decodeOne(changed, bytes, context), { message });
@@ -83,7 +83,7 @@ if (found.available) {
       note: types.optional(types.string),
       shape: types.union('kind', { circle: types.record({ radius: types.float64 }) }),
     });
-    const format = json(Order, { registry: registry, title: 'Order' });
+    const format = json(Order, { registry: { url: registry.url }, title: 'Order' });
     const order = {
       id: 'a',
       at: 5,
@@ -107,9 +107,13 @@ if (found.available) {
     const context = contextOf('strict');
     const rule = { method: 'PUT', body: '{"compatibility":"BACKWARD"}' };
     const headers = { 'content-type': 'application/json' };
-    await encodeOne(avro({ avroSchema: record(ID), registry: registry }), { id: 'a' }, context);
+    await encodeOne(
+      avro({ avroSchema: record(ID), registry: { url: registry.url } }),
+      { id: 'a' },
+      context,
+    );
     await fetch(`${registry.url}/config/strict-value`, { ...rule, headers });
-    const added = avro({ avroSchema: record(ID, COUNT), registry: registry });
+    const added = avro({ avroSchema: record(ID, COUNT), registry: { url: registry.url } });
     const refusal = {
       code: 'SCHEMA_INCOMPATIBLE',
       message:
@@ -125,7 +129,11 @@ if (found.available) {
       message:
         /version 1 of subject strict-value.*field 'count': the writer has no such field, and it has no default/,
     });
-    await check(avro({ avroSchema: record(ID, NOTE), registry: registry }), context, 'write');
+    await check(
+      avro({ avroSchema: record(ID, NOTE), registry: { url: registry.url } }),
+      context,
+      'write',
+    );
     await check(added, contextOf('nobody-wrote-here'), 'read');
     await check(added, contextOf('nobody-wrote-here'), 'write');
   });
@@ -151,7 +159,7 @@ if (found.available) {
     await t.throwsAsync(decodeOne(keeping, unknown, context), {
       message: 'the registry has no schema 987654',
     });
-    const other = json(types.record({ id: types.string }), { registry: registry });
+    const other = json(types.record({ id: types.string }), { registry: { url: registry.url } });
     const text = await encodeOne(other, { id: 'a' }, contextOf('kept-json'));
     await t.throwsAsync(decodeOne(keeping, text, context), {
       message: /is of type JSON, not AVRO/,
@@ -175,11 +183,11 @@ if (found.available) {
       schema: JSON.stringify(record(ID, { name: 'customer', type: 's.Customer' })),
       references: [{ name: 's.Customer', subject: 'customer', version: 1 }],
     });
-    const part = avro({ avroSchema: record(ID), registry: registry });
+    const part = avro({ avroSchema: record(ID), registry: { url: registry.url } });
     await check(part, context, 'read');
     const whole = avro({
       avroSchema: record(ID, { name: 'customer', type: { ...record(ID), name: 'Customer' } }),
-      registry: registry,
+      registry: { url: registry.url },
     });
     await t.throwsAsync(check(whole, context, 'read'), {
       message: /field 'customer.id': the writer has no such field/,
@@ -402,17 +410,17 @@ test('a secret is read where it stands, and told to nobody', async (t) => {
   for (const tls of [{ ca: 'hidden' }, { ca: { file: 'x' }, key: { env: 'hidden' } }] as object[]) {
     const options = { url: 'https://registry', tls };
     const refused = t.throws(() => avro({ avroSchema: '"string"', registry: options }), {
-      message: /^PARAM_INVALID: registry\.tls/,
+      message: /^PARAM_INVALID: avro: registry\.tls/,
     });
     t.false(refused.message.includes('hidden'));
   }
   const untold = { url: 'http://registry', tls: { ca: { env: 'CA' } } };
   t.throws(() => avro({ avroSchema: '"string"', registry: untold }), {
     message:
-      /^PARAM_INVALID: registry\.url is http:\/\/registry and has registry\.tls; begin it with/,
+      /^PARAM_INVALID: avro: registry\.url is http:\/\/registry and its tls is set; begin it with/,
   });
   const withLogin = { url: 'http://me:hidden@registry' };
   t.throws(() => avro({ avroSchema: '"string"', schema: types.string, registry: withLogin }), {
-    message: /^PARAM_INVALID: registry.url holds a login; give it as registry.auth/,
+    message: /^PARAM_INVALID: avro: registry.url holds a login; give it as registry.auth/,
   });
 });

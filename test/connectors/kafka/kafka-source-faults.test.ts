@@ -1,10 +1,18 @@
 import test from 'ava';
+import { DEFAULT_CHECKPOINT, DEFAULT_RESTART } from '../../../api/job.js';
 import { raw } from '../../../connectors/formats/raw.js';
 import { kafkaSource, type KafkaValueOptions } from '../../../connectors/kafka/index.js';
+import { systemClock } from '../../../process/system-clock.js';
 import { kafkaAvailability } from '../../services/kafka-installation.js';
 import { KafkaService } from '../../services/kafka.js';
 import { Reading } from './kafka-reading.js';
 import { TopicWriter } from './kafka-topic.js';
+
+/** Where a job is submitted. */
+const CONTEXT = {
+  clock: systemClock,
+  settings: { checkpoint: DEFAULT_CHECKPOINT, restart: DEFAULT_RESTART },
+};
 
 const found = kafkaAvailability();
 if (found.available) testFaults(await KafkaService.start());
@@ -65,6 +73,12 @@ function testFaults(kafka: KafkaService): void {
         },
       );
       await failing.reader.close();
+      // Where a job begins, and not where it is submitted: what it goes on from may be its state.
+      const startFrom = { offsets: { expired: { 0: 1 } } };
+      await t.throwsAsync(Reading.start(bytesOf('expired', { startFrom })), {
+        message: /^PARAM_INVALID: .* partition 0 has offsets 3 to 5, not 1, which startFrom gives/,
+      });
+      await t.notThrowsAsync(async () => bytesOf('expired', { startFrom }).check?.(CONTEXT));
       const source = bytesOf('expired', { onOutOfRange: 'earliest' });
       const going = await Reading.start(source, { restored });
       await going.until(() => going.output.records.length === 2);
@@ -77,18 +91,47 @@ function testFaults(kafka: KafkaService): void {
     await kafka.createTopic('cut', 1);
     await write('cut', 5);
     const startFrom = { offsets: { cut: { 0: 9 } } };
-    const failing = await Reading.start(bytesOf('cut', { startFrom }));
+    const beyond =
+      /^PARAM_INVALID: Kafka source: topic "cut" partition 0 has offsets 0 to 5, not 9, which startFrom gives; give one of these/;
+    await t.throwsAsync(Reading.start(bytesOf('cut', { startFrom })), { message: beyond });
+    await t.throwsAsync(async () => bytesOf('cut', { startFrom }).check?.(CONTEXT), {
+      message: beyond,
+    });
+    const begun = await Reading.start(bytesOf('cut'));
+    const restored = begun.reader.snapshot(1).map((split) => ({ ...split, offset: 9 }));
+    await begun.reader.close();
+    const unread = await Reading.start(bytesOf('cut'), { restored });
     await t.throwsAsync(
-      failing.until(() => false),
-      { message: /partition 0 has offsets 0 to 5, not 9: the log was cut by 4 records/ },
+      unread.until(() => false),
+      { message: /partition 0 has offsets 0 to 5, not 9: it ends before the position .*startFrom/ },
     );
-    await failing.reader.close();
+    await unread.reader.close();
     const going = await Reading.start(bytesOf('cut', { startFrom, onOutOfRange: 'latest' }));
     t.teardown(() => going.reader.close());
     await going.until(() => going.reader.snapshot()[0]?.offset === 5);
     await write('cut', 1);
     await going.until(() => going.output.records.length === 1);
     t.deepEqual(textsOf(going), ['0']);
+  });
+
+  test.serial('offsets of partitions that are not there are told', async (t) => {
+    await kafka.createTopic('narrow', 2);
+    const elsewhere = { offsets: { narrow: { 1: 0, 7: 0 } } };
+    for (const options of [{ startFrom: elsewhere }, { boundedAt: elsewhere }]) {
+      const [option] = Object.keys(options);
+      const message = new RegExp(
+        `^PARAM_INVALID: .*${option} has an offset of topic "narrow" partition 7, and there are 0 to 1; correct it$`,
+      );
+      await t.throwsAsync(Reading.start(bytesOf('narrow', options)), { message });
+      await t.throwsAsync(async () => bytesOf('narrow', options).check?.(CONTEXT), { message });
+      // A job that goes on from its state begins nowhere.
+      const going = await Reading.start(bytesOf('narrow', options), { restored: [] });
+      await going.reader.close();
+    }
+    const absent = { topics: /^narrow/, startFrom: { offsets: { 'narrow-9': { 0: 0 } } } };
+    await t.throwsAsync(Reading.start(bytesOf('narrow', absent)), {
+      message: /startFrom has offsets of topic "narrow-9", and topics that are read are narrow;/,
+    });
   });
 
   test.serial('a deleted topic fails the job by its name', async (t) => {
@@ -99,7 +142,10 @@ function testFaults(kafka: KafkaService): void {
     await admin.deleteTopics({ topics: ['deleted'] });
     await t.throwsAsync(
       reading.until(() => false),
-      { message: /^TOPIC_MISSING: topic "deleted" was deleted \(partition 0 .* offset 2\)/ },
+      {
+        message:
+          /^TOPIC_MISSING: topic "deleted" was deleted \(partition 0 .* offset 2\).*another name .*--allow-non-restored-state/,
+      },
     );
     await t.throwsAsync(Reading.start(bytesOf('deleted')), {
       message: /^TOPIC_MISSING: .* topic "deleted".*create the topic, or correct its name/,
@@ -116,7 +162,10 @@ function testFaults(kafka: KafkaService): void {
       await admin.deleteTopics({ topics: ['anew'] });
       await kafka.createTopic('anew', 1);
       await write('anew', 20);
-      const expected = { message: /^INPUT_INVALID: topic "anew" was deleted and made anew/ };
+      const expected = {
+        message:
+          /^INPUT_INVALID: topic "anew" was deleted and made anew.*another name .*--allow-non-restored-state/,
+      };
       await t.throwsAsync(
         reading.until(() => false),
         expected,

@@ -41,5 +41,7 @@ test("another connector's is nobody's business, and a wrong one is named", (t) =
     connector: 'kafka',
     connection: { brokers: ['a:1'], sasl: { mechanism: 'plain', username: 'me', password: 'x' } },
   };
-  t.throws(() => parseSourceInfo(JSON.stringify(secretive)), { message: /^PARAM_INVALID: sasl/ });
+  t.throws(() => parseSourceInfo(JSON.stringify(secretive)), {
+    message: /^PARAM_INVALID: connection\.sasl\.password must say/,
+  });
 });
