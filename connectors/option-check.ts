@@ -55,6 +55,23 @@ export function fitting(expected: string, fits: (value: unknown) => boolean): Op
   };
 }
 
+/**
+ * What a function makes, whose call is easily forgotten.
+ * @param call such as `json(Schema)`
+ */
+export function made(
+  expected: string,
+  call: string,
+  fits: (value: unknown) => boolean,
+): OptionRule {
+  const checkMade = fitting(expected, fits);
+  return (name, value) => {
+    if (typeof value === 'function')
+      throw invalid(`${name} is a function`, `call it, as in ${call}`);
+    checkMade(name, value);
+  };
+}
+
 export function optional(rule: OptionRule): OptionRule {
   return (name, value) => {
     if (value !== undefined) rule(name, value);

@@ -3,9 +3,9 @@
  * anything but a line break, since a file must be cuttable at any of them.
  */
 import { parse } from 'csv-parse/sync';
-import { MillraceError } from '../../core/errors.js';
-import type { RecordSchema } from '../../core/schema.js';
+import { isSchema, type RecordSchema } from '../../core/schema.js';
 import { FormatError } from '../formats/format.js';
+import { checkOptions, fitting, flag, optional } from '../option-check.js';
 import type { LineDecoder, LineEncoder, ReadableFormat } from './file-format.js';
 import { compileCsvCell, type CsvCell } from './csv-cell.js';
 
@@ -15,6 +15,11 @@ export interface CsvOptions {
   /** One character, `,` by default. */
   readonly delimiter?: string;
 }
+
+const recordSchema = fitting(
+  'a schema of records: t.record({ ... })',
+  (value) => isSchema(value) && value.kind === 'record',
+);
 
 interface Column extends CsvCell {
   readonly name: string;
@@ -29,13 +34,17 @@ interface Column extends CsvCell {
  * @throws MillraceError SCHEMA_INVALID naming a field that no CSV value can hold; PARAM_INVALID
  */
 export function csv<T>(schema: RecordSchema<T>, options: CsvOptions = {}): ReadableFormat<T> {
-  const { header: hasHeader = true, delimiter = ',' } = options;
-  if (delimiter.length !== 1 || '"\r\n'.includes(delimiter)) {
-    throw new MillraceError(
-      'PARAM_INVALID',
-      `csv: delimiter ${JSON.stringify(delimiter)}; give one character that is no quote or line break`,
-    );
-  }
+  recordSchema('csv: schema', schema);
+  const given = checkOptions('csv', options, {
+    header: optional(flag),
+    delimiter: optional(
+      fitting(
+        'one character that is no quote or line break',
+        (value) => typeof value === 'string' && value.length === 1 && !'"\r\n'.includes(value),
+      ),
+    ),
+  });
+  const { header: hasHeader = true, delimiter = ',' } = given;
   const columns = Object.entries(schema.fields).map(([name, field]) => ({
     name,
     ...compileCsvCell(name, field),

@@ -3,6 +3,7 @@
  * at any newline; a format must never look beyond the line it is given.
  */
 import type { Schema } from '../../api/schema.js';
+import { isRecord, made, type OptionRule } from '../option-check.js';
 
 /** Turns lines into records. */
 export interface LineDecoder<T> {
@@ -44,4 +45,19 @@ export interface ReadableFormat<T> extends FileFormat<T> {
    * @throws FormatError when the header lacks a column
    */
   createDecoder(header: string | undefined): LineDecoder<T>;
+}
+
+/** @throws MillraceError PARAM_INVALID unless it is a ReadableFormat */
+export const readFileFormat: OptionRule = formatWith('createDecoder');
+
+/** @throws MillraceError PARAM_INVALID unless it is a FileFormat */
+export const writtenFileFormat: OptionRule = formatWith('createEncoder');
+
+function formatWith(method: 'createDecoder' | 'createEncoder'): OptionRule {
+  return made(
+    'a format of millrace/files: jsonLines(Schema) or csv(Schema)',
+    'jsonLines(Schema)',
+    // Formats of messages have the same functions, for bytes.
+    (value) => isRecord(value) && typeof value[method] === 'function' && 'extension' in value,
+  );
 }

@@ -5,10 +5,10 @@
 import { mkdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Sink, SinkContext } from '../../api/sink.js';
-import { MillraceError } from '../../core/errors.js';
+import { checkOptions, fitting, optional, text, wholeNumber } from '../option-check.js';
 import { fileCommittableSchema, type FileCommittable } from './file-committable.js';
 import { FileCommitter } from './file-committer.js';
-import type { FileFormat } from './file-format.js';
+import { writtenFileFormat, type FileFormat } from './file-format.js';
 import { FileWriter } from './file-writer.js';
 import { tryOutput } from './output-error.js';
 import { OutputOwner } from './output-owner.js';
@@ -38,20 +38,21 @@ const PREFIX_PATTERN = /^[A-Za-z0-9][A-Za-z0-9.-]{0,63}$/;
  *
  * Writing and committing fail with MillraceError OUTPUT_FAILED naming the path (a full disk, a
  * missing permission, a file that is gone), and with SCHEMA_MISMATCH naming the field.
- * @throws MillraceError PARAM_INVALID naming the option that is out of its range
+ * @throws MillraceError PARAM_INVALID naming the option that is wrong
  */
 export function fileSink<T>(options: FileSinkOptions<T>): Sink<T, FileCommittable> {
-  const { path, format, partPrefix = 'part', rollBytes = ROLL_BYTES_DEFAULT } = options;
-  if (path === '') throw invalid('path is empty; name a directory');
-  if (!PREFIX_PATTERN.test(partPrefix)) {
-    throw invalid(
-      `partPrefix ${JSON.stringify(partPrefix)}; give 1 to 64 letters, digits, "." or "-" that ` +
-        'begin with a letter or digit',
-    );
-  }
-  if (!Number.isSafeInteger(rollBytes) || rollBytes < 1) {
-    throw invalid(`rollBytes is ${String(rollBytes)}; give a whole number above 0`);
-  }
+  const given = checkOptions('fileSink', options, {
+    path: text('a directory'),
+    format: writtenFileFormat,
+    partPrefix: optional(
+      fitting(
+        '1 to 64 letters, digits, "." or "-" that begin with a letter or digit',
+        (value) => typeof value === 'string' && PREFIX_PATTERN.test(value),
+      ),
+    ),
+    rollBytes: optional(wholeNumber(1)),
+  });
+  const { path, format, partPrefix = 'part', rollBytes = ROLL_BYTES_DEFAULT } = given;
   return {
     description: `files ${path}`,
     ...(format.schema === undefined ? {} : { schema: format.schema }),
@@ -82,8 +83,4 @@ export function fileSink<T>(options: FileSinkOptions<T>): Sink<T, FileCommittabl
 
 function selfOf({ jobId, operator, subtask, attempt: number }: SinkContext): PendingOwner {
   return { jobId, operator, subtask, attempt: number };
-}
-
-function invalid(what: string): MillraceError {
-  return new MillraceError('PARAM_INVALID', `fileSink: ${what}`);
 }

@@ -3,8 +3,8 @@
  * with it stands in file-reader.ts.
  */
 import type { Source } from '../../api/source.js';
-import { MillraceError } from '../../core/errors.js';
-import type { ReadableFormat } from './file-format.js';
+import { checkOptions, flag, optional, wholeNumber } from '../option-check.js';
+import { readFileFormat, type ReadableFormat } from './file-format.js';
 import { FileReader } from './file-reader.js';
 import { fileSplitSchema, splitFile, type FileSplit } from './file-split.js';
 import { checkPattern, listInputFiles } from './input-files.js';
@@ -43,17 +43,20 @@ const BLOCK_BYTES = 256 * 1024;
  *
  * Reading fails with MillraceError INPUT_MISSING when there is nothing to read, and INPUT_INVALID
  * when a file can't be read, was replaced, or ends before a position that was read.
- * @throws MillraceError PARAM_INVALID naming the option that is out of its range
+ * @throws MillraceError PARAM_INVALID naming the option that is wrong
  */
 export function fileSource<T>(options: FileSourceOptions<T>): Source<T, FileSplit> {
-  const { path, format, follow = false } = options;
-  const splitBytes = positive('splitBytes', options.splitBytes ?? SPLIT_BYTES_DEFAULT);
-  const lineBytesMax = positive('lineBytesMax', options.lineBytesMax ?? LINE_BYTES_MAX_DEFAULT);
-  const pollIntervalMs = positive(
-    'pollIntervalMs',
-    options.pollIntervalMs ?? POLL_INTERVAL_MS_DEFAULT,
-  );
-  checkPattern(path);
+  const { path, format, ...given } = checkOptions('fileSource', options, {
+    path: checkPattern,
+    format: readFileFormat,
+    splitBytes: optional(wholeNumber(1)),
+    follow: optional(flag),
+    lineBytesMax: optional(wholeNumber(1)),
+    pollIntervalMs: optional(wholeNumber(1)),
+  });
+  const { follow = false, splitBytes = SPLIT_BYTES_DEFAULT } = given;
+  const { lineBytesMax = LINE_BYTES_MAX_DEFAULT } = given;
+  const { pollIntervalMs = POLL_INTERVAL_MS_DEFAULT } = given;
   return {
     description: `files ${path}`,
     schema: format.schema,
@@ -75,12 +78,4 @@ export function fileSource<T>(options: FileSourceOptions<T>): Source<T, FileSpli
         clock,
       }),
   };
-}
-
-function positive(option: string, value: number): number {
-  if (Number.isSafeInteger(value) && value > 0) return value;
-  throw new MillraceError(
-    'PARAM_INVALID',
-    `fileSource: ${option} is ${String(value)}; give a whole number above 0`,
-  );
 }

@@ -5,7 +5,7 @@
  */
 import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { MillraceError } from '../../core/errors.js';
+import { fitting, type OptionRule } from '../option-check.js';
 import { inputError, noFiles } from './input-error.js';
 
 export interface InputFile {
@@ -19,15 +19,10 @@ export function isPattern(path: string): boolean {
 }
 
 /** @throws MillraceError PARAM_INVALID when a pattern stands anywhere but in the last part */
-export function checkPattern(path: string): void {
-  if (path === '' || /[*?]/.test(dirname(path))) {
-    throw new MillraceError(
-      'PARAM_INVALID',
-      `fileSource: path ${JSON.stringify(path)}; give a file, a directory, or a pattern with ` +
-        '"*" or "?" in its last part only',
-    );
-  }
-}
+export const checkPattern: OptionRule = fitting(
+  'a file, a directory, or a pattern with "*" or "?" in its last part only',
+  (path) => typeof path === 'string' && path !== '' && !/[*?]/.test(dirname(path)),
+);
 
 /**
  * In order of their names.

@@ -3,6 +3,7 @@ import type { Schema } from '../../api/schema.js';
 import type { FileFormat, LineEncoder, ReadableFormat } from './file-format.js';
 import { JsonParser } from '../formats/json-parser.js';
 import { JsonWriter, writeUntypedJson } from '../formats/json-writer.js';
+import { optional, schema as schemaRule } from '../option-check.js';
 
 const NAME = 'jsonLines';
 const EXTENSION = '.ndjson';
@@ -16,10 +17,12 @@ const EXTENSION = '.ndjson';
  * - bytes: base64; map: an object
  *
  * Without a schema (for sinks only) a value is written as it is, by the same rules.
+ * @throws MillraceError PARAM_INVALID for what is no schema
  */
 export function jsonLines<T>(schema: Schema<T>): ReadableFormat<T>;
 export function jsonLines<T>(): FileFormat<T>;
 export function jsonLines<T>(schema?: Schema<T>): ReadableFormat<T> | FileFormat<T> {
+  optional(schemaRule)('jsonLines: schema', schema);
   if (schema === undefined) {
     return { name: NAME, extension: EXTENSION, createEncoder: () => linesOf(writeUntypedJson) };
   }

@@ -4,7 +4,14 @@
  */
 import type { Schema } from '../../api/schema.js';
 import type { Source } from '../../api/source.js';
-import { MillraceError } from '../../core/errors.js';
+import {
+  callback,
+  checkOptions,
+  fitting,
+  optional,
+  schema as schemaRule,
+  wholeNumber,
+} from '../option-check.js';
 import { GeneratorReader } from './generator-reader.js';
 import { generatorSplits, generatorSplitSchema, type GeneratorSplit } from './generator-split.js';
 
@@ -28,20 +35,24 @@ const SPLITS_MAX = 32_768;
 
 /**
  * A source of generated records.
- * @throws MillraceError PARAM_INVALID naming the option that is out of its range
+ * @throws MillraceError PARAM_INVALID naming the option that is wrong
  */
 export function generatorSource<T>(options: GeneratorOptions<T>): Source<T, GeneratorSplit> {
-  const { schema, generate, count, ratePerSecond } = options;
-  const splits = options.splits ?? SPLITS_DEFAULT;
-  if (!Number.isInteger(splits) || splits < 1 || splits > SPLITS_MAX) {
-    throw outOfRange('splits', splits, `a whole number from 1 to ${String(SPLITS_MAX)}`);
-  }
-  if (count !== undefined && (!Number.isSafeInteger(count) || count < 0)) {
-    throw outOfRange('count', count, 'a whole number, 0 or more');
-  }
-  if (ratePerSecond !== undefined && !(ratePerSecond > 0 && Number.isFinite(ratePerSecond))) {
-    throw outOfRange('ratePerSecond', ratePerSecond, 'a number above 0');
-  }
+  const given = checkOptions('generatorSource', options, {
+    schema: schemaRule,
+    generate: callback('(index) => record'),
+    count: optional(wholeNumber(0)),
+    ratePerSecond: optional(
+      fitting('a number above 0', (value) => Number.isFinite(value) && Number(value) > 0),
+    ),
+    splits: optional(
+      fitting(
+        `a whole number from 1 to ${String(SPLITS_MAX)}`,
+        (value) => Number.isInteger(value) && Number(value) >= 1 && Number(value) <= SPLITS_MAX,
+      ),
+    ),
+  });
+  const { schema, generate, count, ratePerSecond, splits = SPLITS_DEFAULT } = given;
   return {
     description: count === undefined ? 'generator' : `generator of ${String(count)} records`,
     schema,
@@ -56,11 +67,4 @@ export function generatorSource<T>(options: GeneratorOptions<T>): Source<T, Gene
         clock: context.clock,
       }),
   };
-}
-
-function outOfRange(option: string, value: number, range: string): MillraceError {
-  return new MillraceError(
-    'PARAM_INVALID',
-    `generatorSource: ${option} is ${String(value)}; give ${range}`,
-  );
 }

@@ -85,4 +85,9 @@ test('state with another number of splits is refused, and options out of range',
   for (const options of [{ splits: 0 }, { count: -1 }, { ratePerSecond: 0 }, { splits: 1.5 }]) {
     t.throws(() => generatorSource({ schema, generate, ...options }), { message: /PARAM_INVALID/ });
   }
+  const misspelt = { schema, generate, ratePerSec: 5 };
+  t.throws(() => generatorSource(misspelt), {
+    message:
+      /^PARAM_INVALID: generatorSource: ratePerSec is no option; did you mean ratePerSecond\?$/,
+  });
 });

@@ -126,7 +126,7 @@ test(
   'a format of files',
   refused,
   { value: jsonLines(types.string) },
-  /value is a format of files; give a format of millrace\/formats/,
+  /value is record; give a format of millrace\/formats: json\(Schema\)/,
 );
 test(
   'a schema for a format',
