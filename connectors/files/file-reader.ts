@@ -11,6 +11,7 @@ import { compareSplits, type FileSplit } from './file-split.js';
 import { GrowthWatcher } from './growth-watcher.js';
 import { SplitReader, type SplitReaderOptions } from './split-reader.js';
 import { SplitStarts } from './split-starts.js';
+import { START_WITHOUT_STATE } from '../without-state.js';
 
 export interface FileReaderOptions<T> {
   readonly format: ReadableFormat<T>;
@@ -191,7 +192,7 @@ export class FileReader<T> implements SourceReader<T, FileSplit> {
       'INPUT_INVALID',
       `the state of ${split.path} was made with splits of ${String(bytes)} bytes, the job has ` +
         `${String(this.#options.splitBytes)}; set splitBytes to ${String(bytes)}, ` +
-        'or start without this state',
+        `or ${START_WITHOUT_STATE}`,
     );
   }
 }

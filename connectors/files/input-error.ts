@@ -1,6 +1,7 @@
 /** What can be wrong with an input file, in words that name it by its absolute path. */
 import { resolve } from 'node:path';
 import { isMillraceError, MillraceError } from '../../core/errors.js';
+import { START_WITHOUT_STATE } from '../without-state.js';
 
 /** The error of a failed system call on an input; one with a code of ours stays as it is. */
 export function inputError(path: string, cause: unknown): MillraceError {
@@ -34,7 +35,7 @@ export function changedFile(path: string, position: number, what: string): Millr
   return new MillraceError(
     'INPUT_INVALID',
     `${resolve(path)} ${what} while it was read (up to byte ${String(position)}); ` +
-      'put the original file back (files may only grow), or start without this state',
+      `put the original file back (files may only grow), or ${START_WITHOUT_STATE}`,
   );
 }
 

@@ -6,6 +6,7 @@
 import type { PollResult, SourceContext, SourceOutput, SourceReader } from '../../api/source.js';
 import { MillraceError } from '../../core/errors.js';
 import type { GeneratorSplit } from './generator-split.js';
+import { START_WITHOUT_STATE } from '../without-state.js';
 
 export interface GeneratorReaderOptions {
   /** Indices below it are generated; Infinity without end. */
@@ -50,7 +51,7 @@ export class GeneratorReader<T> implements SourceReader<T, GeneratorSplit> {
         throw new MillraceError(
           'INPUT_INVALID',
           `the generator's state was made with ${String(split.stride)} splits, the job has ` +
-            `${String(stride)}; set splits to ${String(split.stride)}, or start without this state`,
+            `${String(stride)}; set splits to ${String(split.stride)}, or ${START_WITHOUT_STATE}`,
         );
       }
       this.#splits.push({

@@ -4,20 +4,18 @@
  */
 import { MillraceError } from '../../core/errors.js';
 import type { KafkaSplit } from './kafka-split.js';
+import { START_WITHOUT_STATE } from '../without-state.js';
 
 /** What to do when the log does not have the offset that comes next. */
 export type OutOfRangePolicy = 'fail' | 'earliest' | 'latest';
 
-/** State that can't be gone on from can be left behind, with the rest of the job's kept. */
-const WITHOUT_STATE =
-  'give the source another name in the job and start from the last checkpoint with --allow-non-restored-state, ' +
-  'which reads the topic from startFrom';
+const BEGIN_ANEW = `${START_WITHOUT_STATE}, which reads its topics from startFrom on`;
 
 export function topicDeleted({ topic, partition, offset }: KafkaSplit): MillraceError {
   return new MillraceError(
     'TOPIC_MISSING',
     `topic "${topic}" was deleted (partition ${partition} was read up to offset ${offset}); ` +
-      `create it, or leave it out of the job; then ${WITHOUT_STATE}`,
+      `create it, or leave it out of the job; then ${BEGIN_ANEW}`,
   );
 }
 
@@ -25,7 +23,7 @@ export function topicRecreated({ topic, partition, offset }: KafkaSplit): Millra
   return new MillraceError(
     'INPUT_INVALID',
     `topic "${topic}" was deleted and made anew: offset ${offset} of partition ${partition} means ` +
-      `another record by now; ${WITHOUT_STATE}`,
+      `another record by now; ${BEGIN_ANEW}`,
   );
 }
 

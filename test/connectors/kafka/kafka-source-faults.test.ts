@@ -144,7 +144,7 @@ function testFaults(kafka: KafkaService): void {
       reading.until(() => false),
       {
         message:
-          /^TOPIC_MISSING: topic "deleted" was deleted \(partition 0 .* offset 2\).*another name .*--allow-non-restored-state/,
+          /^TOPIC_MISSING: topic "deleted" was deleted \(partition 0 .* offset 2\).*then rename the source .*--allow-non-restored-state/,
       },
     );
     await t.throwsAsync(Reading.start(bytesOf('deleted')), {
@@ -164,7 +164,7 @@ function testFaults(kafka: KafkaService): void {
       await write('anew', 20);
       const expected = {
         message:
-          /^INPUT_INVALID: topic "anew" was deleted and made anew.*another name .*--allow-non-restored-state/,
+          /^INPUT_INVALID: topic "anew" was deleted and made anew.*; rename the source .*--allow-non-restored-state/,
       };
       await t.throwsAsync(
         reading.until(() => false),
