@@ -127,7 +127,13 @@ export const SINK_RULES: OptionRules<
 
 export const checkTopicName: OptionRule = text("a topic's name");
 const checkTopicPerRecord = group<TopicPerRecord<unknown>>({
-  names: fitting('a list of names', (value) => Array.isArray(value) && value.length > 0),
+  names: fitting(
+    'a list of names',
+    (value) =>
+      Array.isArray(value) &&
+      value.length > 0 &&
+      value.every((name) => typeof name === 'string' && name !== ''),
+  ),
   of: callback('(record) => name'),
 });
 
@@ -155,7 +161,6 @@ export function sinkSettings<T, K>(options: KafkaSinkOptions<T, K>): KafkaSinkSe
   const settings = { ...DEFAULTS, ...(isStreaming ? STREAMING_DEFAULTS : {}), ...given };
   const { topic, markerTopic } = settings;
   const names = typeof topic === 'string' ? [topic] : topic.names;
-  if (names.includes('')) throw invalid('a topic has no name; give one');
   if (new Set(names).size < names.length) throw invalid('a topic is named twice; name it once');
   if (names.includes(markerTopic)) {
     throw invalid(`topic "${markerTopic}" is for markers; name another markerTopic`);

@@ -11,7 +11,7 @@ test('what can be seen at submit is refused there', (t) => {
   refused({ topic: '' }, /^PARAM_INVALID: kafkaSink: topic is ""; give a topic's name$/);
   refused(
     { topic: { names: [''], of: () => '' } },
-    /^PARAM_INVALID: kafkaSink: a topic has no name/,
+    /^PARAM_INVALID: kafkaSink: topic\.names is array of 1; give a list of names$/,
   );
   refused(
     { delivry: 'none' },
