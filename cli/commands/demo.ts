@@ -243,9 +243,7 @@ function nextCommands(context: CliContext, workload: DemoWorkload): readonly str
   );
   return [
     `npx millrace demo ${workload.flags}--kill-worker`,
-    ...(workload.lasts
-      ? [`npx millrace plan ${here(workload.jobFile)} ${params.join(' ')}`]
-      : []),
+    ...(workload.lasts ? [`npx millrace plan ${here(workload.jobFile)} ${params.join(' ')}`] : []),
     'npx millrace cluster --workers 2 --slots 2',
   ];
 }
