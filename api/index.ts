@@ -1,6 +1,7 @@
 /** The public door of the job SDK: `import { job, t } from 'millrace'`. */
 export { t, type Infer, type Schema } from './schema.js';
-export { job, isJob, type Job, type JobOptions, type BuiltJob } from './job.js';
+export { job, isJob, type Job, type BuiltJob } from './job.js';
+export type { JobOptions } from './job-options.js';
 export { param, type Param, type Params, type ParamValues } from './params.js';
 export type { OperatorOptions } from './declarations.js';
 export { StreamEnvironment, SourceStream } from './environment.js';

@@ -12,29 +12,13 @@ import {
   type StateConfig,
   type StreamGraph,
 } from '../core/stream-graph.js';
-import { checkJobOptions } from './job-options.js';
+import { checkJobOptions, type JobOptions } from './job-options.js';
 import { Declarations } from './declarations.js';
 import { StreamEnvironment } from './environment.js';
 import { parseParams, type Params, type ParamValues } from './params.js';
 import type { Transformation } from './transformation.js';
 
 const JOB_BRAND = Symbol.for('millrace.job');
-
-export interface JobOptions<P extends Params> {
-  readonly params?: P;
-  /** Subtasks of each operator that does not fix its own; the free slots of the cluster unless told. */
-  readonly parallelism?: number;
-  /** Number of key groups, and so the greatest parallelism ever; fixed for the job's life. 128 unless told. */
-  readonly maxParallelism?: number;
-  readonly checkpoint?: Partial<CheckpointConfig>;
-  readonly restart?: RestartStrategyConfig;
-  /** Where keyed state lives, and in how much memory of each slot; on the heap unless told. */
-  readonly state?: Partial<StateConfig>;
-  /** Longest that a record waits for its chunk to fill while the receiver is busy; ms. 10 unless told. */
-  readonly bufferTimeoutMs?: number;
-  /** How often sources emit watermarks; ms. 100 unless told. */
-  readonly watermarkIntervalMs?: number;
-}
 
 export const DEFAULT_CHECKPOINT: CheckpointConfig = {
   intervalMs: 10_000,
@@ -100,22 +84,19 @@ export function job<P extends Params = Record<never, never>>(
         );
       }
       const { transformations } = declarations;
-      const checkpoint = { ...DEFAULT_CHECKPOINT, ...options.checkpoint };
-      const restart = options.restart ?? DEFAULT_RESTART;
-      const state = { ...DEFAULT_STATE, ...options.state };
       const graph: StreamGraph = {
         jobName: name,
         ...(options.parallelism === undefined ? {} : { parallelism: options.parallelism }),
         maxParallelism: options.maxParallelism ?? MAX_PARALLELISM_DEFAULT,
-        checkpoint,
-        restart,
-        state,
+        checkpoint: { ...DEFAULT_CHECKPOINT, ...options.checkpoint },
+        restart: options.restart ?? DEFAULT_RESTART,
+        state: { ...DEFAULT_STATE, ...options.state },
         bufferTimeoutMs: options.bufferTimeoutMs ?? 10,
         watermarkIntervalMs: options.watermarkIntervalMs ?? 100,
         nodes: transformations.map((transformation) => transformation.node),
       };
       validateStreamGraph(graph);
-      checkJobOptions(name, options, { checkpoint, restart, state });
+      checkJobOptions(name, options);
       return {
         graph,
         transformations: new Map(transformations.map((one) => [one.node.name, one])),

@@ -4,7 +4,7 @@
  */
 import { createSecureContext, type ConnectionOptions } from 'node:tls';
 import { MillraceError } from '../core/errors.js';
-import { group, optional, text } from './option-check.js';
+import { group, optional, text } from '../core/option-check.js';
 import { checkSecret, readSecret, type SecretReference } from './secret.js';
 
 export interface TlsOptions {

@@ -100,7 +100,7 @@ function readNode(reader: JsonReader): StreamNode {
   };
 }
 
-export function readCheckpoint(reader: JsonReader): CheckpointConfig {
+function readCheckpoint(reader: JsonReader): CheckpointConfig {
   return {
     intervalMs: reader.field('intervalMs').count(),
     timeoutMs: reader.field('timeoutMs').count(),
@@ -117,7 +117,7 @@ function readAlignmentTimeout(reader: JsonReader): number | null {
   return reader.value === undefined || reader.value === null ? null : reader.count();
 }
 
-export function readRestart(reader: JsonReader): RestartStrategyConfig {
+function readRestart(reader: JsonReader): RestartStrategyConfig {
   const kind = reader
     .field('kind')
     .oneOf(['none', 'fixedDelay', 'failureRate', 'exponentialDelay'] as const);
@@ -149,7 +149,7 @@ export function readRestart(reader: JsonReader): RestartStrategyConfig {
   }
 }
 
-export function readStateConfig(reader: JsonReader): StateConfig {
+function readStateConfig(reader: JsonReader): StateConfig {
   return {
     backend: reader.field('backend').oneOf(STATE_BACKENDS),
     memoryBytesMax: reader.field('memoryBytesMax').count(),

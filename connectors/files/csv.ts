@@ -5,7 +5,7 @@
 import { parse } from 'csv-parse/sync';
 import { isSchema, type RecordSchema } from '../../core/schema.js';
 import { FormatError } from '../formats/format.js';
-import { checkOptions, fitting, flag, optional } from '../option-check.js';
+import { checkOptions, fitting, flag, optional } from '../../core/option-check.js';
 import type { LineDecoder, LineEncoder, ReadableFormat } from './file-format.js';
 import { compileCsvCell, type CsvCell } from './csv-cell.js';
 

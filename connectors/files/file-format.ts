@@ -3,7 +3,7 @@
  * at any newline; a format must never look beyond the line it is given.
  */
 import type { Schema } from '../../api/schema.js';
-import { isRecord, made, type OptionRule } from '../option-check.js';
+import { isRecord, made, type OptionRule } from '../../core/option-check.js';
 
 /** Turns lines into records. */
 export interface LineDecoder<T> {

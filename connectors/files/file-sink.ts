@@ -5,7 +5,7 @@
 import { mkdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Sink, SinkContext } from '../../api/sink.js';
-import { checkOptions, fitting, optional, text, wholeNumber } from '../option-check.js';
+import { checkOptions, fitting, optional, text, wholeNumber } from '../../core/option-check.js';
 import { fileCommittableSchema, type FileCommittable } from './file-committable.js';
 import { FileCommitter } from './file-committer.js';
 import { writtenFileFormat, type FileFormat } from './file-format.js';

@@ -3,7 +3,7 @@
  * with it stands in file-reader.ts.
  */
 import type { Source } from '../../api/source.js';
-import { checkOptions, flag, optional, wholeNumber } from '../option-check.js';
+import { checkOptions, flag, optional, wholeNumber } from '../../core/option-check.js';
 import { readFileFormat, type ReadableFormat } from './file-format.js';
 import { FileReader } from './file-reader.js';
 import { fileSplitSchema, splitFile, type FileSplit } from './file-split.js';

@@ -5,7 +5,7 @@
  */
 import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { fitting, type OptionRule } from '../option-check.js';
+import { fitting, type OptionRule } from '../../core/option-check.js';
 import { inputError, noFiles } from './input-error.js';
 
 export interface InputFile {

@@ -3,7 +3,7 @@ import type { Schema } from '../../api/schema.js';
 import type { FileFormat, LineEncoder, ReadableFormat } from './file-format.js';
 import { JsonParser } from '../formats/json-parser.js';
 import { JsonWriter, writeUntypedJson } from '../formats/json-writer.js';
-import { optional, schema as schemaRule } from '../option-check.js';
+import { optional, schema as schemaRule } from '../../core/option-check.js';
 
 const NAME = 'jsonLines';
 const EXTENSION = '.ndjson';

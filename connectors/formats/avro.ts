@@ -1,6 +1,6 @@
 /** Avro as a format of Kafka's keys and values, plain or with the schemas of a registry. */
 import type { Schema } from '../../api/schema.js';
-import { checkOptions, fitting, optional, schema as schemaRule } from '../option-check.js';
+import { checkOptions, fitting, optional, schema as schemaRule } from '../../core/option-check.js';
 import { checkAvro, schemaOfAvro } from './avro-schema.js';
 import { AvroMismatch, compileAvroReader, type ReadAvro } from './avro-reader.js';
 import { parseAvroSchema, type AvroSchema, type AvroType } from './avro-type.js';

@@ -1,5 +1,5 @@
 /** Whether what a job names as the format of a key or value is one. */
-import { isRecord, made, type OptionRule } from '../option-check.js';
+import { isRecord, made, type OptionRule } from '../../core/option-check.js';
 
 /** @throws MillraceError PARAM_INVALID */
 export const readFormat: OptionRule = formatWith('createDecoder');

@@ -1,6 +1,6 @@
 /** JSON as a format of Kafka's keys and values, and as a pair of functions for text in a job's own hands. */
 import type { Schema } from '../../api/schema.js';
-import { checkOptions, optional, schema as schemaRule, text } from '../option-check.js';
+import { checkOptions, optional, schema as schemaRule, text } from '../../core/option-check.js';
 import type { Decoder, Encoder, Format } from './format.js';
 import { FRAME_BYTES, readFrame } from './framed-decoder.js';
 import { JsonParser } from './json-parser.js';

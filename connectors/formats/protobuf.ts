@@ -8,7 +8,7 @@ import {
   optional,
   schema as schemaRule,
   text,
-} from '../option-check.js';
+} from '../../core/option-check.js';
 import { FormatError, type Decoder, type Format } from './format.js';
 import { FramedDecoder, type ReadBody } from './framed-decoder.js';
 import { compileProtobufReader, type ReadProtobuf } from './protobuf-reader.js';

@@ -12,7 +12,7 @@ import {
   text,
   wrong,
   type OptionRules,
-} from '../option-check.js';
+} from '../../core/option-check.js';
 import { checkTls, type TlsOptions } from '../tls.js';
 import type { FormatContext } from './format.js';
 import { framePrefix } from './framed-decoder.js';

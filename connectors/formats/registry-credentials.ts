@@ -2,7 +2,7 @@
  * Who a schema registry's client is. A secret is a reference to where it stands, read where the job runs
  * each time it is needed; it must never stand in a graph, a log or a message.
  */
-import { group, isRecord, text } from '../option-check.js';
+import { group, isRecord, text } from '../../core/option-check.js';
 import { checkSecret, readSecret, type SecretReference } from '../secret.js';
 
 export type RegistryAuth =

@@ -11,7 +11,7 @@ import {
   optional,
   schema as schemaRule,
   wholeNumber,
-} from '../option-check.js';
+} from '../../core/option-check.js';
 import { GeneratorReader } from './generator-reader.js';
 import { generatorSplits, generatorSplitSchema, type GeneratorSplit } from './generator-split.js';
 

@@ -15,7 +15,7 @@ import {
   text,
   wrong,
   type OptionRule,
-} from '../option-check.js';
+} from '../../core/option-check.js';
 import { checkSecret, readSecret, type SecretReference } from '../secret.js';
 import { checkTls, resolveTls, type TlsOptions } from '../tls.js';
 

@@ -17,7 +17,7 @@ import {
   wholeNumber,
   type OptionRule,
   type OptionRules,
-} from '../option-check.js';
+} from '../../core/option-check.js';
 import { COMPRESSIONS, type Compression } from './compression.js';
 import { checkConnection, type KafkaConnectionOptions } from './kafka-connection.js';
 import type { KafkaHeader } from './kafka-record.js';

@@ -15,7 +15,7 @@ import {
   wholeNumber,
   wrong,
   type OptionRules,
-} from '../option-check.js';
+} from '../../core/option-check.js';
 import { checkConnection, type KafkaConnectionOptions } from './kafka-connection.js';
 import type { OutOfRangePolicy } from './lost-position.js';
 import type { PoisonPolicy } from './partition-reader.js';

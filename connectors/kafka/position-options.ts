@@ -14,7 +14,7 @@ import {
   wholeNumber,
   wrong,
   type OptionRule,
-} from '../option-check.js';
+} from '../../core/option-check.js';
 import type { KafkaEnd, KafkaOffsets, KafkaStart } from './split-offsets.js';
 
 /** Of a source that gives offsets. */

@@ -8,7 +8,7 @@ import { invariant } from '../../core/errors.js';
 import type { EncodingFormat } from '../formats/format.js';
 import { writtenFormat } from '../formats/format-option.js';
 import { raw } from '../formats/raw.js';
-import { checkOptions, optional, wholeNumber } from '../option-check.js';
+import { checkOptions, optional, wholeNumber } from '../../core/option-check.js';
 import { ChangeReducer, type EncodedChange } from './change-reducer.js';
 import { changeSchema, type Change } from './change.js';
 import { checkCluster } from './cluster-check.js';

@@ -5,7 +5,7 @@
 import type { Source } from '../../api/source.js';
 import type { Format } from '../formats/format.js';
 import { readFormat } from '../formats/format-option.js';
-import { checkOptions } from '../option-check.js';
+import { checkOptions } from '../../core/option-check.js';
 import { ChangeDecoder } from './change-decoder.js';
 import { changeSchema, type Change } from './change.js';
 import { formatContext } from './format-place.js';

@@ -154,28 +154,26 @@ test('options that are misspelt, or not what they may be, are told by name', (t)
     const misspelt = job('misspelt', options, (env) => {
       env.source('orders', describedSource(Order)).sinkTo('a', describedSink());
     });
-    t.throws(() => misspelt.build({}), { message: `JOB_INVALID: job "misspelt": ${message}` });
+    t.throws(() => misspelt.build({}), { message: `PARAM_INVALID: job "misspelt": ${message}` });
   };
-  refused(
-    { paralelism: 2 },
-    'options has no "paralelism"; there are bufferTimeoutMs, checkpoint, maxParallelism, parallelism, ' +
-      'params, restart, state, watermarkIntervalMs; correct it',
-  );
+  refused({ paralelism: 2 }, 'paralelism is no option; did you mean parallelism?');
   refused(
     { checkpoint: { interval: 5 } },
-    'checkpoint has no "interval"; there are alignmentTimeoutMs, intervalMs, minPauseMs, onCancel, ' +
-      'retained, timeoutMs, tolerableFailures; correct it',
+    'checkpoint.interval is no option; did you mean intervalMs?',
   );
   refused(
-    { restart: { strategy: 'none' } },
-    'restart.kind must be one of none, fixedDelay, failureRate, exponentialDelay; correct it',
+    { checkpoint: { onCancel: 'drop' } },
+    'checkpoint.onCancel is "drop"; give one of retain, delete',
   );
+  const kinds = 'none, fixedDelay, failureRate, exponentialDelay';
+  refused({ restart: { strategy: 'none' } }, `restart.kind is missing; give one of ${kinds}`);
   refused(
     { restart: { kind: 'none', attempts: 3 } },
-    'restart has no "attempts"; there are kind; correct it',
+    'restart.attempts is no option; there are kind',
   );
   refused(
-    { state: { bytes: 1 } },
-    'state has no "bytes"; there are backend, memoryBytesMax; correct it',
+    { restart: { kind: 'fixedDelay', attempts: 3 } },
+    'restart.delayMs is missing; give a whole number from 0',
   );
+  refused({ state: { bytes: 1 } }, 'state.bytes is no option; there are backend, memoryBytesMax');
 });

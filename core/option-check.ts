@@ -1,11 +1,11 @@
 /**
- * The options of a connector or format, checked where the job is built: jobs are submitted without a type check, so
- * that a name which is not known, or a value of another kind, is told here or never. Messages name the function, the
+ * The options of a job, connector or format, checked where the job is built: jobs are submitted without a type check,
+ * so that a name which is not known, or a value of another kind, is told here or never. Messages name the function, the
  * option, what was given and what may be given. It must never show what may be a secret.
  */
-import { MillraceError } from '../core/errors.js';
-import { isSchema } from '../core/schema.js';
-import { describeValue } from '../core/schema-text.js';
+import { MillraceError } from './errors.js';
+import { isSchema } from './schema.js';
+import { describeValue } from './schema-text.js';
 
 /**
  * Looks at one value; undefined is an option that is left out.

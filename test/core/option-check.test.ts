@@ -9,7 +9,7 @@ import {
   text,
   wholeNumber,
   type OptionRules,
-} from '../../connectors/option-check.js';
+} from '../../core/option-check.js';
 
 interface Options {
   readonly path: string;
