@@ -260,7 +260,7 @@ export class PartitionReader<T> {
         'INPUT_INVALID',
         `${this.#place} holds no record at offset ${offset} (${error.message}), it begins with ` +
           `${JSON.stringify(raw.slice(0, 64))}; correct what writes it or the format, ` +
-          "or give the source's .deadLetters a sink, and poison: 'deadLetter'",
+          `or give the source's .deadLetters a sink${this.#options.poison === 'fail' ? ', and leave out poison' : ''}`,
       );
     }
     this.#index++;
