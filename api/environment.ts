@@ -1,6 +1,6 @@
 /** The environment in which a job's builder declares its sources: the root of all of a job's streams. */
 import type { Schema } from '../core/schema.js';
-import { MAIN_OUTPUT } from '../core/stream-graph.js';
+import { DEAD_LETTERS_OUTPUT, MAIN_OUTPUT } from '../core/stream-graph.js';
 import { deadLetterSchema } from './dead-letter.js';
 import { originOf, type Declarations, type OperatorOptions } from './declarations.js';
 import type { DeadLetter, Source, SourceSplit } from './source.js';
@@ -15,7 +15,7 @@ export class SourceStream<T> extends Stream<T> {
   constructor(declarations: Declarations, name: string) {
     super(declarations, [originOf(name, MAIN_OUTPUT)]);
     this.late = new Stream<T>(declarations, [originOf(name, 'late')]);
-    this.deadLetters = new Stream<DeadLetter>(declarations, [originOf(name, 'deadLetters')]);
+    this.deadLetters = new Stream<DeadLetter>(declarations, [originOf(name, DEAD_LETTERS_OUTPUT)]);
   }
 }
 
@@ -46,7 +46,7 @@ export class StreamEnvironment {
       outputs: new Map<string, Schema<unknown>>([
         [MAIN_OUTPUT, source.schema],
         ['late', source.schema],
-        ['deadLetters', deadLetterSchema],
+        [DEAD_LETTERS_OUTPUT, deadLetterSchema],
       ]),
       connector: source.description,
       connectorInfo: source.info,

@@ -48,7 +48,6 @@ const ms = fitting(
 );
 const given: OptionRule = () => undefined;
 
-const checkKind = oneOf(['none', 'fixedDelay', 'failureRate', 'exponentialDelay']);
 const RESTARTS: Readonly<Record<RestartKind, OptionRule>> = {
   none: group<Restart<'none'>>({ kind: given }),
   fixedDelay: group<Restart<'fixedDelay'>>({ kind: given, attempts: count, delayMs: count }),
@@ -67,6 +66,8 @@ const RESTARTS: Readonly<Record<RestartKind, OptionRule>> = {
     attempts: optional(count),
   }),
 };
+
+const checkKind = oneOf(Object.keys(RESTARTS));
 
 const RULES: OptionRules<JobOptions<Params>> = {
   params: optional(fitting('{ name: param.string({ ... }) }', isRecord)),

@@ -34,6 +34,8 @@ export interface StateDeclaration {
 
 /** The name of an operator's main output; every other output is a side output. */
 export const MAIN_OUTPUT = 'main';
+/** The side output of a source for what it can't read. */
+export const DEAD_LETTERS_OUTPUT = 'deadLetters';
 
 export interface StreamEdge {
   /** Name of the producing operator. */

@@ -14,7 +14,7 @@ export interface OutgoingBatch extends TopicPartition {
 }
 
 export interface BatchSenderOptions {
-  readonly client: KafkaClient;
+  readonly client: Pick<KafkaClient, 'topics' | 'produce' | 'brokerName'>;
   /** Undefined: batches go as they are, and a broker can't tell one that comes twice. */
   readonly identity?: ProducerIdentity;
   readonly transactionalId?: string;

@@ -216,7 +216,7 @@ export class BrokerConnection {
             reader,
             (throttleMs) => {
               clientSideThrottleTime = throttleMs;
-              this.#allow(throttleMs);
+              if (throttleMs > 0) this.#allow(throttleMs);
             },
             () => this.#memory.giveBack(payload.buffer),
           );

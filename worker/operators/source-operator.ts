@@ -15,6 +15,7 @@ import type {
 import type { WatermarkStrategy } from '../../api/watermarks.js';
 import { MillraceError } from '../../core/errors.js';
 import { MAX_WATERMARK } from '../../core/watermark.js';
+import { DEAD_LETTERS_OUTPUT } from '../../core/stream-graph.js';
 import { AbstractStreamOperator } from './abstract-stream-operator.js';
 import type { SplitState } from './operator-state.js';
 import type { OperatorOutput, OperatorSnapshot } from './operator.js';
@@ -244,7 +245,7 @@ class ReaderOutput implements SourceOutput<unknown> {
   }
 
   deadLetter(letter: DeadLetter): void {
-    this.#output.sideOutput('deadLetters', letter, -Infinity);
+    this.#output.sideOutput(DEAD_LETTERS_OUTPUT, letter, -Infinity);
   }
 
   needsStart(splitId: string): boolean {

@@ -17,6 +17,7 @@ import { keyGroupRange } from '../../core/key-group.js';
 import { keyHash, type Key } from '../../core/key-codec.js';
 import { compileRecordCodec, type RecordCodec } from '../../core/record-codec.js';
 import type { Schema } from '../../core/schema.js';
+import { DEAD_LETTERS_OUTPUT } from '../../core/stream-graph.js';
 import type { ScoringService } from '../compute/scoring-service.js';
 import type { AlignerEvent, AlignerState, AlignerStep } from '../network/barrier-aligner.js';
 import type { CheckpointBarrier } from '../network/buffer.js';
@@ -289,7 +290,7 @@ class OperatorFactory {
           context: this.#context(name),
           output,
           takesDeadLetters: graph.streamGraph.nodes.some(({ inputs }) =>
-            inputs.some((edge) => edge.from === name && edge.output === 'deadLetters'),
+            inputs.some((edge) => edge.from === name && edge.output === DEAD_LETTERS_OUTPUT),
           ),
           restored: this.#restored?.get(name)?.splits,
           wake: environment.wake,
